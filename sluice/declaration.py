@@ -1,4 +1,4 @@
-"""Strict reading of the files that people write: every field is known, typed and named in errors."""
+"""Strict reading of files that people write: each field is known, typed and named in errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def read_yaml(path: Path) -> Any:
     """The document in a YAML file. Raises DeclarationError with the line when it is not one."""
     try:
-        return yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 (a safe loader)
+        return yaml.load(path.read_text("utf-8"), _Loader)
     except FileNotFoundError:
         raise DeclarationError(path, "", "no such file") from None
     except yaml.MarkedYAMLError as error:
@@ -109,7 +109,7 @@ class Section:
     def section(self, field: str, default: Any = _REQUIRED) -> Section:
         """The mapping under `field`."""
         where = f"{self.where}.{field}" if self.where else field
-        return Section(self.take(field, Mapping, default), self.file, where)  # type: ignore[type-abstract]
+        return Section(self.take(field, Mapping, default), self.file, where)
 
     def sections(self, field: str, default: Any = _REQUIRED) -> dict[str, Section]:
         """The mapping of mappings under `field`, by name."""

@@ -1,0 +1,273 @@
+"""The schema of a graph's records: what a request holds, typed, with defaults.
+
+A record that passes becomes a row of plain values in the schema's order: numbers are float (NaN
+where there is none), text is str (None where there is none), a timestamp is float seconds since
+the Unix epoch. `row` does it for one record, `table` for many by column; both apply one and the
+same converter per field, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sluice.declaration import Section
+from sluice.errors import RecordError
+
+Value = float | str | None
+Column = npt.NDArray[Any]
+
+TYPES = ("string", "integer", "number", "boolean", "timestamp")
+NAN = math.nan
+_ABSENT: Any = object()
+
+
+class Lifted(dict[Any, Any]):
+    """A function of one value, applied to each distinct value of a column once."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __missing__(self, value: Any) -> Any:
+        result = self[value] = self._function(value)
+        return result
+
+
+def lift(function: Callable[[Any], Any], column: Iterable[Any], dtype: Any) -> Column:
+    """`function` of each value of `column` [n] as an array [n]; called once per distinct value."""
+    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    lifted = Lifted(function)
+    if dtype is object:
+        result = np.empty(len(values), object)
+        result[:] = [lifted[v] for v in values]
+        return result
+    return np.fromiter(map(lifted.__getitem__, values), dtype, len(values))
+
+
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) is float or type(value) is int:
+        return float(value)
+    if isinstance(value, (np.floating, np.integer)):
+        return float(value)
+    raise ValueError("a number")
+
+
+def _integer(value: Any) -> float:
+    number = _number(value)
+    if not number.is_integer() and number == number:
+        raise ValueError("a whole number")
+    return number
+
+
+def _boolean(value: Any) -> float:
+    if type(value) is not bool and not isinstance(value, np.bool_):
+        raise ValueError("true or false")
+    return float(value)
+
+
+def seconds(value: Any) -> float:
+    """Seconds since the Unix epoch of an ISO 8601 text or a datetime that carries its zone.
+
+    Raises:
+        ValueError: when it is neither; a time without a zone is ambiguous, so it is refused.
+    """
+    if type(value) is str:
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("a time such as 2013-04-01T09:00:00Z") from None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("a time with its zone, such as 2013-04-01T09:00:00Z")
+    return value.timestamp()
+
+
+_CONVERTERS: dict[str, Callable[[Any], Value]] = {
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "timestamp": seconds,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    `required` means that the key must be there, `nullable` that its value may be null; a value
+    that is not there is `default`, and the reply says so.
+    """
+
+    name: str
+    type: str
+    required: bool = False
+    nullable: bool = True
+    default: Value = None
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    description: str = ""
+
+    @classmethod
+    def parse(cls, name: str, section: Section) -> Field:
+        """A field from its declaration. Raises DeclarationError."""
+        kind = section.choose("type", TYPES)
+        required = section.take("required", bool, False)
+        field = cls(
+            name=name,
+            type=kind,
+            required=required,
+            nullable=section.take("nullable", bool, True),
+            default=section.take("default", object, None),
+            minimum=section.take("minimum", float, -math.inf),
+            maximum=section.take("maximum", float, math.inf),
+            description=section.take("description", str, ""),
+        )
+        section.done()
+        return field._with_default(section)
+
+    def _with_default(self, section: Section) -> Field:
+        values = {n: getattr(self, n) for n in self.__slots__}
+        try:
+            values["default"] = self.empty if self.default is None else self.convert(self.default)
+        except ValueError as error:
+            raise section.error("default", f"expected {error}, found {self.default!r}") from None
+        return Field(**values)
+
+    @property
+    def empty(self) -> Value:
+        """What stands for no value: None for text, NaN for all else."""
+        return None if self.type == "string" else NAN
+
+    def convert(self, value: Any) -> Value:
+        """The typed value. Raises ValueError that says what is allowed."""
+        result = _CONVERTERS[self.type](value)
+        if isinstance(result, float) and not self.minimum <= result <= self.maximum:
+            if result != result:
+                return result
+            raise ValueError(f"{_text(self.minimum)} to {_text(self.maximum)}")
+        return result
+
+
+def _text(number: float) -> str:
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+class Schema:
+    """The fields of a graph's records, in order.
+
+    >>> schema = Schema([Field("carrier", "string", required=True), Field("distance", "number")])
+    >>> schema.row({"carrier": "UA", "distance": 1400})
+    (['UA', 1400.0], {})
+    """
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self.fields = tuple(fields)
+        self.names = [f.name for f in self.fields]
+        self.by_name = {f.name: f for f in self.fields}
+        self._plan = [
+            (f.name, f.convert, f.empty if f.default is None else f.default) for f in self.fields
+        ]
+
+    @classmethod
+    def parse(cls, sections: Mapping[str, Section]) -> Schema:
+        """A schema from the `record` section of features.yaml. Raises DeclarationError."""
+        return cls(Field.parse(name, section) for name, section in sections.items())
+
+    def row(self, record: Any) -> tuple[list[Value], dict[str, str]]:
+        """The typed values of one record, and the fields that took their default and why.
+
+        Why is `missing` (no such key) or `null`. Raises RecordError naming every field that is
+        wrong, what was found and what is allowed.
+        """
+        if not isinstance(record, dict):
+            raise RecordError("", f"expected an object with fields, found {_found(record)}")
+        values: list[Value] = []
+        defaulted: dict[str, str] = {}
+        get = record.get
+        try:
+            for name, convert, default in self._plan:
+                value = get(name, _ABSENT)
+                if value is None or value is _ABSENT or value != value:
+                    defaulted[name] = "missing" if value is _ABSENT else "null"
+                    values.append(default)
+                else:
+                    values.append(convert(value))
+        except (ValueError, OverflowError):
+            self._refuse(record)
+        if defaulted:
+            self._allow_defaults(record, defaulted)
+        return values, defaulted
+
+    def _allow_defaults(self, record: dict[str, Any], defaulted: dict[str, str]) -> None:
+        for name, why in defaulted.items():
+            field = self.by_name[name]
+            if (why == "missing" and field.required) or not field.nullable:
+                self._refuse(record)
+
+    def _refuse(self, record: dict[str, Any]) -> None:
+        problems = {f.name: p for f in self.fields if (p := self._problem(f, record))}
+        name, problem = next(iter(problems.items()))
+        more = "".join(f"; {n}: {p}" for n, p in list(problems.items())[1:])
+        raise RecordError(name, problem + more)
+
+    def _problem(self, field: Field, record: dict[str, Any]) -> str:
+        value = record.get(field.name, _ABSENT)
+        if value is _ABSENT:
+            return f"is missing; expected {_expected(field)}" if field.required else ""
+        if value is None or value != value:
+            return "" if field.nullable else f"is null; expected {_expected(field)}"
+        try:
+            field.convert(value)
+        except (ValueError, OverflowError) as error:
+            return f"expected {error}, found {_found(value)}"
+        return ""
+
+    def table(self, columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, Column]:
+        """The typed columns [n] of a table of records. Raises RecordError for the first bad row."""
+        return {f.name: self._column(f, columns.get(f.name), n) for f in self.fields}
+
+    def _column(self, field: Field, values: Iterable[Any] | None, n: int) -> Column:
+        dtype: Any = object if field.type == "string" else np.float64
+        empty = field.empty if field.default is None else field.default
+        if values is None:
+            if field.required:
+                raise RecordError(field.name, "is missing from the table")
+            return np.full(n, empty, dtype)
+
+        def convert(value: Any) -> Value:
+            if value is None or value != value:
+                if not field.nullable:
+                    raise RecordError(field.name, f"is null; expected {_expected(field)}")
+                return empty
+            try:
+                return field.convert(value)
+            except ValueError as error:
+                problem = f"expected {error}, found {_found(value)}"
+                raise RecordError(field.name, problem) from None
+
+        return lift(convert, values, dtype)
+
+
+def _expected(field: Field) -> str:
+    try:
+        field.convert(object())
+    except ValueError as error:
+        return str(error)
+    return field.type
+
+
+def _found(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
