@@ -1,0 +1,69 @@
+"""Inputs: named, typed columns as they are, for a model that holds its own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sluice.schema import Column, Value
+from sluice.transform.transform import Tensors, Transform, Unknown
+
+
+class Inputs(Transform):
+    """One tensor [n, 1] per column: text as objects ("" where there is none), numbers as float32.
+
+    For a scikit-learn Pipeline that was fitted on a table with text columns, or any ONNX file
+    with several inputs.
+    """
+
+    kind = "inputs"
+
+    def __init__(self, *columns: str, text: Sequence[str] = ()) -> None:
+        self.columns = list(columns)
+        self.text = list(text)
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Inputs:
+        return cls(*spec["columns"], text=spec["text"])
+
+    def spec(self) -> dict[str, Any]:
+        return {"columns": self.columns, "text": self.text}
+
+    @property
+    def inputs(self) -> list[str]:
+        return self.columns
+
+    def get_feature_names_out(self) -> npt.NDArray[np.str_]:
+        return np.array(self.columns, np.str_)
+
+    def fit(self, table: Mapping[str, Column]) -> Inputs:
+        """Learn which columns are text; `table` has columns of [n]."""
+        self.text = [c for c in self.columns if table[c].dtype == object]
+        return self
+
+    def transform(self, table: Mapping[str, Column]) -> Tensors:
+        return {c: self._tensor(c, table[c].tolist()) for c in self.columns}
+
+    def bind(self, columns: Sequence[str]) -> _Rows:
+        return _Rows(self, [columns.index(c) for c in self.columns])
+
+    def _tensor(self, name: str, values: list[Any]) -> npt.NDArray[Any]:
+        if name in self.text:
+            tensor = np.empty((len(values), 1), object)
+            tensor[:, 0] = ["" if v is None else v for v in values]
+            return tensor
+        return np.array(values, np.float32).reshape(-1, 1)
+
+
+class _Rows:
+    """`Inputs` with every name turned into a position, once."""
+
+    def __init__(self, inputs: Inputs, positions: list[int]) -> None:
+        self._tensor = inputs._tensor
+        self._places = list(zip(inputs.columns, positions, strict=True))
+
+    def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
+        return {n: self._tensor(n, [row[i] for row in rows]) for n, i in self._places}, []
