@@ -1,0 +1,49 @@
+"""Streams: records in partitions of topics, read by groups that commit where they are.
+
+stream = open_stream("log://data/stream.log")
+stream.producer().produce("predictions", b"...", key="request-1")
+consumer = stream.consumer("drift", ["predictions"])
+records = consumer.poll()
+consumer.commit(records)
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sluice.errors import DeclarationError
+from sluice.streams.stream import Clock, Consumer, Message, Producer, Record, Stream, partition_of
+
+__all__ = [
+    "Clock", "Consumer", "Message", "Producer", "Record", "Stream", "open_stream", "partition_of",
+]  # fmt: skip
+
+
+def open_stream(
+    url: str,
+    *,
+    partitions: int = 4,
+    retention_bytes: int | None = None,
+    retention_s: float | None = None,
+    clock: Clock = time,
+) -> Stream:
+    """The stream at `url`: `log://path`, or a path alone, is the embedded log in that file.
+
+    Args:
+        partitions: how many a topic gets that is made here; those of an existing one stay.
+        retention_bytes: of a partition, how many bytes of records are kept at most.
+        retention_s: how many seconds a record is kept at most.
+
+    Raises:
+        DeclarationError: for a scheme that is not supported.
+        SluiceError: for a file that is no log, or one of a newer format.
+    """
+    scheme, separator, path = url.partition("://")
+    if separator and scheme != "log":
+        hint = "supported: log://path, the embedded log in one file"
+        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", hint)
+    from sluice.streams.log import LogStream, Retention
+
+    retention = Retention(retention_bytes, retention_s)
+    return LogStream(Path(path if separator else url), partitions, retention, clock)

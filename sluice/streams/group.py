@@ -1,0 +1,243 @@
+"""Consumer groups of the embedded log: who reads which partition, and up to where.
+
+A member leases the partitions that fall to it when the living members, in the order of their
+names, take turns. It renews at a third of the lease; one that is gone stops renewing, and the
+others take over when its lease is out. A partition that falls to somebody else is given up at
+the next poll, that is when a loop of poll, work, commit is between two rounds. All of it is
+decided inside a write transaction, so no two members lease one partition.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+from uuid import uuid4
+
+from sluice.errors import StoreUnavailable
+from sluice.streams.environment import Environment, Txn
+from sluice.streams.layout import (
+    Lease,
+    Topic,
+    decode_lease,
+    decode_stored,
+    encode,
+    get_lease,
+    get_offset,
+    get_state,
+    get_topic,
+    group_key,
+    member_key,
+    name_bytes,
+    put_offset,
+    record_key,
+    scan,
+)
+from sluice.streams.stream import Clock, Partition, Record, Start
+
+_PAUSE_S = 0.02  # between two looks of a poll that waits
+
+
+class _Batch(NamedTuple):
+    records: list[Record]
+    positions: dict[Partition, int]
+    lost: int
+
+
+class LogConsumer:
+    """One member of a group; for one thread. In a forked child it is a new member."""
+
+    def __init__(
+        self,
+        env: Environment,
+        group: str,
+        topics: Sequence[str],
+        *,
+        start: Start,
+        lease_s: float,
+        clock: Clock,
+    ) -> None:
+        self._env, self._clock, self._lease_s = env, clock, lease_s
+        self._group = name_bytes("group", group)
+        self._topics, self._start = sorted(set(topics)), start
+        self.lost = 0
+        self._join()
+
+    def _join(self) -> None:
+        self._pid, self._member = os.getpid(), uuid4().hex
+        self._positions: dict[Partition, int] = {}
+        self._renew_at = float("-inf")
+        self._turn = 0
+
+    def poll(self, max_records: int = 100, timeout_s: float = 1.0) -> list[Record]:
+        until = self._clock.monotonic() + timeout_s
+        if self._pid != os.getpid():
+            self._join()
+        while True:
+            self._rebalance()
+            batch = self._env.read(partial(self._next, max_records))
+            self._positions.update(batch.positions)
+            self.lost += batch.lost
+            left = until - self._clock.monotonic()
+            if batch.records or left <= 0:
+                self._turn += 1
+                return batch.records
+            self._clock.sleep(min(_PAUSE_S, left))
+
+    def commit(self, done: Sequence[Record] | Mapping[Partition, int]) -> None:
+        taken = self._env.write(partial(self._commit, done))
+        if taken:
+            raise StoreUnavailable(
+                f"not committed: another member of the group has taken over {sorted(taken)}"
+            )
+
+    def committed(self) -> dict[Partition, int]:
+        return self._env.read(self._committed)
+
+    def close(self) -> None:
+        if self._pid == os.getpid():
+            self._env.write(self._leave)
+        self._join()
+
+    # -- which partitions are ours -------------------------------------------------------------
+
+    def _rebalance(self) -> None:
+        due = self._clock.monotonic() >= self._renew_at
+        if not due and self._env.read(self._ours) == set(self._positions):
+            return
+        self._positions = self._env.write(self._lease)
+        self._renew_at = self._clock.monotonic() + self._lease_s / 3
+
+    def _partitions(self, txn: Txn) -> dict[Partition, Topic]:
+        topics = [(name, get_topic(txn, name)) for name in self._topics]
+        return {(n, p): topic for n, topic in topics if topic for p in range(topic.partitions)}
+
+    def _ours(self, txn: Txn) -> set[Partition]:
+        """The partitions that fall to us and that nobody else still holds."""
+        now = self._clock.time()
+        members = {self._member}
+        for _, data in scan(txn, member_key(self._group)):
+            lease = decode_lease(data)
+            if lease.live(now):
+                members.add(lease.member)
+        order = sorted(members)
+        ours = set()
+        for index, (place, topic) in enumerate(self._partitions(txn).items()):
+            falls_to_us = order[index % len(order)] == self._member
+            if falls_to_us and self._holder(txn, place, topic, now) in (None, self._member):
+                ours.add(place)
+        return ours
+
+    def _holder(self, txn: Txn, place: Partition, topic: Topic, now: float) -> str | None:
+        lease = get_lease(txn, group_key(b"l", self._group, topic, place[1]))
+        return lease.member if lease is not None and lease.live(now) else None
+
+    def _lease(self, txn: Txn) -> dict[Partition, int]:
+        """Renew, take and give up; the positions of the partitions that are ours now."""
+        now = self._clock.time()
+        self._forget_dead(txn, now)
+        lease = encode(Lease(self._member, now, self._lease_s))
+        txn.put(member_key(self._group, self._member), lease)
+        ours = self._ours(txn)
+        positions = {}
+        for place, topic in self._partitions(txn).items():
+            key = group_key(b"l", self._group, topic, place[1])
+            if place in ours:
+                kept = self._holder(txn, place, topic, now) == self._member
+                position = self._positions.get(place) if kept else None
+                positions[place] = self._first(txn, place, topic) if position is None else position
+                txn.put(key, lease)
+            elif place in self._positions and self._holder(txn, place, topic, now) == self._member:
+                txn.delete(key)
+        return positions
+
+    def _forget_dead(self, txn: Txn, now: float) -> None:
+        for key, data in scan(txn, member_key(self._group)):
+            if not decode_lease(data).live(now):
+                txn.delete(key)
+
+    def _first(self, txn: Txn, place: Partition, topic: Topic) -> int:
+        offset = get_offset(txn, group_key(b"c", self._group, topic, place[1]))
+        if offset is not None:
+            return offset
+        state = get_state(txn, topic, place[1])
+        return state.first if self._start == "earliest" else state.next
+
+    def _leave(self, txn: Txn) -> None:
+        now = self._clock.time()
+        txn.delete(member_key(self._group, self._member))
+        for place, topic in self._partitions(txn).items():
+            if self._holder(txn, place, topic, now) == self._member:
+                txn.delete(group_key(b"l", self._group, topic, place[1]))
+
+    # -- reading and committing ----------------------------------------------------------------
+
+    def _next(self, max_records: int, txn: Txn) -> _Batch:
+        topics = self._partitions(txn)
+        places = sorted(self._positions)
+        turn = self._turn % len(places) if places else 0
+        batch = _Batch([], {}, 0)
+        for place in places[turn:] + places[:turn]:  # so that no partition starves
+            room = max_records - len(batch.records)
+            records, skipped = _read(txn, topics[place], place, self._positions[place], room)
+            batch.records.extend(records)
+            position = self._positions[place] + skipped + len(records)
+            batch.positions[place] = position
+            batch = batch._replace(lost=batch.lost + skipped)
+        return batch
+
+    def _commit(self, done: Sequence[Record] | Mapping[Partition, int], txn: Txn) -> set[Partition]:
+        """Commit what is not another member's; the rest is returned."""
+        exact = isinstance(done, Mapping)
+        offsets = done if isinstance(done, Mapping) else _ends(done)
+        now, topics = self._clock.time(), self._partitions(txn)
+        taken = set()
+        for place, offset in offsets.items():
+            topic = topics.get(place)
+            if topic is None or not 0 <= offset <= get_state(txn, topic, place[1]).next:
+                raise ValueError(f"no offset {offset} to commit in {place}")
+            key = group_key(b"c", self._group, topic, place[1])
+            if self._holder(txn, place, topic, now) not in (None, self._member):
+                taken.add(place)
+            elif exact or offset > (get_offset(txn, key) or 0):
+                put_offset(txn, key, offset)
+        return taken
+
+    def _committed(self, txn: Txn) -> dict[Partition, int]:
+        found = {
+            place: get_offset(txn, group_key(b"c", self._group, topic, place[1]))
+            for place, topic in self._partitions(txn).items()
+        }
+        return {place: offset for place, offset in found.items() if offset is not None}
+
+
+def _ends(records: Sequence[Record]) -> dict[Partition, int]:
+    ends: dict[Partition, int] = {}
+    for record in records:
+        place = record.topic, record.partition
+        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    return ends
+
+
+def _read(
+    txn: Txn, topic: Topic, place: Partition, position: int, room: int
+) -> tuple[list[Record], int]:
+    """Up to `room` records from `position` on, and how many retention has taken before them."""
+    name, partition = place
+    state = get_state(txn, topic, partition)
+    skipped = max(0, state.first - position)
+    start = position + skipped
+    count = max(0, min(room, state.next - start))
+    cursor = txn.cursor()
+    records = []
+    more = count > 0 and cursor.set_range(record_key(topic, partition, start))
+    for offset in range(start, start + count if more else start):
+        stored = decode_stored(cursor.value())
+        records.append(
+            Record(
+                name, partition, offset, stored.key, stored.value, stored.headers, stored.timestamp
+            )
+        )
+        cursor.next()
+    return records, skipped
