@@ -1,0 +1,96 @@
+"""ONNX models by ONNX Runtime: the default, without pickle and light to load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+from sluice.models.manifest import Manifest
+from sluice.models.model import Input, Tensors, refused
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(string)": "object",
+}
+_FLOATING = ("tensor(float)", "tensor(double)")
+_LOAD_ERRORS = (
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NotImplemented,
+    failures.RuntimeException,
+)
+
+
+class OnnxModel:
+    """An ONNX graph in a session of one thread, which gives equal bits for 1 row and for many.
+
+    Of the graph's outputs only the one that is needed is computed: the floating one or, among
+    several, the one that the manifest's `outputs` names.
+    """
+
+    imports: tuple[str, ...] = ()
+
+    def __init__(self, manifest: Manifest, data: bytes) -> None:
+        try:
+            session = onnxruntime.InferenceSession(data, _options(), ["CPUExecutionProvider"])
+        except _LOAD_ERRORS as error:
+            raise refused(manifest, f"ONNX Runtime does not load it: {error}") from None
+        self.inputs = tuple(_input(manifest, node) for node in session.get_inputs())
+        self._names = [node.name for node in self.inputs]
+        self._run, self._fetch = session.run, [_output(manifest, session)]
+        self._width = len(manifest.classes) if len(manifest.classes) > 2 else 1
+
+    def predict(self, tensors: Tensors) -> Any:
+        feed = {name: tensors[name] for name in self._names}
+        answer = self._run(self._fetch, feed)[0]
+        if answer.ndim == 2 and answer.shape[1] == self._width:
+            return answer
+        if self._width == 1 and answer.ndim == 2 and answer.shape[1] == 2:
+            return answer[:, 1:]
+        return answer.reshape(-1, self._width)
+
+
+def _options() -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Without the arena a one-row call is as fast, and a large batch leaves no memory held.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    return options
+
+
+def _input(manifest: Manifest, node: Any) -> Input:
+    if node.type not in _DTYPES:
+        raise refused(
+            manifest, f"input {node.name!r} is a {node.type}", f"use {', '.join(_DTYPES)}"
+        )
+    width = node.shape[1] if len(node.shape) == 2 else 1
+    return Input(node.name, _DTYPES[node.type], width if isinstance(width, int) else None)
+
+
+def _output(manifest: Manifest, session: Any) -> str:
+    floating = [node for node in session.get_outputs() if node.type in _FLOATING]
+    named = [node for node in floating if node.name in manifest.outputs]
+    fitting = named or floating
+    if len(fitting) != 1:
+        found = ", ".join(node.name for node in session.get_outputs())
+        raise refused(
+            manifest, f"has no single floating output among {found}", "name it in outputs"
+        )
+    _check_width(manifest, fitting[0])
+    return str(fitting[0].name)
+
+
+def _check_width(manifest: Manifest, node: Any) -> None:
+    width = node.shape[-1] if len(node.shape) == 2 else 1
+    count = len(manifest.classes)
+    allowed = {0: (1,), 2: (1, 2)}.get(count, (count,))
+    if isinstance(width, int) and width not in allowed:
+        wanted = " or ".join(map(str, allowed))
+        raise refused(manifest, f"output {node.name!r} has {width} columns, expected {wanted}")

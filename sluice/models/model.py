@@ -1,0 +1,76 @@
+"""Loading a verified version's model, whatever its format, behind one small interface."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+from sluice.errors import VersionRefused
+from sluice.models.manifest import Files, Manifest
+
+# One row a record: float32 [n, width], int64 [n, 1], or text as an object array [n, 1].
+Tensors = Mapping[str, Any]
+
+LOADERS = {
+    "onnx": "sluice.models.formats.onnx:OnnxModel",
+    "xgboost-json": "sluice.models.formats.xgboost_json:XgboostModel",
+    "skops": "sluice.models.formats.skops:SkopsModel",
+}
+_log = logging.getLogger(__name__)
+
+
+class Input(NamedTuple):
+    """One tensor that a model asks for. dtype is numpy's name, "object" for text."""
+
+    name: str
+    dtype: str
+    width: int | None
+
+
+class Model(Protocol):
+    """A loaded model. It is used by one thread at a time, and gives the same bits each time.
+
+    inputs: what it asks for, where the format says so (skops does not: then empty).
+    imports: the heavy modules that the format brought into the process; ONNX brings none.
+    """
+
+    inputs: tuple[Input, ...]
+    imports: tuple[str, ...]
+
+    def predict(self, tensors: Tensors) -> Any:
+        """One row of numbers for each record, floating [n, k].
+
+        k is 1 for a regression and for two classes (the probability of the second), else the
+        number of classes. A row that the model cannot score (a NaN that it was not trained for)
+        is NaN, or fails the call, by the estimator's own ways.
+        """
+
+
+def load_model(manifest: Manifest, files: Files) -> Model:
+    """The model of a verified version, from the very bytes that were verified.
+
+    A format other than ONNX imports its library, and the log says so. Raises VersionRefused when
+    the file is not a model of the format, or does not fit the manifest.
+    """
+    module, _, name = LOADERS[manifest.model_format].partition(":")
+    model: Model = getattr(import_module(module), name)(manifest, files[manifest.model_file])
+    if model.imports:
+        _log.warning("%s", fallback_note(manifest, model))
+    return model
+
+
+def fallback_note(manifest: Manifest, model: Model) -> str:
+    """What to tell about a model that is not ONNX, empty for one that is."""
+    if not model.imports:
+        return ""
+    place = f"{manifest.graph} version {manifest.version}"
+    return (
+        f"{place} is kept as {manifest.model_format}: serving it imports {', '.join(model.imports)}"
+    )
+
+
+def refused(manifest: Manifest, why: str, hint: str = "") -> VersionRefused:
+    """The error for a model file that does not load or does not fit."""
+    return VersionRefused(manifest.graph, manifest.version, manifest.model_file, why, hint)
