@@ -1,0 +1,168 @@
+"""The event that a handler gets: Nuclio's attributes, worked out when they are asked for.
+
+A handler that parses bodies itself reads `event.raw` and saves the decoding; under Nuclio there
+is no `raw`, and `body` is decoded already:
+
+    data = getattr(event, "raw", None)
+    body = decode(data) if data is not None else event.body
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
+
+
+class Trigger:
+    """Where an event came from; also `context.trigger`."""
+
+    __slots__ = ("kind", "name")
+
+    def __init__(self, kind: str = "http", name: str = "default-http") -> None:
+        self.kind, self.name = kind, name
+
+
+HTTP = Trigger()
+_UNSET: Any = object()
+
+
+class Event:
+    """One event, with the attributes of Nuclio's Python SDK.
+
+    Args:
+        raw: the body as it came.
+        method: the HTTP method.
+        target: path and query as in the request line.
+        headers: names spelled as Nuclio hands them over (`Content-Type`), one value each.
+        trigger: where the event came from.
+        received: wall-clock seconds since 1970; the event's `timestamp`.
+    """
+
+    __slots__ = (
+        "__dict__", "_body", "_fields", "_id", "_path", "_timestamp",
+        "headers", "method", "raw", "received", "target", "trigger",
+    )  # fmt: skip
+
+    # What Nuclio's events carry beside these, with the values of an HTTP trigger.
+    url = ""
+    type = ""
+    type_version = ""
+    version = ""
+    shard_id = 0
+    num_shards = 0
+    last_in_batch = False
+    offset = 0
+    topic = None
+
+    def __init__(
+        self,
+        raw: bytes = b"",
+        method: str = "POST",
+        target: str = "/",
+        headers: dict[str, str] | None = None,
+        *,
+        trigger: Trigger = HTTP,
+        received: float | None = None,
+    ) -> None:
+        self.raw = raw
+        self.method = method
+        self.target = target
+        self.headers = {} if headers is None else headers
+        self.trigger = trigger
+        self.received = time.time() if received is None else received
+        self._body = self._id = self._path = self._fields = self._timestamp = _UNSET
+
+    @property
+    def body(self) -> Any:
+        """Decoded when the content type is application/json; bytes that do not parse stay bytes."""
+        if self._body is _UNSET:
+            self._body = self.raw
+            if self.content_type == "application/json":
+                try:
+                    self._body = json.loads(self.raw.decode("utf-8"))
+                except (ValueError, RecursionError):
+                    self._body = self.raw
+        return self._body
+
+    @body.setter
+    def body(self, value: Any) -> None:
+        self._body = value
+
+    @property
+    def id(self) -> str:
+        """A UUID."""
+        if self._id is _UNSET:
+            self._id = str(uuid4())
+        return str(self._id)
+
+    @id.setter
+    def id(self, value: str) -> None:
+        self._id = value
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type header as it came, or an empty text."""
+        return self.headers.get("Content-Type", "")
+
+    @property
+    def size(self) -> int:
+        """Bytes in the body as it came."""
+        return len(self.raw)
+
+    @property
+    def path(self) -> str:
+        """The path, decoded and without the query: `//` and dot segments are resolved."""
+        if self._path is _UNSET:
+            self._path = _path(self.target)
+        return str(self._path)
+
+    @path.setter
+    def path(self, value: str) -> None:
+        self._path = value
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The query's arguments; of one given twice, the last."""
+        if self._fields is _UNSET:
+            query = self.target.partition("#")[0].partition("?")[2]
+            self._fields = dict(parse_qsl(query, keep_blank_values=True))
+        fields: dict[str, str] = self._fields
+        return fields
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the request was complete: UTC, without a time zone, as Nuclio gives it."""
+        if self._timestamp is _UNSET:
+            self._timestamp = datetime.fromtimestamp(self.received, UTC).replace(tzinfo=None)
+        timestamp: datetime = self._timestamp
+        return timestamp
+
+    @timestamp.setter
+    def timestamp(self, value: datetime) -> None:
+        self._timestamp = value
+
+    def get_header(self, header_key: str) -> str | None:
+        """A header's value by its name in any spelling, or None."""
+        wanted = header_key.lower()
+        for name, value in self.headers.items():
+            if name.lower() == wanted:
+                return value
+        return None
+
+
+def _path(target: str) -> str:
+    path = target.partition("#")[0].partition("?")[0]
+    if not path.startswith("/"):  # the absolute form, as proxies send it
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    if "%" in path:
+        path = unquote(path)
+    if "//" in path or "/." in path:
+        folder = path.endswith(("/", "/.", "/.."))
+        path = "/" + posixpath.normpath(path).strip("/")
+        path += "/" if folder and path != "/" else ""
+    return path

@@ -1,0 +1,48 @@
+"""Finding a handler by its name, and initialising it, as Nuclio does."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from sluice.errors import SluiceError, nearest
+
+Handler = Callable[[Any, Any], Any]
+
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*:\w+")
+
+
+def check_name(handler: str) -> None:
+    """Raise SluiceError when `handler` is not of the form pkg.mod:name."""
+    if not _NAME.fullmatch(handler):
+        raise SluiceError(f"handler {handler!r} is not of the form package.module:function")
+
+
+def load(handler: str) -> Handler:
+    """The function that "pkg.mod:name" names; its module is imported.
+
+    Raises:
+        SluiceError: when the module has no such function; it lists those that it has. What the
+            import itself raises passes.
+    """
+    check_name(handler)
+    module_name, _, name = handler.partition(":")
+    module = importlib.import_module(module_name)
+    function = getattr(module, name, None)
+    if not callable(function):
+        found = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise SluiceError(f"{module_name} has no function {name!r}: {nearest(name, found)}")
+    return function  # type: ignore[no-any-return]
+
+
+async def initialise(handler: Handler, context: Any) -> None:
+    """Call `init_context` of the module that defines the handler, when there is one."""
+    init_context = getattr(sys.modules[handler.__module__], "init_context", None)
+    if init_context is not None:
+        result = init_context(context)
+        if inspect.iscoroutine(result):
+            await result

@@ -1,0 +1,96 @@
+"""What a handler returns, and the one shape that all of it becomes.
+
+The rules are those of Nuclio's Python SDK (a test compares the two), with one exception: Nuclio
+takes a bare list for a batch of replies, here it is one JSON body. Code that runs in both places
+returns `(200, the_list)` or a Response.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import AsyncGeneratorType, GeneratorType, MappingProxyType
+from typing import Any, NamedTuple
+
+TEXT, JSON = "text/plain", "application/json"
+
+
+class Response:
+    """A reply in full; handlers reach it as `context.Response`.
+
+    Args:
+        headers: further headers; `content_type` wins over a Content-Type given here.
+        body: text or bytes as they are, a dict as JSON.
+        content_type: text/plain when not given.
+        status_code: the HTTP status.
+        event_id: the event that this answers, in a batch.
+    """
+
+    __slots__ = ("body", "content_type", "event_id", "headers", "status_code")
+
+    def __init__(
+        self,
+        headers: dict[str, Any] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+        status_code: int = 200,
+        event_id: str | None = None,
+    ) -> None:
+        self.headers = headers or {}
+        self.body = body
+        self.content_type = content_type or TEXT
+        self.status_code = status_code
+        self.event_id = event_id
+
+
+class Reply(NamedTuple):
+    """What goes over the wire for one event."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, Any] = MappingProxyType({})
+
+
+to_json = json.JSONEncoder(default=repr).encode
+
+
+def reply(output: Any) -> Reply:
+    """The reply for what a handler returned.
+
+    Raises:
+        TypeError: for a generator: this host does not stream.
+    """
+    if isinstance(output, str):
+        return Reply(200, TEXT, output.encode())
+    if isinstance(output, tuple) and len(output) == 2:
+        status, body = output
+        if isinstance(body, str):
+            return Reply(int(status), TEXT, body.encode())
+        return Reply(int(status), JSON, to_json(body).encode())
+    if isinstance(output, dict | list):
+        return Reply(200, JSON, to_json(output).encode())
+    # By its attributes, so that nuclio_sdk.Response passes too, without importing it.
+    if hasattr(output, "status_code") and hasattr(output, "content_type"):
+        return _full(output)
+    return Reply(200, TEXT, _bytes(output))
+
+
+def error(status: int, text: str, headers: dict[str, Any] | None = None) -> Reply:
+    """An error of the host's own, as every error reads: `{"error": text}`."""
+    return Reply(status, JSON, to_json({"error": text}).encode(), headers or {})
+
+
+def _full(output: Any) -> Reply:
+    status, headers = int(output.status_code), output.headers or {}
+    if isinstance(output.body, dict):
+        return Reply(status, JSON, to_json(output.body).encode(), headers)
+    return Reply(status, output.content_type or TEXT, _bytes(output.body), headers)
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, GeneratorType | AsyncGeneratorType):
+        raise TypeError("a generator is not a reply here: return the whole body")
+    return str(body).encode()

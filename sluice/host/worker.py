@@ -1,0 +1,251 @@
+"""A worker process: one event at a time, from as many connections as the parent hands over."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import inspect
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from sluice.host.board import Board, HostState
+from sluice.host.connection import Connection
+from sluice.host.context import Context
+from sluice.host.event import Trigger
+from sluice.host.function import Handler, initialise, load
+from sluice.host.link import DRAIN, READY, Link
+from sluice.host.logger import Logger
+from sluice.host.options import HostOptions
+from sluice.host.response import error, reply
+from sluice.host.wire import Request
+
+FAILED = 3  # exit code of a worker that did not come up
+
+_SWEEP_S = 0.5
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """Serves connections that come over `link`, and tells the board what it is at.
+
+    Args:
+        worker_id: from 0.
+        link: to the parent.
+        board: shared with the parent and the other workers.
+        options: the host's.
+        clock: monotonic seconds, the same in every process.
+    """
+
+    def __init__(
+        self,
+        worker_id: int,
+        link: socket.socket,
+        board: Board,
+        options: HostOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.worker_id, self.board, self.options, self.clock = worker_id, board, options, clock
+        self.trigger = Trigger("http", options.trigger_name)
+        self.logger = Logger(options.log_level, options.log_format, str(worker_id))
+        self.context = Context(self.logger, worker_id, self.trigger, HostState(board))
+        self.draining = False
+        self._link = Link(link)
+        self._connections: dict[int, Connection] = {}
+        self._queue: deque[tuple[Connection, Request]] = deque()
+        self._busy = False
+        self._handler: Handler
+        self._loop: asyncio.AbstractEventLoop
+        self._done: asyncio.Future[None]
+
+    def run(self, handler: str) -> int:
+        """Load the handler, serve until told to stop; the process's exit code."""
+        return uvloop.run(self._main(handler))
+
+    async def _main(self, handler: str) -> int:
+        self._loop = asyncio.get_running_loop()
+        self._done = self._loop.create_future()
+        try:
+            self._handler = load(handler)
+            await initialise(self._handler, self.context)
+        except BaseException as problem:  # sys.exit() in there is a failure too
+            text = f"worker does not come up: {type(problem).__name__}: {problem}"
+            self.logger.error_with(text, handler=handler, traceback=traceback.format_exc())
+            return FAILED
+        gc.collect()
+        gc.freeze()  # what was loaded stays: the collector need not walk it again
+        self._link.start(self._loop, self._told, self._parent_gone)
+        self._link.tell(READY)
+        self._loop.call_later(_SWEEP_S, self._sweep, self.clock())
+        await self._done
+        await self._terminate()
+        return 0
+
+    async def _terminate(self) -> None:
+        callback = self.context.platform.on_termination
+        if callback is not None:
+            result = callback()
+            if inspect.iscoroutine(result):
+                await result
+
+    # From the parent.
+
+    def _told(self, word: int, sock: socket.socket | None) -> None:
+        if word == DRAIN:
+            self._drain()
+        elif sock is not None:
+            connection = Connection(self, sock, word)
+            self._connections[word] = connection
+            self.watch_reads(connection, True)
+            kept = self.board.take(word)
+            if kept:
+                connection.receive(memoryview(kept))
+
+    def _parent_gone(self) -> None:
+        """The parent died. On Linux the kernel has killed this process before it comes here."""
+        os._exit(1)
+
+    def _drain(self) -> None:
+        self.draining = True
+        self._loop.call_later(self.options.drain_idle_s, self._close_idle)
+        self._end_when_empty()
+
+    def _close_idle(self) -> None:
+        for connection in list(self._connections.values()):
+            if connection.idle():
+                connection.close()
+
+    def _end_when_empty(self) -> None:
+        if self.draining and not self._connections and not self._busy and not self._done.done():
+            self._done.set_result(None)
+
+    # For the connections.
+
+    def submit(self, connection: Connection, request: Request) -> bool:
+        """Have the request handled, now or when its turn comes; whether its event has begun."""
+        if self._busy:
+            self._queue.append((connection, request))
+            return False
+        self._handle(connection, request)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        """A connection has let go of its socket."""
+        del self._connections[connection.slot]
+        self._link.tell(connection.slot)
+        self._end_when_empty()
+
+    def watch_reads(self, connection: Connection, on: bool) -> None:
+        """Call `connection.readable` when there are bytes, or no longer."""
+        if on:
+            self._loop.add_reader(connection.sock, connection.readable)
+        else:
+            self._loop.remove_reader(connection.sock)
+
+    def watch_writes(self, connection: Connection, on: bool) -> None:
+        """Call `connection.writable` when there is room, or no longer."""
+        if on:
+            self._loop.add_writer(connection.sock, connection.writable)
+        else:
+            self._loop.remove_writer(connection.sock)
+
+    # One event at a time.
+
+    def _handle(self, connection: Connection, request: Request) -> None:
+        """Call the handler. A plain function is answered on return, a coroutine later."""
+        connection.begin()
+        self.board.begun[self.worker_id] = self.clock()
+        try:
+            output = self._handler(self.context, request.event)
+        except BaseException:  # as Nuclio: whatever a handler raises is a 500, the worker lives on
+            self._failed(connection, request)
+        else:
+            if inspect.iscoroutine(output):
+                self._busy = True
+                self._task = self._loop.create_task(self._await(connection, request, output))
+                return
+            self._answer(connection, request, output)
+        self.board.begun[self.worker_id] = 0.0
+
+    async def _await(self, connection: Connection, request: Request, output: Any) -> None:
+        try:
+            result = await output
+        except BaseException:
+            self._failed(connection, request)
+        else:
+            self._answer(connection, request, result)
+        self.board.begun[self.worker_id] = 0.0
+        self._busy = False
+        # A later request of this connection goes to the end of the queue, behind the others'.
+        self._loop.call_soon(connection.resume)
+        self._next()
+        self._end_when_empty()
+
+    def _next(self) -> None:
+        while self._queue and not self._busy:
+            connection, request = self._queue.popleft()
+            self._handle(connection, request)
+            if not self._busy:
+                connection.resume()
+
+    def _answer(self, connection: Connection, request: Request, output: Any) -> None:
+        try:
+            connection.answer(request, reply(output))
+        except (TypeError, ValueError):  # not a reply, or with headers that would break one
+            self._failed(connection, request)
+
+    def _failed(self, connection: Connection, request: Request) -> None:
+        event = request.event
+        self.logger.error_with(
+            "the handler failed",
+            event_id=event.id, method=event.method, path=event.path,
+            traceback=traceback.format_exc(),
+        )  # fmt: skip
+        text = f"request {event.id} failed inside the function"
+        connection.answer(request, error(500, text))
+
+    def _sweep(self, last: float) -> None:
+        """Expire connections. Time in which the handler held the loop is not the clients' fault."""
+        now = self.clock()
+        blocked = max(0.0, now - last - 2 * _SWEEP_S)
+        for connection in list(self._connections.values()):
+            connection.deadline += blocked
+            if connection.deadline < now and not connection.waiting:
+                connection.expire()
+        self._loop.call_later(_SWEEP_S, self._sweep, now)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, however that comes about.
+
+    Elsewhere than on Linux a worker ends when it next looks at its link.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main(
+    handler: str, worker_id: int, link: socket.socket, board: Board, options: HostOptions
+) -> int:
+    """The whole life of a worker process, from the fork on; its exit code.
+
+    The parent decides when a worker ends: a signal that goes to the whole process group (Ctrl-C,
+    a container's stop) is not acted on here.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    code = Worker(worker_id, link, board, options).run(handler)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
