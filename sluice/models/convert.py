@@ -226,19 +226,26 @@ def _from_library(estimator: Any, library: str) -> bool:
 
 
 def _to_onnx(case: _Case) -> bytes:
+    xgboost = _from_library(case.estimator, "xgboost")
+    return _xgboost_to_onnx(case) if xgboost else _sklearn_to_onnx(case)
+
+
+def _xgboost_to_onnx(case: _Case) -> bytes:
+    from onnxmltools import convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    inputs = [("features", FloatTensorType([None, case.tensors["features"].shape[1]]))]
+    return bytes(convert_xgboost(_booster(case.estimator), "sluice", inputs).SerializeToString())
+
+
+def _sklearn_to_onnx(case: _Case) -> bytes:
+    from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
     kinds = {"f": FloatTensorType, "i": Int64TensorType, "O": StringTensorType}
     inputs = [(n, kinds[t.dtype.kind]([None, t.shape[1]])) for n, t in case.tensors.items()]
-    if _from_library(case.estimator, "xgboost"):
-        import onnxmltools
-
-        graph = onnxmltools.convert_xgboost(_booster(case.estimator), "sluice", inputs)
-    else:
-        import skl2onnx
-
-        options = {"zipmap": False} if case.classes else None
-        graph = skl2onnx.convert_sklearn(case.estimator, "sluice", inputs, options=options)
+    options = {"zipmap": False} if case.classes else None
+    graph = convert_sklearn(case.estimator, "sluice", inputs, options=options)
     return bytes(graph.SerializeToString())
 
 
