@@ -1,0 +1,160 @@
+"""The embedded log: what it keeps, what it refuses, how it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import pytest
+
+from sluice.errors import DeclarationError, SluiceError
+from sluice.streams import Message, open_stream
+from tests.streams.fakes import FakeClock
+from tests.streams.processes import fork, join
+
+
+def test_a_path_alone_is_a_log(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "deep" / "s.log"), partitions=1)
+    assert stream.producer().produce("t", b"v", "k", {"h": "1"}) == (0, 0)
+    (record,) = stream.consumer("g", ["t"]).poll()
+    assert (record.value, record.key, record.headers) == (b"v", "k", {"h": "1"})
+    assert (tmp_path / "deep" / "s.log").is_file()
+    stream.close()
+
+
+def test_an_unknown_scheme_is_refused_with_what_is_supported() -> None:
+    with pytest.raises(DeclarationError, match=r"unknown scheme 'kafka'.*log://path"):
+        open_stream("kafka://broker:9092")
+
+
+def test_partitions_of_a_topic_stay_as_it_was_made(tmp_path: Path) -> None:
+    url = f"log://{tmp_path}/s.log"
+    first, second = open_stream(url, partitions=2), open_stream(url, partitions=5)
+    first.producer().produce("t", b"")
+    second.producer().produce("t", b"")
+    second.producer().produce("u", b"")
+    assert (len(first.bounds("t")), len(first.bounds("u"))) == (2, 5)
+    assert first.bounds("unknown") == {}
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("name", ["", "n" * 201])
+def test_names_that_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
+    stream = open_stream(f"log://{tmp_path}/s.log")
+    with pytest.raises(ValueError, match="1 to 200 bytes"):
+        stream.producer().produce(name, b"")
+    with pytest.raises(ValueError, match="1 to 200 bytes"):
+        stream.consumer(name, ["t"])
+    stream.close()
+
+
+def rewrite(path: Path, key: bytes, value: bytes) -> None:
+    env: Any = lmdb.open(str(path), subdir=False)
+    with env.begin(write=True) as txn:
+        txn.put(key, value)
+    env.close()
+
+
+def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    open_stream(str(path)).close()
+    rewrite(path, b"m", b"sluice.log 2")
+    with pytest.raises(SluiceError, match=r"s\.log: log format 2; .* reads up to 1"):
+        open_stream(str(path))
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    rewrite(tmp_path / "other.mdb", b"some", b"thing")
+    with pytest.raises(SluiceError, match="holds something else"):
+        open_stream(str(tmp_path / "other.mdb"))
+    (tmp_path / "text.txt").write_bytes(b"not a map" * 1000)
+    with pytest.raises(SluiceError, match="is not a log"):
+        open_stream(str(tmp_path / "text.txt"))
+
+
+def test_retention_by_size_keeps_the_newest(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "s.log"), partitions=2, retention_bytes=5000)
+    producer = stream.producer(durable=False)
+    for n in range(60):
+        producer.produce("t", b"%03d" % n * 100)
+    for first, next_ in stream.bounds("t").values():
+        assert next_ == 30
+        assert 14 <= next_ - first <= 16
+    values = [r.value[:3] for r in stream.consumer("g", ["t"]).poll(1000, 0)]
+    assert sorted(values) == [b"%03d" % n for n in range(60 - len(values), 60)]
+    producer.produce("t", b"x" * 9000, "k")
+    assert any(next_ - first == 1 for first, next_ in stream.bounds("t").values())
+    stream.close()
+
+
+def test_retention_by_age_reaches_quiet_partitions_too(tmp_path: Path) -> None:
+    clock = FakeClock()
+    stream = open_stream(str(tmp_path / "s.log"), partitions=2, retention_s=60, clock=clock)
+    producer = stream.producer(durable=False)
+    producer.produce_many("t", [Message(b"old", "a"), Message(b"old", "b")] * 5)
+    clock.now += 59
+    producer.produce("t", b"kept", "a")
+    assert sum(next_ - first for first, next_ in stream.bounds("t").values()) == 11
+    clock.now += 2
+    producer.produce("t", b"new", "a")
+    values = [r.value for r in stream.consumer("g", ["t"]).poll(100, 0)]
+    assert values == [b"kept", b"new"]
+    stream.close()
+
+
+def test_retention_takes_bounded_steps(tmp_path: Path) -> None:
+    keep_all = open_stream(str(tmp_path / "s.log"), partitions=1)
+    keep_all.producer(durable=False).produce_many("t", [Message(b"x" * 100)] * 500)
+    stream = open_stream(str(tmp_path / "s.log"), retention_bytes=1)
+    firsts = []
+    for _ in range(10):
+        stream.producer(durable=False).produce("t", b"x")
+        firsts.append(stream.bounds("t")[0][0])
+    assert firsts[:3] == [66, 132, 198]
+    assert stream.bounds("t")[0] == (509, 510)
+    stream.close()
+    keep_all.close()
+
+
+def test_records_lost_to_retention_are_counted(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "s.log"), partitions=1, retention_bytes=3000)
+    producer = stream.producer(durable=False)
+    producer.produce_many("t", [Message(b"x" * 100)] * 5)
+    consumer = stream.consumer("g", ["t"])
+    consumer.commit(consumer.poll(2, 0))
+    producer.produce_many("t", [Message(b"y" * 100)] * 60)
+    first = stream.bounds("t")[0][0]
+    records = consumer.poll(100, 0)
+    assert records[0].offset == first
+    assert consumer.lost == first - 2
+    stream.close()
+
+
+def test_the_map_grows_while_others_read_and_write(tmp_path: Path) -> None:
+    """Far past the first size of the map; each process meets the growth of the other."""
+    url = str(tmp_path / "s.log")
+    stream = open_stream(url, partitions=1)
+    producer, consumer = stream.producer(durable=False), stream.consumer("g", ["t"])
+    producer.produce("t", b"first")
+    assert len(consumer.poll(1, 0)) == 1
+
+    def other() -> None:
+        mine = open_stream(url)
+        for _ in range(25):
+            mine.producer(durable=False).produce_many("t", [Message(b"o" * 100_000)] * 10)
+
+    pid = fork(other)
+    seen = 0
+    for _ in range(25):
+        producer.produce_many("t", [Message(b"m" * 100_000)] * 10)
+        records = consumer.poll(50, 0)
+        assert all(set(r.value) in ({ord("m")}, {ord("o")}) for r in records)
+        seen += len(records)
+    assert join(pid) == 0
+    while records := consumer.poll(100, 0):
+        seen += len(records)
+    assert seen == 500
+    assert Path(url).stat().st_size > 48 << 20
+    stream.close()
