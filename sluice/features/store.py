@@ -1,0 +1,136 @@
+"""Online feature stores: what the enrich step asks, and what every store must answer.
+
+A store keeps the history of rows per entity and key. A row has an event time (seconds since the
+Unix epoch; minus infinity for a table without time) and its values in the order of a layout. All
+names in a store are prefixed with project and graph, so that many graphs share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from sluice.errors import DeclarationError
+from sluice.features.definitions import Definitions
+from sluice.schema import Value
+
+Key = tuple[float | str, ...]
+# Event time and values: numbers are float, text is str, null is None.
+Found = tuple[float, list[Value]]
+Row = tuple[Key, float, Sequence[Value]]
+TIMELESS = float("-inf")
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """What the rows of an entity hold: where from, and which values in which order.
+
+    `keys` and `features` are (column of the source, type). Rows written with one layout are never
+    read with another.
+    """
+
+    entity: str
+    source: str
+    timestamp: str | None
+    keys: tuple[tuple[str, str], ...]
+    features: tuple[tuple[str, str], ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """The features' names without the entity's, in the order of the stored values."""
+        return [name for name, _ in self.features]
+
+
+class OnlineStore(Protocol):
+    """A store of features. Every implementation passes tests/conformance/test_stores.py."""
+
+    def get_many(
+        self, keys: Sequence[tuple[str, Key]], as_of: float | Sequence[float]
+    ) -> list[Found | None]:
+        """The newest row of each (entity, key) whose event time is at or before `as_of`.
+
+        Args:
+            keys: n pairs of entity and key; the parts of a key are str or float.
+            as_of: seconds since the Unix epoch, one for all or one for each key. NaN is before
+                all time: it finds only rows that have no time.
+
+        Returns:
+            n rows as (event time, values in the order of the layout), None where there is none.
+
+        Raises:
+            StoreUnavailable: when the store does not answer.
+        """
+
+    def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
+        """Write rows, all or none; a row with the same key and event time is replaced.
+
+        Returns the number of rows. Raises ValueError for a row that does not fit the layout, and
+        StoreUnavailable when the store does not answer.
+        """
+
+    def publish(self, layout: Layout) -> None:
+        """Make `layout` the one that its entity is read with; rows of others are deleted."""
+
+    def layout(self, entity: str) -> Layout | None:
+        """The published layout of an entity; None when there is none yet."""
+
+    def close(self) -> None:
+        """Let go of what the store holds; safe to call twice."""
+
+
+def layout_of(definitions: Definitions, entity: str) -> Layout:
+    """The layout that features.yaml asks for."""
+    declared = definitions.entities[entity]
+    types = {name: definitions.record.by_name[name].type for name in declared.keys.values()}
+    return Layout(
+        entity=entity,
+        source=declared.source,
+        timestamp=declared.timestamp,
+        keys=tuple((column, types[name]) for column, name in declared.keys.items()),
+        features=tuple(zip(declared.columns, (f.type for f in declared.features), strict=True)),
+    )
+
+
+def stored_layout(definitions: Definitions, entity: str, store: OnlineStore) -> Layout:
+    """The published layout of an entity, which must be the declared one.
+
+    Raises DeclarationError that says what differs, and what to run.
+    """
+    declared, stored = layout_of(definitions, entity), store.layout(entity)
+    if stored == declared:
+        return declared
+    where, hint = f"entities.{entity}", "run `sluice materialise`"
+    if stored is None:
+        raise DeclarationError(definitions.file, where, "the store has no rows of it", hint)
+    fields = [n for n in Layout.__struct_fields__ if getattr(stored, n) != getattr(declared, n)]
+    differs = "; ".join(
+        f"{n}: the store has {_text(getattr(stored, n))}, "
+        f"declared are {_text(getattr(declared, n))}"
+        for n in fields
+    )
+    raise DeclarationError(definitions.file, where, differs, hint)
+
+
+def _text(value: str | tuple[tuple[str, str], ...] | None) -> str:
+    return ", ".join(map(" ".join, value)) if isinstance(value, tuple) else str(value)
+
+
+def open_store(url: str | Path, prefix: tuple[str, str]) -> OnlineStore:
+    """The store at `url`: a folder's path, for the embedded one.
+
+    Args:
+        url: where the store is.
+        prefix: project and graph, in front of every name in the store.
+
+    Raises:
+        DeclarationError: for a kind of store that there is not, or one of a newer format.
+    """
+    scheme, found, _ = str(url).partition("://")
+    if found:
+        hint = "a folder's path is an embedded store"
+        raise DeclarationError("feature store", str(url), f"no store of kind {scheme!r}", hint)
+    from sluice.features.embedded import EmbeddedStore
+
+    return EmbeddedStore(Path(url), prefix)
