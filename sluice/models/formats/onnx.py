@@ -28,7 +28,7 @@ _LOAD_ERRORS = (
 
 
 class OnnxModel:
-    """An ONNX graph in a session of one thread, which gives equal bits for 1 row and for many.
+    """An ONNX graph in a session of one thread, with equal bits for a row alone and among many.
 
     Of the graph's outputs only the one that is needed is computed: the floating one or, among
     several, the one that the manifest's `outputs` names.
@@ -48,12 +48,16 @@ class OnnxModel:
 
     def predict(self, tensors: Tensors) -> Any:
         feed = {name: tensors[name] for name in self._names}
+        alone = len(feed[self._names[0]]) == 1
+        if alone:
+            # A linear layer multiplies one row by another routine than many, and the last bit
+            # differs; two rows and more are alike. So one row goes twice.
+            feed = {name: tensor.repeat(2, axis=0) for name, tensor in feed.items()}
         answer = self._run(self._fetch, feed)[0]
-        if answer.ndim == 2 and answer.shape[1] == self._width:
-            return answer
-        if self._width == 1 and answer.ndim == 2 and answer.shape[1] == 2:
-            return answer[:, 1:]
-        return answer.reshape(-1, self._width)
+        if answer.ndim == 2 and self._width == 1:
+            answer = answer[:, -1:]
+        answer = answer.reshape(-1, self._width)
+        return answer[:1] if alone else answer
 
 
 def _options() -> Any:

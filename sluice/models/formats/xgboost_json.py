@@ -11,7 +11,7 @@ from sluice.models.model import Input, Tensors, refused
 class XgboostModel:
     """A booster that predicts with one thread from the float32 matrix "features"."""
 
-    imports: tuple[str, ...] = ("xgboost", "scipy")
+    imports: tuple[str, ...] = ("xgboost", "sklearn", "pandas")
 
     def __init__(self, manifest: Manifest, data: bytes) -> None:
         import xgboost
