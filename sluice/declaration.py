@@ -67,6 +67,11 @@ class Section:
         self._data = dict(data)
         self._known: list[str] = []
 
+    @property
+    def names(self) -> list[str]:
+        """The fields that nobody took yet."""
+        return [str(name) for name in self._data]
+
     def error(self, field: str, problem: str, hint: str = "") -> DeclarationError:
         """A DeclarationError at this place."""
         where = f"{self.where}.{field}" if self.where and field else self.where or field
@@ -114,7 +119,7 @@ class Section:
     def sections(self, field: str, default: Any = _REQUIRED) -> dict[str, Section]:
         """The mapping of mappings under `field`, by name."""
         inner = self.section(field, default)
-        return {str(k): inner.section(str(k), {}) for k in list(inner._data)}
+        return {name: inner.section(name, {}) for name in inner.names}
 
     def rest(self) -> dict[str, Any]:
         """The fields that nobody took; they count as taken."""

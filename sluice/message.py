@@ -8,8 +8,8 @@ and no row; the others are answered.
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +80,7 @@ class Message:
         pin: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.id = id or uuid.uuid4().hex
+        self.id = id or os.urandom(16).hex()
         self.records = records
         self.when = time.time() if when is None else when
         self.started = time.perf_counter()
@@ -100,6 +100,10 @@ class Message:
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}
         self.live: Any = None
+
+    def timed(self, step: str) -> _Timed:
+        """A context in which the time counts as `step`'s."""
+        return _Timed(self, step)
 
     @classmethod
     def of(cls, body: Any) -> Message:
@@ -121,6 +125,21 @@ class Message:
         message = cls([body])
         message.single = True
         return message
+
+
+class _Timed:
+    """Adds the time that a block takes to a message's timings."""
+
+    __slots__ = ("_message", "_name", "_start")
+
+    def __init__(self, message: Message, name: str) -> None:
+        self._message, self._name = message, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._message.timings[self._name] = (time.perf_counter() - self._start) * 1e6
 
 
 def request_id(value: Any) -> str | None:
@@ -160,7 +179,7 @@ def decode(data: bytes) -> Message:
 
 
 def from_json(content: Any) -> Message:
-    """The message in a decoded JSON form. Raises RequestError when it is none, or of a newer format."""
+    """The message in a decoded JSON form. Raises RequestError when it is none that can be read."""
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise RequestError("expected a message with a format, as the step before writes it")
     if content["format"] != FORMAT:

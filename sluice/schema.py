@@ -65,10 +65,10 @@ def _number(value: Any) -> float:
 
 
 def _integer(value: Any) -> float:
-    number = _number(value)
-    if not number.is_integer() and number == number:
+    whole = type(value) is int or isinstance(value, (float, np.floating, np.integer))
+    if type(value) is bool or not whole or not float(value).is_integer():
         raise ValueError("a whole number")
-    return number
+    return float(value)
 
 
 def _boolean(value: Any) -> float:

@@ -1,0 +1,36 @@
+# Thin: each target makes the virtual environment if it is missing, then calls one command.
+PYTHON ?= python3.11
+BIN := .venv/bin
+GRAPH ?= flight-delay
+export PORT ?= 8080
+export OMP_NUM_THREADS ?= 1
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: serve test check bench notebooks clean
+
+serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
+	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
+	exec $(BIN)/sluice serve $(GRAPH)
+
+test: .venv/all        ## all tests
+	$(BIN)/python -m pytest
+
+check: .venv/all       ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv || python3 -m venv .venv
+
+# What serving and training need, and no more.
+.venv/serve: requirements.txt pyproject.toml | .venv/bin/python
+	test -e .venv/all || $(PIP) --no-compile -c requirements.txt -e '.[train,examples]'
+	touch $@
+
+.venv/all: requirements.txt pyproject.toml | .venv/bin/python
+	$(PIP) -r requirements.txt -e .
+	touch $@ .venv/serve
+
+clean:                 ## forget what was trained, served and built here; keep the environment
+	rm -rf .sluice build dist

@@ -1,0 +1,72 @@
+"""Enrich: check each record, and look its features up as of its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.application import application
+from sluice.errors import RecordError, RequestError
+from sluice.message import Message, Stalest
+from sluice.protocol.apart import StepSurface
+from sluice.step import Step
+
+
+class Enrich(Step):
+    """Turns records into rows: their fields, typed, and the features that live versions need.
+
+    A record that breaks the schema fails alone. A look-up that misses, or is older than its
+    maximum age, takes the declared default, and the message says so.
+    """
+
+    def post_init(self, mode: str = "sync", **_: Any) -> None:
+        self._application = application(self.context)
+        definitions = self._application.definitions
+        self._schema, self._as_of = definitions.record, definitions.as_of
+        self._application.live()
+
+    def do(self, body: Any) -> Message:
+        message = Message.of(body)
+        with message.timed(self.name):
+            self._enrich(message)
+        return message
+
+    def _enrich(self, message: Message) -> None:
+        if not message.records:
+            raise RequestError("expected at least one record, found an empty list")
+        live = message.live = self._application.live()
+        for index, record in enumerate(message.records):
+            try:
+                values, defaults = self._schema.row(record)
+            except RecordError as error:
+                error.record = index
+                message.errors[index] = error
+                continue
+            message.rows.append(index)
+            message.values.append(values)
+            message.defaults.append(defaults)
+        if message.single and message.errors:
+            raise message.errors[0]
+        self._look_up(message)
+        message.columns = live.columns
+
+    def _look_up(self, message: Message) -> None:
+        names, as_of = self._schema.names, self._as_of
+        if as_of is None:
+            message.as_of = [message.when] * len(message.rows)
+        else:
+            message.as_of = [as_of(dict(zip(names, v, strict=True))) for v in message.values]
+        found = message.live.lookup.rows(message.values, message.as_of)
+        for row, defaults, looked_up in zip(message.values, message.defaults, found, strict=True):
+            row.extend(looked_up.values)
+            defaults.update(looked_up.defaulted)
+        message.stalest = [None if f.age is None else Stalest(str(f.oldest), f.age) for f in found]
+
+
+def init_context(context: Any) -> None:
+    """Called once per worker by Nuclio, and by the local host."""
+    context.user_data.surface = StepSurface.open(Enrich, "enrich")
+
+
+def handler(context: Any, event: Any) -> Any:
+    """Records in, a message out."""
+    return context.user_data.surface.handle(context, event)

@@ -1,0 +1,54 @@
+"""Model: ask the chosen version for its scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sluice.application import application
+from sluice.message import Message
+from sluice.protocol.apart import StepSurface
+from sluice.step import Step
+
+
+class Model(Step):
+    """Carries out the router's choices: one prediction per version that rows were sent to."""
+
+    def post_init(self, mode: str = "sync", **_: Any) -> None:
+        self._application = application(self.context)
+        self._application.live()
+
+    def do(self, body: Message) -> Message:
+        message = body
+        with message.timed(self.name):
+            if message.live is None:
+                message.live = self._application.live()
+            if message.rows:
+                self._predict(message)
+        return message
+
+    def _predict(self, message: Message) -> None:
+        numbers = {choice.version for choice in message.route}
+        if len(numbers) == 1:
+            version = message.live.version(numbers.pop())
+            message.scores = list(version.model.predict(message.tensors[version.digest]))
+            return
+        scores: list[Any] = [None] * len(message.rows)
+        for number in sorted(numbers):
+            version = message.live.version(number)
+            rows = np.array([i for i, c in enumerate(message.route) if c.version == number])
+            tensors = {n: t[rows] for n, t in message.tensors[version.digest].items()}
+            for row, score in zip(rows, version.model.predict(tensors), strict=True):
+                scores[row] = score
+        message.scores = scores
+
+
+def init_context(context: Any) -> None:
+    """Called once per worker by Nuclio, and by the local host."""
+    context.user_data.surface = StepSurface.open(Model, "model")
+
+
+def handler(context: Any, event: Any) -> Any:
+    """A message in, a message out."""
+    return context.user_data.surface.handle(context, event)

@@ -1,0 +1,67 @@
+"""Postprocess: from scores to the reply, with the declared business rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sluice.application import application
+from sluice.message import Message
+from sluice.observe import observe
+from sluice.protocol.apart import StepSurface
+from sluice.reply import output, reply
+from sluice.rules import make_rules
+from sluice.step import Step
+
+
+class Postprocess(Step):
+    """Makes each row's output, applies the rules in their order, and answers plain JSON.
+
+    class_args: `rules`, a list of mappings with a `rule` and its parameters.
+    """
+
+    def __init__(
+        self,
+        context: Any = None,
+        name: str | None = None,
+        rules: Sequence[Mapping[str, Any]] = (),
+        **class_args: Any,
+    ) -> None:
+        super().__init__(context, name, **class_args)
+        self.rules = make_rules(rules, f"{self.name}.class_args")
+
+    def post_init(self, mode: str = "sync", **_: Any) -> None:
+        self._application = application(self.context)
+
+    def do(self, body: Message) -> dict[str, Any]:
+        message = body
+        with message.timed(self.name):
+            if message.live is None:
+                message.live = self._application.live()
+            self._answer(message)
+            answer = reply(message, self._application.graph)
+        observe(self._application, message, answer)
+        return answer
+
+    def _answer(self, message: Message) -> None:
+        outputs: list[Any] = [None] * len(message.records)
+        for row, record in enumerate(message.rows):
+            version = message.live.version(message.route[row].version)
+            made = output(message, row, version)
+            if "error" not in made:
+                for rule in self.rules:
+                    rule.apply(made, version)
+            outputs[record] = made
+        for record, error in message.errors.items():
+            outputs[record] = {"error": str(error)}
+        message.outputs = outputs
+
+
+def init_context(context: Any) -> None:
+    """Called once per worker by Nuclio, and by the local host."""
+    context.user_data.surface = StepSurface.open(Postprocess, "postprocess")
+
+
+def handler(context: Any, event: Any) -> Any:
+    """A message in, the reply out."""
+    return context.user_data.surface.handle(context, event)

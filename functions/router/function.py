@@ -1,0 +1,54 @@
+"""Router: which model version answers each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.application import application
+from sluice.message import Choice, Message
+from sluice.protocol.apart import StepSurface
+from sluice.routing import make_policy
+from sluice.step import INJECTED, Step
+
+
+class Router(Step):
+    """Writes a choice per row into the message; the model step carries it out.
+
+    class_args: `policy` (champion by default, or weights) and the policy's own parameters. A
+    request that names a version goes past the policy.
+    """
+
+    def __init__(
+        self,
+        context: Any = None,
+        name: str | None = None,
+        policy: str = "champion",
+        **class_args: Any,
+    ) -> None:
+        params = {k: v for k, v in class_args.items() if k not in INJECTED}
+        super().__init__(context, name)
+        self.policy = make_policy(policy, params, f"{self.name}.class_args")
+
+    def post_init(self, mode: str = "sync", **_: Any) -> None:
+        self._application = application(self.context)
+
+    def do(self, body: Message) -> Message:
+        message = body
+        with message.timed(self.name):
+            live = message.live = message.live or self._application.live()
+            if message.pin is not None:
+                version = live.version(message.pin).number
+                message.route = [Choice("pinned", message.pin, version)] * len(message.rows)
+            else:
+                message.route = self.policy.choose(message, live)
+        return message
+
+
+def init_context(context: Any) -> None:
+    """Called once per worker by Nuclio, and by the local host."""
+    context.user_data.surface = StepSurface.open(Router, "router")
+
+
+def handler(context: Any, event: Any) -> Any:
+    """A message in, a message out."""
+    return context.user_data.surface.handle(context, event)

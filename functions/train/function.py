@@ -1,0 +1,109 @@
+"""Train: the jobs from features to a champion, each an MLRun job and a plain function.
+
+Every job returns a small dictionary, and logs it as results where MLRun gives it a context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sluice.application import Application
+from sluice.errors import GateFailed
+from sluice.features.materialise import materialise as fill
+from sluice.gate import Gate
+from sluice.live import CHAMPION
+from sluice.models.golden import Golden
+from sluice.models.store import resolve
+from sluice.parameters import Parameters
+from sluice.project import Project
+from sluice.replay import GOLDEN_FILE
+from sluice.service import Service, read_spec
+from sluice.training.dataset import build_dataset
+from sluice.training.fit import Fitting
+from sluice.training.training import load_training
+
+
+def materialise(context: Any = None, graph: str = "") -> dict[str, Any]:
+    """Fill the online store from the sources that a graph's features.yaml names."""
+    project, parameters = _graph(graph)
+    application = Application.open(project, parameters)
+    counts = fill(application.definitions, project.root, application.features)
+    application.close()
+    return _logged(context, {"rows": sum(counts.values()), "entities": counts})
+
+
+def train(
+    context: Any = None, graph: str = "", window: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Fit every candidate, log each as a version; `best` did best on the holdout."""
+    project, parameters = _graph(graph)
+    training = load_training(project, parameters)
+    application = Application.open(project, parameters)
+    definitions, models = application.definitions, application.models
+    data = build_dataset(definitions, training, project.root, {**training.window, **(window or {})})
+    seed = project.settings.seed
+    fitting = Fitting(training, definitions, data, seed)
+    made: dict[str, tuple[str, Mapping[str, float]]] = {}
+    for name, candidate in training.candidates(seed).items():
+        fitted = fitting.fit(name, candidate)
+        number = models.log(parameters.graph, fitted.draft, fitted.files)
+        made[number] = (name, fitted.metrics)
+        print(f"version {number}: {name}, {_shown(fitted.metrics)}", flush=True)  # noqa: T201
+    application.close()
+    best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))
+    metrics = {f"{made[n][0]}.{k}": v for n in made for k, v in made[n][1].items()}
+    result = {"best": best, "versions": list(made), "rows": len(data), **metrics}
+    return _logged(context, result)
+
+
+def gate(context: Any = None, graph: str = "", version: str = "") -> dict[str, Any]:
+    """Replay a version's training rows through the serving path. Raises GateFailed."""
+    project, parameters = _graph(graph)
+    application = Application.open(project, parameters)
+    number = resolve(application.models, parameters.graph, str(version))
+    evidence = Gate.of(project, application).check(number, progress=True)
+    application.close()
+    return _logged(context, evidence)
+
+
+def promote(context: Any = None, graph: str = "", version: str = "") -> dict[str, Any]:
+    """Make a version champion, if the gate lets it pass."""
+    project, parameters = _graph(graph)
+    application = Application.open(project, parameters)
+    number = resolve(application.models, parameters.graph, str(version))
+    evidence = Gate.of(project, application).check(number)
+    application.models.promote(parameters.graph, number, CHAMPION, {"parity": evidence}, "workflow")
+    application.close()
+    return _logged(context, {"champion": number})
+
+
+def smoke_test(context: Any = None, graph: str = "") -> dict[str, Any]:
+    """Ask the champion, as it is served, its golden requests. Raises GateFailed."""
+    project, parameters = _graph(graph)
+    with Service.open(project, parameters.graph) as service:
+        champion = service.application.live().champion
+        stored = service.application.models.read(parameters.graph, champion.number)
+        golden = Golden.load(stored.files[GOLDEN_FILE])
+        outputs = service.predict([c.record for c in golden.cases], version=CHAMPION)
+    failed = [o["error"] for o in outputs if "error" in o]
+    if failed:
+        raise GateFailed("smoke test", failed[0], outputs)
+    return _logged(context, {"answered": len(outputs), "first": outputs[0]})
+
+
+def _graph(graph: str) -> tuple[Project, Parameters]:
+    project = Project.find()
+    spec = read_spec(project, graph or project.settings.graph)
+    return project, Parameters.parse(spec.parameters.get("sluice"), spec.file)
+
+
+def _shown(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def _logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
+    if context is not None:
+        for name, value in result.items():
+            context.log_result(name, value)
+    return result

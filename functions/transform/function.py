@@ -1,0 +1,44 @@
+"""Transform: from rows to the tensors that the models take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.application import application
+from sluice.message import Message
+from sluice.protocol.apart import StepSurface
+from sluice.step import Step
+
+
+class Transform(Step):
+    """Computes one set of tensors per distinct transform among the live versions."""
+
+    def post_init(self, mode: str = "sync", **_: Any) -> None:
+        self._application = application(self.context)
+        self._application.live()
+
+    def do(self, body: Message) -> Message:
+        message = body
+        with message.timed(self.name):
+            if message.live is None:
+                message.live = self._application.live()
+            if message.rows:
+                self._transform(message)
+        return message
+
+    def _transform(self, message: Message) -> None:
+        for digest in message.live.transforms:
+            tensors, unknown = message.live.rows(digest, message.columns)(message.values)
+            message.tensors[digest] = tensors
+            for row, name in unknown:
+                message.defaults[row][name] = "unknown"
+
+
+def init_context(context: Any) -> None:
+    """Called once per worker by Nuclio, and by the local host."""
+    context.user_data.surface = StepSurface.open(Transform, "transform")
+
+
+def handler(context: Any, event: Any) -> Any:
+    """A message in, a message out."""
+    return context.user_data.surface.handle(context, event)

@@ -1,0 +1,164 @@
+"""One graph's parts in this process: declarations, stores, live versions, the way events go out.
+
+The steps of a graph share one application. Under our engine it comes with the context; under
+MLRun's, whose context knows nothing of it, `application` opens one by the graph's parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluice.errors import SluiceError, StoreUnavailable
+from sluice.features.definitions import Definitions, read_definitions
+from sluice.features.store import OnlineStore
+from sluice.features.store import open_store as open_features
+from sluice.live import Live, load_live
+from sluice.models.store import ModelStore
+from sluice.models.store import open_store as open_models
+from sluice.parameters import Parameters
+from sluice.project import Project
+
+if TYPE_CHECKING:
+    from sluice.monitoring.emitter import Emitter
+    from sluice.monitoring.event import Observation
+
+log = logging.getLogger("sluice")
+
+
+class Application:
+    """The parts of one graph.
+
+    Args:
+        graph: its name.
+        definitions: its records and features.
+        models, features: the stores.
+        emitter: where monitoring events go; None keeps them from being made.
+        live: versions that answer whatever the aliases say (a gate looks at one version so).
+        refresh: seconds between looks at the aliases.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        graph: str,
+        definitions: Definitions,
+        models: ModelStore,
+        features: OnlineStore,
+        *,
+        emitter: Emitter | None = None,
+        live: Live | None = None,
+        refresh: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.graph = graph
+        self.definitions = definitions
+        self.models = models
+        self.features = features
+        self.emitter = emitter
+        self.refusal: str | None = None
+        self._refresh, self._clock = refresh, clock
+        self._token: Any = None
+        self._next_look = math.inf if live else 0.0
+        self._live = live
+        self._loading = threading.Lock()
+
+    @classmethod
+    def open(cls, project: Project, parameters: Parameters) -> Application:
+        """The application of a graph of a project, with the stores that its settings name."""
+        settings, graph = project.settings, parameters.graph
+        definitions = read_definitions(project.root / parameters.features, project.root)
+        return cls(
+            graph,
+            definitions,
+            open_models(project.path(settings.models, "models")),
+            open_features(project.path(settings.features, "features"), (project.name, graph)),
+            emitter=make_emitter(project, graph) if settings.monitoring else None,
+            refresh=settings.refresh,
+        )
+
+    def live(self) -> Live:
+        """The versions that answer now. Costs a look at a clock, and now and then at the aliases.
+
+        When an alias has moved, the new versions are loaded by a thread while the old ones go on
+        answering; a version that is refused leaves them in place, and `refusal` says why.
+        """
+        now = self._clock()
+        if now >= self._next_look:
+            self._next_look = now + self._refresh
+            self._look()
+        if self._live is None:
+            return self.load()
+        return self._live
+
+    def load(self) -> Live:
+        """Load the live versions now. Raises VersionRefused, NotFound."""
+        token = self.models.aliases_token(self.graph)
+        live = load_live(self.graph, self.definitions, self.models, self.features)
+        self._token, self._live, self.refusal = token, live, None
+        for alias, why in live.refused.items():
+            log.error("%s: %s is not served: %s", self.graph, alias, why)
+        return live
+
+    def _look(self) -> None:
+        if self._live is None or self.models.aliases_token(self.graph) == self._token:
+            return
+        if self._loading.acquire(blocking=False):
+            threading.Thread(target=self._reload, name="sluice-reload", daemon=True).start()
+
+    def _reload(self) -> None:
+        try:
+            before = self._live
+            token = self.models.aliases_token(self.graph)
+            self.load()
+            log.info("%s: %s now serve, %s did", self.graph, self._live, before)
+        except (SluiceError, OSError) as error:
+            # The old versions go on; the same aliases are not tried again until they move.
+            self._token, self.refusal = token, str(error)
+            log.error("%s: kept the versions that served: %s", self.graph, error)
+        finally:
+            self._loading.release()
+
+    def observe(self, observation: Observation) -> None:
+        """Send a monitoring event on its way; never blocks, never raises."""
+        if self.emitter is not None:
+            self.emitter.emit(observation)
+
+    def close(self) -> None:
+        """Flush the events and close the stores."""
+        if self.emitter is not None:
+            self.emitter.close()
+        self.features.close()
+
+
+def make_emitter(project: Project, graph: str) -> Emitter:
+    """The emitter of a graph's monitoring events, to the stream that the settings name."""
+    raise StoreUnavailable("not yet")
+
+
+_shared: dict[tuple[Path, str], Application] = {}
+_opening = threading.Lock()
+
+
+def application(context: Any) -> Application:
+    """The application of the graph that a step's context belongs to.
+
+    Our context carries it. Otherwise it is opened by the graph's parameters (`sluice`), once per
+    process. Raises DeclarationError when they are not there.
+    """
+    given = getattr(context, "application", None)
+    if isinstance(given, Application):
+        return given
+    data = context.get_param("sluice", None)
+    parameters = Parameters.parse(data, "graph.yaml")
+    project = Project.find()
+    with _opening:
+        key = (project.root, parameters.graph)
+        if key not in _shared:
+            _shared[key] = Application.open(project, parameters)
+        return _shared[key]

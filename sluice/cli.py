@@ -1,0 +1,40 @@
+"""The command `sluice`. Each group of commands is a file in sluice/commands."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+import sluice
+from sluice.commands import features, models, run, serve
+from sluice.errors import SluiceError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, 1 for an error that is named, 2 for usage."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        status: int | None = options.command(options)
+    except SluiceError as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status or 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(prog="sluice", description=sluice.__doc__)
+    top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
+    groups = top.add_subparsers(required=True, metavar="COMMAND")
+    for group in (serve, run, models, features):
+        group.add_to(groups)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The parity gate: a version may become champion when serving gives what training saw.
+
+The rows that the version carries (replay.json) go through the graph as requests would, with the
+online store as it is here. Every column that the version uses, every value of every tensor and
+every score must be what training had.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tqdm import tqdm
+
+from sluice.application import Application
+from sluice.errors import GateFailed, RecordError, VersionRefused, nearest
+from sluice.features.definitions import Definitions
+from sluice.features.store import OnlineStore
+from sluice.live import CHAMPION, Version, bind, load_version
+from sluice.message import Message
+from sluice.models.golden import Golden
+from sluice.models.store import ModelStore
+from sluice.project import Project
+from sluice.replay import GOLDEN_FILE, REPLAY_FILE, Replay, ReplayRow
+from sluice.service import Service
+
+TOLERANCE = 1e-6
+_SHOWN = 5
+
+
+class Gate:
+    """Replays a version's rows through a project's graph. Nothing here moves an alias.
+
+    Args:
+        project, graph: what is served.
+        models, definitions, features: its parts, as serving has them.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        graph: str,
+        models: ModelStore,
+        definitions: Definitions,
+        features: OnlineStore,
+    ) -> None:
+        self._project, self._graph, self._models = project, graph, models
+        self._definitions, self._features = definitions, features
+
+    @classmethod
+    def of(cls, project: Project, application: Application) -> Gate:
+        """The gate with an application's own parts."""
+        parts = (application.models, application.definitions, application.features)
+        return cls(project, application.graph, *parts)
+
+    def check(self, number: str, progress: bool = False) -> dict[str, Any]:
+        """Replay a version. Returns the evidence: rows, values compared, the largest difference.
+
+        Raises GateFailed naming the columns that differ, VersionRefused, NotFound.
+        """
+        stored = self._models.read(self._graph, number)
+        replay, golden = self._read(number, stored.files)
+        version = load_version(stored, self._definitions)
+        service = self._service(version)
+        rows = tqdm(replay.rows, "parity gate", disable=not progress, unit="row")
+        compared = _Comparison(version)
+        for row in rows:
+            compared.add(row, self._run(service, row))
+        answers = [self._scores(service, c.record, c.event_time) for c in golden.cases]
+        wrong = golden.compare(answers, TOLERANCE)
+        if compared.problems or wrong:
+            shown = "; ".join([*compared.problems, *wrong][:_SHOWN])
+            why = f"version {number} is not served what it was trained on: {shown}"
+            raise GateFailed("parity", why, compared.evidence())
+        return {**compared.evidence(), "golden": len(answers)}
+
+    def _read(self, number: str, files: dict[str, bytes]) -> tuple[Replay, Golden]:
+        for name in (REPLAY_FILE, GOLDEN_FILE):
+            if name not in files:
+                hint = nearest(name, files)
+                raise VersionRefused(self._graph, number, name, "is not in the version", hint)
+        try:
+            return Replay.load(files[REPLAY_FILE]), Golden.load(files[GOLDEN_FILE])
+        except ValueError as error:
+            raise VersionRefused(self._graph, number, REPLAY_FILE, str(error)) from None
+
+    def _service(self, version: Version) -> Service:
+        aliases = {CHAMPION: version.number}
+        versions = {version.number: version}
+        parts = (self._graph, self._definitions, self._features)
+        live = bind(*parts, versions, aliases=aliases)
+        application = Application(
+            self._graph, self._definitions, self._models, self._features, live=live
+        )
+        return Service.open(self._project, self._graph, application=application)
+
+    def _run(self, service: Service, row: ReplayRow) -> Message:
+        message = Message([row.record], when=row.as_of)
+        message.single = True
+        message.pin = CHAMPION
+        try:
+            service.run(message)
+        except RecordError as error:
+            why = f"a training row is refused by serving: {error}"
+            raise GateFailed("parity", why, row.record) from error
+        return message
+
+    def _scores(self, service: Service, record: dict[str, Any], when: float | None) -> Any:
+        message = Message([record], when=when)
+        message.pin = CHAMPION
+        service.run(message)
+        return [float(s) for s in message.scores[0]]
+
+
+class _Comparison:
+    """What was compared, and what differed: by column, how often, and the first case."""
+
+    def __init__(self, version: Version) -> None:
+        self._version = version
+        self._rows = self._values = 0
+        self._largest = 0.0
+        self._differ: dict[str, tuple[int, str]] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """A line per column that differed."""
+        return [f"{n}: {times} rows, first {first}" for n, (times, first) in self._differ.items()]
+
+    def evidence(self) -> dict[str, Any]:
+        """What was seen, JSON-able."""
+        counted = {"rows": self._rows, "values": self._values}
+        differ = {n: times for n, (times, _) in self._differ.items()}
+        return {**counted, "largest_score_difference": self._largest, "differ": differ}
+
+    def add(self, row: ReplayRow, message: Message) -> None:
+        """Compare one row with what serving made of it."""
+        self._rows += 1
+        served = dict(zip(message.columns, message.values[0], strict=True))
+        for name, trained in row.values.items():
+            self._compare(name, trained, served.get(name))
+        for name, tensor in message.tensors[self._version.digest].items():
+            trained = row.tensors.get(name, [])
+            outputs = self._version.transform.get_feature_names_out().tolist()
+            names = outputs if len(outputs) == len(trained) else [name] * len(trained)
+            for column, old, new in zip(names, trained, tensor[0].tolist(), strict=True):
+                self._compare(f"transformed {column}", old, new)
+        for old, new in zip(row.scores, message.scores[0].tolist(), strict=True):
+            difference = abs(old - new)
+            self._largest = max(self._largest, difference)
+            if not difference <= TOLERANCE * max(1.0, abs(old)):
+                self._note("score", old, new)
+
+    def _compare(self, name: str, trained: Any, served: Any) -> None:
+        self._values += 1
+        served = None if _is_none(served) else served
+        if trained != served:
+            self._note(name, trained, served)
+
+    def _note(self, name: str, trained: Any, served: Any) -> None:
+        times, first = self._differ.get(name, (0, f"trained on {trained!r}, served {served!r}"))
+        self._differ[name] = (times + 1, first)
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,159 @@
+"""The model versions that answer now: loaded, checked against the declarations, bound together.
+
+A version is live while an alias points at it. A `Live` never changes; when an alias moves, a new
+one takes its place, and requests on their way finish with the one that they began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
+from sluice.features.definitions import Definitions
+from sluice.features.lookup import Lookup
+from sluice.features.store import OnlineStore
+from sluice.models.manifest import Manifest, Stored
+from sluice.models.model import Model, load_model
+from sluice.models.store import ModelStore
+from sluice.transform.transform import Rows, Transform, read_transform
+
+CHAMPION = "champion"
+TRANSFORM_FILE = "transform.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One loaded model version; `used` are the columns whose defaults concern its answers."""
+
+    number: str
+    manifest: Manifest
+    model: Model
+    transform: Transform
+    digest: str
+    used: frozenset[str]
+
+
+def load_version(stored: Stored, definitions: Definitions) -> Version:
+    """A version from its verified files.
+
+    Raises VersionRefused when it does not load, or when a column that it was trained with is
+    declared differently now: it would be served other values than it learnt from.
+    """
+    manifest = stored.manifest
+    _refuse_changed(manifest, definitions)
+    try:
+        transform = read_transform(stored.files[TRANSFORM_FILE])
+    except (SluiceError, KeyError, ValueError, TypeError) as error:
+        raise _refused(manifest, TRANSFORM_FILE, str(error)) from error
+    if transform.digest != manifest.transform_digest:
+        raise _refused(manifest, TRANSFORM_FILE, "is not the transform that the manifest names")
+    model = load_model(manifest, stored.files)
+    used = frozenset(transform.inputs)
+    return Version(manifest.version, manifest, model, transform, transform.digest, used)
+
+
+def _refuse_changed(manifest: Manifest, definitions: Definitions) -> None:
+    names = definitions.names
+    for name, trained in manifest.definitions.items():
+        if name not in names:
+            why = f"{name} is not declared any more; {nearest(name, names)}"
+            raise _refused(manifest, definitions.file.name, why)
+        now = definitions.declaration(name)
+        if now != trained:
+            changed = [k for k in {*now, *trained} if now.get(k) != trained.get(k)]
+            what = "; ".join(f"{k} was {trained.get(k)!r}, is {now.get(k)!r}" for k in changed)
+            hint = "retrain, or restore the declaration"
+            raise _refused(manifest, definitions.file.name, f"{name} has changed: {what}", hint)
+
+
+def _refused(manifest: Manifest, file: str, why: str, hint: str = "") -> VersionRefused:
+    return VersionRefused(manifest.graph, manifest.version, file, why, hint)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What answers now.
+
+    Attributes:
+        versions: by number.
+        aliases: alias → number, of the versions that were loaded.
+        refused: alias → why its version was not loaded.
+        columns: the names of a row's values: record fields, then the union of looked-up features.
+        lookup: fetches that union.
+        transforms: by digest, bound to `columns`; versions with one digest share one.
+    """
+
+    graph: str
+    versions: Mapping[str, Version]
+    aliases: Mapping[str, str]
+    refused: Mapping[str, str]
+    columns: Sequence[str]
+    lookup: Lookup
+    transforms: Mapping[str, Rows] = field(repr=False)
+
+    @property
+    def champion(self) -> Version:
+        """The version that answers unless the router says otherwise. Raises NotFound."""
+        return self.version(CHAMPION)
+
+    def version(self, name: str) -> Version:
+        """The live version with this alias or number. Raises NotFound."""
+        number = self.aliases.get(name, name)
+        if number not in self.versions:
+            if name in self.refused:
+                raise NotFound(f"{self.graph} {name} is refused: {self.refused[name]}")
+            hint = nearest(name, [*self.aliases, *self.versions])
+            raise NotFound(f"{self.graph} has no live version {name!r}: {hint}")
+        return self.versions[number]
+
+    def rows(self, digest: str, columns: Sequence[str]) -> Rows:
+        """The transform for rows in the order of `columns` (as another process may send them)."""
+        if columns is self.columns or list(columns) == list(self.columns):
+            return self.transforms[digest]
+        transform = next(v.transform for v in self.versions.values() if v.digest == digest)
+        return transform.bind(columns)
+
+
+def load_live(
+    graph: str, definitions: Definitions, models: ModelStore, features: OnlineStore
+) -> Live:
+    """Load every version that an alias points at.
+
+    A version that is refused is left out, and `refused` says why; but without its champion a
+    graph can't serve. Raises VersionRefused for a refused champion, NotFound when there is none.
+    """
+    aliases = {name: a.version for name, a in models.aliases(graph).items()}
+    if CHAMPION not in aliases:
+        raise NotFound(f"{graph} has no champion yet: train one (sluice run main --graph {graph})")
+    versions: dict[str, Version] = {}
+    refused: dict[str, str] = {}
+    for alias, number in sorted(aliases.items(), key=lambda item: item[0] != CHAMPION):
+        try:
+            if number not in versions:
+                versions[number] = load_version(models.read(graph, number), definitions)
+        except VersionRefused as error:
+            if alias == CHAMPION:
+                raise
+            refused[alias] = str(error)
+    loaded = {a: n for a, n in aliases.items() if n in versions}
+    return bind(graph, definitions, features, versions, aliases=loaded, refused=refused)
+
+
+def bind(
+    graph: str,
+    definitions: Definitions,
+    features: OnlineStore,
+    versions: Mapping[str, Version],
+    *,
+    aliases: Mapping[str, str],
+    refused: Mapping[str, str] | None = None,
+) -> Live:
+    """Put loaded versions together: the union of their features, each transform once."""
+    wanted = {n for v in versions.values() for n in v.used}
+    names = [n for n in definitions.features if n in wanted]
+    columns = [*definitions.record.names, *names]
+    transforms = {v.digest: v.transform.bind(columns) for v in versions.values()}
+    lookup = Lookup(definitions, names, features)
+    return Live(graph, versions, aliases, refused or {}, columns, lookup, transforms)

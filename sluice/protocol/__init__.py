@@ -1,0 +1,1 @@
+"""The HTTP surface: it lives in the handler, so it is the same on every host."""

@@ -1,0 +1,40 @@
+"""The contract of a routing policy, and how one is made from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from sluice.errors import DeclarationError, nearest
+from sluice.live import Live
+from sluice.message import Choice, Message
+
+
+class Policy:
+    """Chooses a version for each row of a message.
+
+    A subclass sets `policy`, takes its own parameters in `__init__`, and writes `choose`.
+    """
+
+    policy: ClassVar[str]
+
+    def choose(self, message: Message, live: Live) -> list[Choice]:
+        """A choice per row, among the versions that are live."""
+        raise TypeError(f"{type(self).__name__} does not define choose")
+
+
+def make_policy(name: str, params: Mapping[str, Any], where: str) -> Policy:
+    """The policy with this name. Raises DeclarationError for what it does not know."""
+    from sluice.routing.champion import Champion
+    from sluice.routing.weights import Weights
+
+    policies: dict[str, type[Policy]] = {c.policy: c for c in (Champion, Weights)}
+    if name not in policies:
+        hint = nearest(name, policies)
+        raise DeclarationError("graph.yaml", f"{where}.policy", f"no policy {name!r}", hint)
+    try:
+        return policies[name](**params)
+    except TypeError as error:
+        raise DeclarationError("graph.yaml", where, f"policy {name}: {error}") from None
+    except ValueError as error:
+        raise DeclarationError("graph.yaml", where, f"policy {name}: {error}") from None

@@ -1,0 +1,45 @@
+"""The contract of a rule, and how rules are made from their declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from sluice.errors import DeclarationError, nearest
+from sluice.live import Version
+
+Output = dict[str, Any]
+
+
+class Rule:
+    """Changes the output of one row.
+
+    A subclass sets `rule`, takes its parameters in `__init__` and writes `apply`.
+    """
+
+    rule: ClassVar[str]
+
+    def apply(self, output: Output, version: Version) -> None:
+        """Change `output`, which `version` made, in place."""
+        raise TypeError(f"{type(self).__name__} does not define apply")
+
+
+def make_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[Rule]:
+    """The rules in their declared order. Raises DeclarationError for what it does not know."""
+    return [_make(d, f"{where}.rules[{i}]") for i, d in enumerate(declarations)]
+
+
+def _make(declaration: Mapping[str, Any], where: str) -> Rule:
+    from sluice.rules.threshold import Threshold
+
+    rules: dict[str, type[Rule]] = {Threshold.rule: Threshold}
+    if not isinstance(declaration, Mapping) or "rule" not in declaration:
+        raise DeclarationError("graph.yaml", where, "expected a mapping with a `rule`")
+    params = dict(declaration)
+    name = params.pop("rule")
+    if name not in rules:
+        raise DeclarationError("graph.yaml", where, f"no rule {name!r}", nearest(str(name), rules))
+    try:
+        return rules[name](**params)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError("graph.yaml", where, f"rule {name}: {error}") from None

@@ -1,0 +1,28 @@
+"""The label of a probability."""
+
+from __future__ import annotations
+
+from sluice.live import Version
+from sluice.rules.rule import Output, Rule
+
+
+class Threshold(Rule):
+    """The second class where its probability is at least `at`, else the first.
+
+    When to use it: binary classification whose errors do not cost the same. Other outputs are
+    left as they are.
+
+    Args:
+        at: a probability, 0 to 1.
+    """
+
+    rule = "threshold"
+
+    def __init__(self, at: float) -> None:
+        if isinstance(at, bool) or not isinstance(at, (int, float)) or not 0 <= at <= 1:
+            raise ValueError(f"at: expected a number from 0 to 1, found {at!r}")
+        self.at = float(at)
+
+    def apply(self, output: Output, version: Version) -> None:
+        if "probability" in output:
+            output["label"] = version.manifest.classes[output["probability"] >= self.at]

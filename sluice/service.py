@@ -1,0 +1,107 @@
+"""A graph in this process: the same answers as over HTTP, with no server.
+
+import sluice
+service = sluice.load("flight-delay")
+service.predict([{"carrier": "UA", …}])
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sluice.application import Application
+from sluice.errors import DeclarationError
+from sluice.graph import Context, Graph, GraphSpec
+from sluice.message import Message
+from sluice.parameters import Parameters
+from sluice.project import Project
+
+
+class Service:
+    """A loaded graph with its application."""
+
+    def __init__(self, graph: Graph, application: Application) -> None:
+        self.graph = graph
+        self.application = application
+        self.name = application.graph
+
+    @classmethod
+    def open(
+        cls,
+        project: Project,
+        graph: str = "",
+        *,
+        application: Application | None = None,
+        nuclio: Any = None,
+    ) -> Service:
+        """The service of a project's graph.
+
+        Args:
+            project: where its parts are.
+            graph: its name; empty: what the settings or MLRun's specification name.
+            application: the graph's parts, opened by its parameters when not given.
+            nuclio: the host's context, for its logger and worker id.
+
+        Raises DeclarationError, VersionRefused, NotFound (no champion yet).
+        """
+        spec = read_spec(project, graph or project.settings.graph)
+        parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+        if parameters.graph != spec.name and not project.settings.serving_spec:
+            problem = f"{parameters.graph!r} is not metadata.name, {spec.name!r}"
+            raise DeclarationError(spec.file, "spec.parameters.sluice.graph", problem)
+        application = application or Application.open(project, parameters)
+        context = Context(spec, nuclio=nuclio, root=project.root)
+        context.application = application
+        return cls(Graph(spec, context=context, root=project.root), application)
+
+    def run(self, message: Message) -> dict[str, Any]:
+        """The reply to a message. Raises RequestError for what the caller got wrong."""
+        reply: dict[str, Any] = self.graph.run(message)
+        return reply
+
+    def predict(self, records: Any, *, version: str | None = None) -> Any:
+        """The outputs for a list of records, or the output for one record.
+
+        Args:
+            records: a record (dict) or a list of them; a pandas DataFrame is taken by its rows.
+            version: an alias or number, past the router.
+
+        Raises:
+            RecordError: for one record that breaks the schema; in a list such a record has an
+                `error` in its place.
+        """
+        if hasattr(records, "to_dict"):
+            records = records.to_dict("records")
+        message = Message.of(records if isinstance(records, list) else dict(records))
+        message.pin = version
+        outputs = self.run(message)["outputs"]
+        return outputs[0] if message.single else outputs
+
+    def close(self) -> None:
+        """Flush the monitoring events and close the stores."""
+        self.application.close()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_spec(project: Project, graph: str) -> GraphSpec:
+    """A graph's declaration: as MLRun handed it over, else its graph.yaml."""
+    if project.settings.serving_spec:
+        return GraphSpec.handed_over(project.settings.serving_spec)
+    if not graph and len(project.graphs) == 1:
+        graph = next(iter(project.graphs))
+    return GraphSpec.read(project.graph_file(graph))
+
+
+def load(graph: str, project: Path | str | None = None) -> Service:
+    """The service of a graph by its name, from the project here or in a folder.
+
+    Raises DeclarationError when there is no such project or graph, NotFound when it has no
+    champion yet, VersionRefused when the champion is damaged.
+    """
+    return Service.open(Project.find(project), graph)

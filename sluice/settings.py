@@ -1,0 +1,115 @@
+"""Settings: from project.yaml, overridden by the environment. The only reader of the environment.
+
+Each setting `name` is read from the project's parameters (spec.params.sluice.name in
+project.yaml) and overridden by the environment variable SLUICE_NAME. docs/settings.md has a
+heading for each; a test holds that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sluice.errors import DeclarationError, nearest
+
+PREFIX = "SLUICE_"
+MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, typed. Paths are relative to the project's folder.
+
+    `serving_spec` is what MLRun hands a serving function over (its mounted file, else the
+    variable SERVING_SPEC_ENV), or empty.
+    """
+
+    graph: str = field(default="", metadata={"help": "the graph that a function serves"})
+    state: str = field(default=".sluice", metadata={"help": "folder for all that is kept locally"})
+    models: str = field(default="", metadata={"help": "model store; empty: STATE/models"})
+    features: str = field(default="", metadata={"help": "online store; empty: STATE/features"})
+    events: str = field(default="", metadata={"help": "monitoring stream; empty: STATE/events"})
+    host: str = field(default="127.0.0.1", metadata={"help": "address that `serve` listens on"})
+    port: int = field(default=8080, metadata={"help": "port that `serve` listens on"})
+    workers: int = field(default=2, metadata={"help": "worker processes of `serve`"})
+    refresh: float = field(
+        default=1.0, metadata={"help": "seconds between looks at the aliases by a server"}
+    )
+    max_body: int = field(default=8_388_608, metadata={"help": "largest request body, bytes"})
+    max_records: int = field(default=10_000, metadata={"help": "most records in one request"})
+    timeout: float = field(default=30.0, metadata={"help": "seconds that one event may take"})
+    monitoring: bool = field(default=True, metadata={"help": "whether predictions are events"})
+    retention_bytes: int = field(
+        default=1_073_741_824, metadata={"help": "monitoring events kept, bytes"}
+    )
+    retention_s: float = field(
+        default=604_800.0, metadata={"help": "monitoring events kept, seconds"}
+    )
+    seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})
+    serving_spec: str = field(default="", metadata={"internal": True})
+
+    @classmethod
+    def load(
+        cls,
+        params: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        file: object = "project.yaml",
+    ) -> Settings:
+        """Settings from a project's parameters and the environment.
+
+        Raises DeclarationError for a name that is no setting or a value of the wrong type.
+        """
+        environ = os.environ if environ is None else environ
+        known = {f.name: f for f in fields(cls) if not f.metadata.get("internal")}
+        values: dict[str, Any] = {}
+        for name, value in (params or {}).items():
+            if name not in known:
+                raise DeclarationError(
+                    file, f"spec.params.sluice.{name}", "no such setting", nearest(name, known)
+                )
+            values[name] = _typed(known[name].type, value, file, f"spec.params.sluice.{name}")
+        for name, setting in known.items():
+            variable = PREFIX + name.upper()
+            if variable in environ:
+                values[name] = _typed(setting.type, environ[variable], "environment", variable)
+        if "PORT" in environ and PREFIX + "PORT" not in environ:
+            values["port"] = _typed("int", environ["PORT"], "environment", "PORT")
+        return cls(**values, serving_spec=_serving_spec(environ))
+
+    def environment(self) -> dict[str, str]:
+        """The settings that differ from their defaults, as environment variables."""
+        own = [f for f in fields(self) if not f.metadata.get("internal")]
+        changed = {f.name: getattr(self, f.name) for f in own if getattr(self, f.name) != f.default}
+        return {PREFIX + n.upper(): str(v) for n, v in changed.items()}
+
+
+def project_root(environ: Mapping[str, str] | None = None) -> str | None:
+    """The folder that SLUICE_PROJECT names, or None."""
+    return (os.environ if environ is None else environ).get(PREFIX + "PROJECT")
+
+
+def export(settings: Settings, root: Path) -> None:
+    """Put settings into this process's environment, for the functions that it will start."""
+    os.environ.update(settings.environment(), SLUICE_PROJECT=str(root))
+
+
+def _serving_spec(environ: Mapping[str, str]) -> str:
+    if MOUNTED_SPEC.is_file():
+        return MOUNTED_SPEC.read_text("utf-8")
+    return environ.get("SERVING_SPEC_ENV", "")
+
+
+_TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def _typed(kind: Any, value: Any, file: object, where: str) -> Any:
+    try:
+        if kind == "bool":
+            return _TRUE[str(value).lower()]
+        return {"str": str, "int": int, "float": float}[kind](value)
+    except (KeyError, ValueError, TypeError):
+        names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+        raise DeclarationError(file, where, f"expected {names[kind]}, found {value!r}") from None

@@ -1,0 +1,64 @@
+"""What a graph's training.py declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sluice.declaration import load_object
+from sluice.errors import DeclarationError
+from sluice.parameters import Parameters
+from sluice.project import Project
+from sluice.transform.transform import Transform
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An estimator (scikit-learn's `fit`, `predict`, `predict_proba`) and what feeds it."""
+
+    estimator: Any
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a graph's models are made.
+
+    Attributes:
+        requests: gives a pandas DataFrame, a row per request: the record's fields and the label.
+            Called with the items of `window`.
+        label: the column to predict.
+        task: what kind of question it is.
+        candidates: from a seed, the estimators to fit, by name.
+        window: what of the past to train on; the arguments of `requests`.
+        holdout: share of the rows, the latest by as-of time, on which candidates are compared.
+        metric: lower is better; log_loss or brier for classification, rmse or mae for regression.
+    """
+
+    requests: Callable[..., Any]
+    label: str
+    candidates: Callable[[int], Mapping[str, Candidate]]
+    task: Literal["classification", "regression"] = "classification"
+    window: Mapping[str, Any] = field(default_factory=dict)
+    holdout: float = 0.2
+    metric: Literal["log_loss", "brier", "rmse", "mae", ""] = ""
+
+    @property
+    def compared_by(self) -> str:
+        """The metric that candidates are compared by."""
+        return self.metric or ("log_loss" if self.task == "classification" else "rmse")
+
+
+def load_training(project: Project, parameters: Parameters) -> Training:
+    """The training that a graph's parameters name. Raises DeclarationError."""
+    where = "spec.parameters.sluice.training"
+    file = project.graph_file(parameters.graph)
+    if parameters.training is None:
+        hint = "name the Training object: package.module.name"
+        raise DeclarationError(file, where, "is missing", hint)
+    training = load_object(parameters.training, file, where, project.root)
+    if not isinstance(training, Training):
+        found = type(training).__name__
+        raise DeclarationError(file, where, f"expected a Training, found {found}")
+    return training
