@@ -60,6 +60,7 @@ class Requests:
 
     def feed(self, data: memoryview) -> None:
         """Parse `data`."""
+        self._seen = self._seen + len(data) if self.partial else len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -68,12 +69,9 @@ class Requests:
             if not isinstance(problem.__context__, Refused):
                 raise
         except httptools.HttpParserError as problem:
-            if self.refusal is None:
-                self.refusal = error(400, f"not a valid HTTP/1.1 request: {problem}")
-        if self._in_headers and self.partial:
-            self._seen += len(data)
-            if self._seen > self._options.max_header_bytes and self.refusal is None:
-                self.refusal = self._too_large_headers()
+            self.refusal = error(400, f"not a valid HTTP/1.1 request: {problem}")
+        if self._in_headers and self._seen > self._options.max_header_bytes:
+            self.refusal = self.refusal or self._too_large_headers()
 
     def wants_continue(self) -> bool:
         """Whether the client waits for "100 Continue"; True once per request."""
@@ -86,31 +84,28 @@ class Requests:
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._size = self._seen = 0
+        self._size = 0
         self.partial = self._in_headers = True
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        self._size = len(self._target)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._size += len(name) + len(value) + 4
-        if self._size > self._options.max_header_bytes:
-            self._refuse(self._too_large_headers())
         if self._in_headers:  # trailers of a chunked body are read and dropped
             self._headers[_spelled(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
-        self._size = 0
-        headers = self._headers
+        headers, options = self._headers, self._options
+        # `_seen` is at least the size of the headers, so that most need not be counted.
+        if self._seen > options.max_header_bytes and self._head_size() > options.max_header_bytes:
+            self._refuse(self._too_large_headers())
         if "Host" not in headers and self._parser.get_http_version() == "1.1":
             self._refuse(error(400, "the Host header is missing"))
-        limit = self._options.max_body_bytes
-        if int(headers.get("Content-Length", 0)) > limit:
+        length = headers.get("Content-Length")
+        if length is not None and int(length) > options.max_body_bytes:
             self._refuse(self._too_large())
-        body = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
-        if body and self._parser.should_upgrade():
+        if "Upgrade" in headers and (length or "Transfer-Encoding" in headers):
             self._refuse(error(400, "a request with a body can't ask for an upgrade"))
         if "Expect" in headers:
             if headers["Expect"].lower() != "100-continue":
@@ -125,11 +120,14 @@ class Requests:
 
     def on_message_complete(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        method = self._parser.get_method().decode()
-        target = self._target.decode("latin-1")
+        method, target = self._parser.get_method().decode(), self._target.decode("latin-1")
         event = Event(body, method, target, self._headers, trigger=self._trigger)
         self.complete.append(Request(event, not self._parser.should_keep_alive()))
         self.partial = self._expects = False
+
+    def _head_size(self) -> int:
+        fields = sum(len(k) + len(v) + 4 for k, v in self._headers.items())
+        return len(self._target) + fields
 
     def _refuse(self, reply: Reply) -> None:
         self.refusal = reply

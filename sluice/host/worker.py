@@ -200,7 +200,7 @@ class Worker:
     def _answer(self, connection: Connection, request: Request, output: Any) -> None:
         try:
             connection.answer(request, reply(output))
-        except (TypeError, ValueError):  # not a reply, or with headers that would break one
+        except Exception:  # not a reply, or with headers that would break one: logged, and a 500
             self._failed(connection, request)
 
     def _failed(self, connection: Connection, request: Request) -> None:

@@ -1,0 +1,3 @@
+"""Can't be imported."""
+
+raise ImportError("no module named teapot")
