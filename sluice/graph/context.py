@@ -52,6 +52,7 @@ class Context:
         self.parameters = dict(spec.parameters)
         self.is_mock = False
         self.current_function = ""
+        self.application: Any = None  # the host's, for our own steps
         self._environ = dict(environ or {})
         self._secrets = _secrets(spec, self._environ, root or Path())
         self._errors = _open(spec, open_stream)

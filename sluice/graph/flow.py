@@ -111,7 +111,8 @@ class Flow:
                     return self._error(first, "after", problem, "loop inside a step")
                 if len(names) > len(self._steps):
                     break
-        return self._graph.error("steps", "there is no start step", "leave out its after")
+        problem = "there is no start step: each comes after another one, or handles errors"
+        return self._graph.error("steps", problem)
 
     def _check_rescues(self) -> None:
         """No error handler may be called for an error of its own, or of a step behind it."""
