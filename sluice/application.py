@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sluice.errors import SluiceError, StoreUnavailable
+from sluice.errors import SluiceError
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.store import OnlineStore
 from sluice.features.store import open_store as open_features
 from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
 from sluice.models.store import open_store as open_models
+from sluice.monitoring.emitter import Emitter
+from sluice.monitoring.event import EventBuilder, Source
+from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
-
-if TYPE_CHECKING:
-    from sluice.monitoring.emitter import Emitter
-    from sluice.monitoring.event import Observation
+from sluice.streams import Producer, open_stream
 
 log = logging.getLogger("sluice")
 
@@ -69,16 +70,19 @@ class Application:
         self._loading = threading.Lock()
 
     @classmethod
-    def open(cls, project: Project, parameters: Parameters) -> Application:
+    def open(cls, project: Project, parameters: Parameters, worker: str = "") -> Application:
         """The application of a graph of a project, with the stores that its settings name."""
         settings, graph = project.settings, parameters.graph
         definitions = read_definitions(project.root / parameters.features, project.root)
+        emitter = None
+        if settings.monitoring:
+            emitter = make_emitter(project, parameters, definitions, worker)
         return cls(
             graph,
             definitions,
             open_models(project.path(settings.models, "models")),
             open_features(project.path(settings.features, "features"), (project.name, graph)),
-            emitter=make_emitter(project, graph) if settings.monitoring else None,
+            emitter=emitter,
             refresh=settings.refresh,
         )
 
@@ -124,11 +128,6 @@ class Application:
         finally:
             self._loading.release()
 
-    def observe(self, observation: Observation) -> None:
-        """Send a monitoring event on its way; never blocks, never raises."""
-        if self.emitter is not None:
-            self.emitter.emit(observation)
-
     def close(self) -> None:
         """Flush the events and close the stores."""
         if self.emitter is not None:
@@ -136,9 +135,29 @@ class Application:
         self.features.close()
 
 
-def make_emitter(project: Project, graph: str) -> Emitter:
+def make_emitter(
+    project: Project, parameters: Parameters, definitions: Definitions, worker: str = ""
+) -> Emitter:
     """The emitter of a graph's monitoring events, to the stream that the settings name."""
-    raise StoreUnavailable("not yet")
+    settings = project.settings
+    source = Source(
+        project=project.name,
+        function_uri=f"{project.name}/{parameters.graph}",
+        host=socket.gethostname(),
+        worker=worker,
+        inputs=definitions.record.names,
+    )
+    redaction = Redaction(parameters.redact, settings.salt.encode())
+    url = project.path(settings.events, "events.log")
+
+    def producer() -> Producer:
+        stream = open_stream(
+            url, retention_bytes=settings.retention_bytes, retention_s=settings.retention_s
+        )
+        return stream.producer(durable=False)
+
+    topic = f"{project.name}.{parameters.graph}.events"
+    return Emitter(producer, topic, EventBuilder(source, redaction))
 
 
 _shared: dict[tuple[Path, str], Application] = {}

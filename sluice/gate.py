@@ -1,8 +1,9 @@
 """The parity gate: a version may become champion when serving gives what training saw.
 
 The rows that the version carries (replay.json) go through the graph as requests would, with the
-online store as it is here. Every column that the version uses, every value of every tensor and
-every score must be what training had.
+online store as it is here. Every column that the version uses and every value of every tensor
+must be what training had, to the bit; every score within 1e-6 on a probability and, for a
+regression, 1e-6 times the largest of its scores (the rule of models/convert.py).
 """
 
 from __future__ import annotations
@@ -63,11 +64,12 @@ class Gate:
         version = load_version(stored, self._definitions)
         service = self._service(version)
         rows = tqdm(replay.rows, "parity gate", disable=not progress, unit="row")
-        compared = _Comparison(version)
+        tolerance = _tolerance(version, replay)
+        compared = _Comparison(version, tolerance)
         for row in rows:
             compared.add(row, self._run(service, row))
         answers = [self._scores(service, c.record, c.event_time) for c in golden.cases]
-        wrong = golden.compare(answers, TOLERANCE)
+        wrong = golden.compare(answers, tolerance)
         if compared.problems or wrong:
             shown = "; ".join([*compared.problems, *wrong][:_SHOWN])
             why = f"version {number} is not served what it was trained on: {shown}"
@@ -115,8 +117,8 @@ class Gate:
 class _Comparison:
     """What was compared, and what differed: by column, how often, and the first case."""
 
-    def __init__(self, version: Version) -> None:
-        self._version = version
+    def __init__(self, version: Version, tolerance: float) -> None:
+        self._version, self._tolerance = version, tolerance
         self._rows = self._values = 0
         self._largest = 0.0
         self._differ: dict[str, tuple[int, str]] = {}
@@ -147,7 +149,7 @@ class _Comparison:
         for old, new in zip(row.scores, message.scores[0].tolist(), strict=True):
             difference = abs(old - new)
             self._largest = max(self._largest, difference)
-            if not difference <= TOLERANCE * max(1.0, abs(old)):
+            if not difference <= self._tolerance:
                 self._note("score", old, new)
 
     def _compare(self, name: str, trained: Any, served: Any) -> None:
@@ -159,6 +161,12 @@ class _Comparison:
     def _note(self, name: str, trained: Any, served: Any) -> None:
         times, first = self._differ.get(name, (0, f"trained on {trained!r}, served {served!r}"))
         self._differ[name] = (times + 1, first)
+
+
+def _tolerance(version: Version, replay: Replay) -> float:
+    if version.manifest.task == "classification":
+        return TOLERANCE
+    return TOLERANCE * max(1.0, *(abs(s) for row in replay.rows for s in row.scores))
 
 
 def _is_none(value: Any) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
 from sluice.features.definitions import Definitions

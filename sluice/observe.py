@@ -2,19 +2,82 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import Any
 
 from sluice.application import Application
+from sluice.errors import SluiceError
 from sluice.message import Message
+from sluice.monitoring.event import Observation
 
 
 def observe(application: Application, message: Message, reply: dict[str, Any]) -> None:
-    """Send the event of a request that was answered. Never changes the reply, never raises."""
-    return
+    """Send the event of a request that was answered. Never changes the reply."""
+    if application.emitter is None:
+        return
+    stalest = reply["stalest"]
+    application.emitter.emit(
+        Observation(
+            id=message.id,
+            graph=application.graph,
+            version=reply["version"],
+            when=message.when,
+            duration_us=_microseconds(message),
+            records=message.records,
+            outputs=message.outputs,
+            route=_route(message, reply["route"]),
+            ages={stalest["entity"]: stalest["age_s"]} if stalest else {},
+            defaults=_defaults(message.defaults),
+            timings=message.timings,
+            headers=message.headers,
+        )
+    )
 
 
 def observe_failure(
     application: Application, message: Message | None, error: Exception, status: int
 ) -> None:
-    """Send the event of a request that failed as a whole."""
-    return
+    """Send the event of a request that failed as a whole; one that was no message has none."""
+    if application.emitter is None or message is None:
+        return
+    public = isinstance(error, SluiceError) and error.public
+    text = str(error) if public else type(error).__name__
+    application.emitter.emit(
+        Observation(
+            id=message.id,
+            graph=application.graph,
+            version=None,
+            when=message.when,
+            duration_us=_microseconds(message),
+            records=message.records,
+            timings=message.timings,
+            error=(status, text),
+            headers=message.headers,
+        )
+    )
+
+
+def _microseconds(message: Message) -> int:
+    return round((time.perf_counter() - message.started) * 1e6)
+
+
+def _route(message: Message, route: Any) -> dict[str, Any]:
+    """The choice of all rows, or how many rows went to each version."""
+    if isinstance(route, dict):
+        return route
+    if not message.route:
+        return {}
+    versions = Counter(choice.version for choice in message.route)
+    return {"policy": message.route[0].policy, "versions": dict(versions)}
+
+
+def _defaults(rows: list[dict[str, str]]) -> dict[str, dict[str, int]]:
+    """By column, how many rows took its default, and why."""
+    if len(rows) == 1:
+        return {name: {why: 1} for name, why in rows[0].items()}
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        for name, why in row.items():
+            counts.setdefault(name, Counter())[why] += 1
+    return {name: dict(reasons) for name, reasons in counts.items()}

@@ -7,6 +7,7 @@ service.predict([{"carrier": "UA", …}])
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Service:
         if parameters.graph != spec.name and not project.settings.serving_spec:
             problem = f"{parameters.graph!r} is not metadata.name, {spec.name!r}"
             raise DeclarationError(spec.file, "spec.parameters.sluice.graph", problem)
-        application = application or Application.open(project, parameters)
+        worker = str(getattr(nuclio, "worker_id", ""))
+        application = application or Application.open(project, parameters, worker)
         context = Context(spec, nuclio=nuclio, root=project.root)
         context.application = application
         return cls(Graph(spec, context=context, root=project.root), application)
@@ -73,9 +75,11 @@ class Service:
         """
         if hasattr(records, "to_dict"):
             records = records.to_dict("records")
-        message = Message.of(records if isinstance(records, list) else dict(records))
+        # What the caller does with records and outputs must not reach the monitoring event.
+        message = Message(copy.deepcopy(records if isinstance(records, list) else [records]))
+        message.single = not isinstance(records, list)
         message.pin = version
-        outputs = self.run(message)["outputs"]
+        outputs = copy.deepcopy(self.run(message)["outputs"])
         return outputs[0] if message.single else outputs
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class Settings:
     state: str = field(default=".sluice", metadata={"help": "folder for all that is kept locally"})
     models: str = field(default="", metadata={"help": "model store; empty: STATE/models"})
     features: str = field(default="", metadata={"help": "online store; empty: STATE/features"})
-    events: str = field(default="", metadata={"help": "monitoring stream; empty: STATE/events"})
+    events: str = field(default="", metadata={"help": "monitoring stream; empty: STATE/events.log"})
     host: str = field(default="127.0.0.1", metadata={"help": "address that `serve` listens on"})
     port: int = field(default=8080, metadata={"help": "port that `serve` listens on"})
     workers: int = field(default=2, metadata={"help": "worker processes of `serve`"})
@@ -48,6 +48,7 @@ class Settings:
     retention_s: float = field(
         default=604_800.0, metadata={"help": "monitoring events kept, seconds"}
     )
+    salt: str = field(default="", metadata={"help": "salt of fields that events carry hashed"})
     seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})
     serving_spec: str = field(default="", metadata={"internal": True})
 
