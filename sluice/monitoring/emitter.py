@@ -1,0 +1,241 @@
+"""The emitter: takes observations from replies and brings them to a stream, in its own thread.
+
+Nothing that the stream does (fail, hang, crawl) reaches a reply: a buffer of bounded size lies
+between. What does not fit, or cannot be sent, is dropped and counted by its reason.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from weakref import WeakSet
+
+from sluice.errors import StoreUnavailable
+from sluice.monitoring.event import Observation
+from sluice.streams import Clock, Message, Producer
+
+log = logging.getLogger("sluice.monitoring")
+
+Build = Callable[[Observation, float], Message]
+
+FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
+_TICK_S = 0.1  # between two looks at an empty buffer
+_SLICE, _PAUSE_S = 16, 0.0005  # build so many, then leave the interpreter to the replies
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
+_TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
+
+
+class Emitter:
+    """Emits observations to a topic. It starts its thread in the process that emits first.
+
+    A sink that fails is tried again with back-off, while the buffer has room for what comes in
+    the meantime. A failure that is neither StoreUnavailable nor OSError may lie in an event:
+    after three tries the events of the batch go one by one, and those that fail are dropped.
+
+    Args:
+        producer_factory: opens the sink; called in the thread, again if it raises.
+        topic: where events go.
+        build: the event of an observation, given the percentage that is sampled.
+        capacity: how many records may wait.
+        batch: how many records are sent at once, if one observation has not more.
+        clock: for waiting.
+        sample, seed: the share of observations that are emitted, each whole or not at all.
+
+    Attributes:
+        sent: how many events the stream has accepted.
+        dropped: how many were not sent, by reason: "full" buffer, "closed" emitter,
+            "unbuildable" (no JSON), "refused" by the sink.
+        unsampled: how many the sample left out.
+        last_error: the text of the last failure, or None.
+    """
+
+    def __init__(
+        self,
+        producer_factory: Callable[[], Producer],
+        topic: str,
+        build: Build,
+        *,
+        capacity: int = 10_000,
+        batch: int = 128,
+        clock: Clock = time,
+        sample: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self._factory, self._topic, self._build = producer_factory, topic, build
+        self._capacity, self._batch, self._clock = capacity, batch, clock
+        self._sample, self._random = sample, random.Random(seed)
+        self._closing = False
+        self._reset()
+        _emitters.add(self)
+
+    def _reset(self) -> None:
+        """Begin as a process does: empty, without a thread."""
+        self.sent, self.unsampled = 0, 0
+        self.dropped: Counter[str] = Counter()
+        self.last_error: str | None = None
+        self._failing = False  # so that a failure is logged once, not with every try
+        self._lock = threading.Lock()
+        self._buffer: deque[Observation] = deque()
+        self._rows = 0  # records in the buffer
+        self._taken = 0  # events that the thread has in hand
+        self._thread: threading.Thread | None = None
+        self._producer: Producer | None = None
+        self._given_up = False
+
+    def emit(self, observation: Observation) -> None:
+        """Put an observation on its way; never waits for the stream, never raises for it."""
+        if self._sample < 1.0 and self._random.random() >= self._sample:
+            self.unsampled += 1
+            return
+        rows = len(observation.records) or 1
+        with self._lock:
+            if self._closing:
+                self.dropped[CLOSED] += 1
+            elif self._rows + rows > self._capacity:
+                self.dropped[FULL] += 1
+            else:
+                self._rows += rows
+                self._buffer.append(observation)
+                if self._thread is None:
+                    self._start()
+
+    @property
+    def waiting(self) -> int:
+        """How many events are neither sent nor dropped yet."""
+        with self._lock:
+            return len(self._buffer) + self._taken
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Take no more, send what waits, and after `timeout` seconds drop what is left."""
+        with self._lock:
+            self._closing, thread = True, self._thread
+        if thread is not None:
+            thread.join(timeout)
+        with self._lock:
+            self._given_up = True
+            self.dropped[CLOSED] += len(self._buffer) + self._taken
+            self._buffer.clear()
+            self._rows = self._taken = 0
+
+    # -- in the thread -------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="sluice-events", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._given_up:
+            batch = self._take()
+            if batch:
+                self._deliver(self._messages(batch))
+            elif self._closing:
+                break
+            else:
+                self._clock.sleep(_TICK_S)
+        if self._producer is not None:
+            self._producer.close()
+
+    def _take(self) -> list[Observation]:
+        batch: list[Observation] = []
+        with self._lock:
+            rows = 0
+            while self._buffer and rows < self._batch:
+                observation = self._buffer.popleft()
+                rows += len(observation.records) or 1
+                batch.append(observation)
+            self._rows -= rows
+            self._taken = len(batch)
+        return batch
+
+    def _messages(self, batch: list[Observation]) -> list[Message]:
+        messages = []
+        percentage = 100.0 * self._sample
+        for n, observation in enumerate(batch):
+            if n % _SLICE == _SLICE - 1:
+                self._clock.sleep(_PAUSE_S)
+            try:
+                messages.append(self._build(observation, percentage))
+            except Exception as error:  # an event less, never a thread less: counted and logged
+                self._failed(error)
+                self._drop(UNBUILDABLE)
+        return messages
+
+    def _deliver(self, messages: list[Message]) -> None:
+        tries = 0
+        while messages and not self._given_up:
+            error = self._try(messages)
+            if error is None:
+                break
+            tries += 1
+            if tries >= _TRIES and not isinstance(error, StoreUnavailable | OSError):
+                self._deliver_singly(messages)
+                break
+            self._wait(min(_FIRST_BACKOFF_S * 2 ** (tries - 1), _LAST_BACKOFF_S))
+
+    def _deliver_singly(self, messages: list[Message]) -> None:
+        for message in messages:
+            if self._try([message]) is not None:
+                self._drop(REFUSED)
+
+    def _try(self, messages: list[Message]) -> Exception | None:
+        """Send; what went wrong, or None."""
+        try:
+            if self._producer is None:
+                self._producer = self._factory()
+            self._producer.produce_many(self._topic, messages)
+        except Exception as error:  # a sink may raise anything; the replies must not notice
+            self._failed(error)
+            return error
+        self._succeeded(len(messages))
+        return None
+
+    def _wait(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while not self._given_up and self._clock.monotonic() < until:
+            self._clock.sleep(_TICK_S)
+
+    def _failed(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if not self._failing or text != self.last_error:
+            log.warning("monitoring events to %s: %s", self._topic, text, exc_info=error)
+        self.last_error, self._failing = text, True
+
+    def _succeeded(self, count: int) -> None:
+        if self._failing:
+            log.info("monitoring events to %s are sent again", self._topic)
+        self._failing = False
+        with self._lock:
+            if not self._given_up:  # else they are counted as dropped already
+                self.sent += count
+                self._taken -= count
+
+    def _drop(self, reason: str) -> None:
+        with self._lock:
+            if not self._given_up:
+                self.dropped[reason] += 1
+                self._taken -= 1
+
+
+_emitters: WeakSet[Emitter] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """What waits is the parent's; a child starts empty, with a thread of its own when it emits."""
+    for emitter in list(_emitters):
+        emitter._reset()
+
+
+def _at_exit() -> None:
+    for emitter in list(_emitters):
+        emitter.close(timeout=2.0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)
