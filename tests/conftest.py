@@ -1,0 +1,56 @@
+"""What tests share: a project whose state lies in a folder of the run, and a trained flight graph.
+
+Nothing here reads or writes the .sluice of the working tree.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_STATE = tempfile.TemporaryDirectory(prefix="sluice-tests-", ignore_cleanup_errors=True)
+
+# Before anything of the project is imported: processes that tests start inherit it.
+for _name in [n for n in os.environ if n.startswith("SLUICE_") or n == "PORT"]:
+    del os.environ[_name]
+os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_THREADS="1")
+
+RECORD: dict[str, Any] = {
+    "carrier": "UA",
+    "flight": 1545,
+    "tailnum": "N14228",
+    "origin": "EWR",
+    "dest": "IAH",
+    "distance": 1400,
+    "sched_dep_time": 515,
+    "sched_arr_time": 819,
+    "time_hour": "2013-04-01T09:00:00Z",
+}
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    """A flight as a caller sends it."""
+    return dict(RECORD)
+
+
+@pytest.fixture(scope="session")
+def state() -> Path:
+    """The folder in which this run's stores, versions and events are."""
+    return Path(_STATE.name)
+
+
+@pytest.fixture(scope="session")
+def flights(state: Path) -> Iterator[Path]:
+    """The project's folder, with a champion of flight-delay: the workflow main ran once."""
+    from sluice.project import Project
+    from sluice.workflow import run_workflow
+
+    run_workflow(Project.find(ROOT), "main", graph="flight-delay")
+    yield ROOT
