@@ -19,6 +19,8 @@ class Child:
         started: monotonic seconds of the fork.
         ready: monotonic seconds of its READY, or None.
         hung: it was killed for an event that ran over time.
+        killed: it was killed, and is not reaped yet.
+        draining: it was told to drain.
     """
 
     worker_id: int
@@ -27,7 +29,10 @@ class Child:
     started: float
     ready: float | None = None
     hung: bool = False
+    killed: bool = False
+    draining: bool = False
     slots: set[int] = field(default_factory=set)
+    _heard: bytes = b""
 
     def give(self, slot: int, sock: socket.socket) -> bool:
         """Send it a connection; False when its line is full or it is dead."""
@@ -38,21 +43,24 @@ class Child:
         self.slots.add(slot)
         return True
 
-    def tell(self, word: int) -> None:
-        """Send it a word. A worker that does not take it is killed when its time is up."""
+    def tell(self, word: int) -> bool:
+        """Send it a word; False when its line is full or it is dead."""
         try:
-            self.link.send(pack(word))
+            return self.link.send(pack(word)) > 0
         except OSError:
-            return
+            return False
 
     def heard(self) -> list[int]:
         """The words that it has sent."""
         try:
-            # A whole number of words: each was sent in one piece, and is in the buffer as one.
-            return unpack(self.link.recv(4096))
+            self._heard += self.link.recv(65536)
         except OSError:
             return []
+        words = unpack(self._heard)
+        self._heard = self._heard[4 * len(words) :]
+        return words
 
     def kill(self) -> None:
         """End it now."""
+        self.killed = True
         os.kill(self.pid, signal.SIGKILL)

@@ -1,48 +1,36 @@
-"""The parent process: accepts connections, hands them to workers, and stands in for dead ones.
+"""The parent process: starts workers, watches over them, and replaces those that die or hang.
 
-It parses nothing and answers nothing by itself, so little can go wrong in it. It keeps a
-duplicate of each connection's descriptor. When a worker dies, or is killed because it hangs, the
-board says what had become of each of its connections:
-
-- nothing read, or the bytes are on the board, and no event begun: another worker goes on with it;
-- the handler had the request: 503, or 504 when it ran over time; then the connection is closed;
-- bytes were read that are with the dead worker only (more than 16 KiB of a request that was not
-  complete, or requests sent ahead of the reply to an earlier one): 503 with Retry-After;
-- some of the reply may be out: the connection is closed.
+It parses nothing and runs nothing of the function's, so little can go wrong in it. Connections
+are the switchboard's.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import resource
 import selectors
 import signal
 import socket
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 
 from sluice.errors import SluiceError
-from sluice.host.board import BEGUN, IDLE, KEPT, TAKEN, Board
+from sluice.host.board import Board
 from sluice.host.child import Child
 from sluice.host.function import check_name
 from sluice.host.link import DRAIN, READY
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
-from sluice.host.response import Reply, error
-from sluice.host.wire import encode
+from sluice.host.switchboard import Switchboard
 from sluice.host.worker import die_with, main
 
 _TICK_S = 0.25
-_STUCK_S = 0.1  # a worker this long at one event gets new connections only when all are
 _STEADY_S = 1.0  # a worker that lived this long is replaced at once
 _BACK_OFF_S = (0.1, 5.0)  # first and longest wait before a worker is tried again
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-
-_KILLED = error(503, "the worker died while it had this request", {"Retry-After": "1"})
-_NOT_BEGUN = error(503, "the worker died before it began this request", {"Retry-After": "1"})
 
 
 class Prefork:
@@ -68,15 +56,12 @@ class Prefork:
         self._logger = Logger(options.log_level, options.log_format, "host")
         self._board = Board(options.workers, options.max_connections)
         self._selector = selectors.DefaultSelector()
-        self._free = list(range(options.max_connections))
-        self._sockets: dict[int, socket.socket] = {}
-        self._waiting: deque[int] = deque()  # connections that no worker has
         self._children: dict[int, Child] = {}  # by worker id
         self._retry: dict[int, float] = dict.fromkeys(range(options.workers), 0.0)
         self._failures = [0] * options.workers
-        self._ever_ready = self._accepting = False
+        self._ever_ready = False
         self._stop_by: float | None = None
-        self._signals = 0
+        self._wakers: tuple[socket.socket, ...] = ()
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -85,7 +70,10 @@ class Prefork:
             OSError: when the address can't be listened on.
             SluiceError: when no worker comes up.
         """
-        self._listener = _listen(self._options)
+        _raise_limit(2 * self._options.max_connections + 64)
+        self._switchboard = Switchboard(
+            self._children, self._board, self._selector, self._options, self._clock
+        )
         try:
             if self._preload is not None:
                 self._preload()
@@ -96,14 +84,15 @@ class Prefork:
             self._close()
 
     def _loop(self) -> None:
-        while self._stop_by is None or self._children or self._waiting:
+        while self._stop_by is None or self._children:
             self._start_workers()
-            self._set_accepting()
+            self._switchboard.set_accepting()
             for key, _ in self._selector.select(_TICK_S):
                 key.data()
             self._reap()
             self._kill_overdue()
-            self._give_waiting()
+            self._drain()
+            self._switchboard.give_waiting()
 
     # Workers.
 
@@ -151,21 +140,17 @@ class Prefork:
         for word in child.heard():
             if word == READY:
                 self._up(child)
-            elif word in child.slots:
-                child.slots.remove(word)
-                self._release(word)
+            else:
+                self._switchboard.closed(child, word)
 
     def _up(self, child: Child) -> None:
         child.ready = self._clock()
         self._board.ready[child.worker_id] = 1
         took = round(child.ready - child.started, 3)
         self._logger.info_with("worker ready", worker=child.worker_id, pid=child.pid, seconds=took)
-        if self._stop_by is not None:
-            child.tell(DRAIN)
-        elif not self._ever_ready:
+        if not self._ever_ready and self._stop_by is None:
             self._ever_ready = True
-            self._listener.listen(self._options.backlog)
-            host, port = self._listener.getsockname()[:2]
+            host, port = self._switchboard.listen()
             self._logger.info_with(
                 "listening", host=host, port=port, workers=self._options.workers, pid=os.getpid()
             )
@@ -183,8 +168,7 @@ class Prefork:
         del self._children[child.worker_id]
         self._board.ready[child.worker_id] = 0
         self._board.begun[child.worker_id] = 0.0
-        for slot in child.slots:
-            self._orphan(slot, child)
+        self._switchboard.orphaned(child)
         if self._stop_by is None:
             self._replace(child, code)
 
@@ -211,7 +195,9 @@ class Prefork:
         now, options = self._clock(), self._options
         for child in self._children.values():
             begun = self._board.begun[child.worker_id]
-            if begun and now - begun > options.event_timeout_s and not child.hung:
+            if child.killed:
+                continue
+            if begun and now - begun > options.event_timeout_s:
                 child.hung = True
                 self._logger.error_with("event over time, worker killed", worker=child.worker_id)
                 child.kill()
@@ -221,98 +207,19 @@ class Prefork:
             elif self._stop_by is not None and now > self._stop_by:
                 child.kill()
 
-    # Connections.
-
-    def _set_accepting(self) -> None:
-        """Accept while there is a worker and a slot; else clients wait in the kernel's queue."""
-        wanted = self._stop_by is None and bool(self._free) and any(self._board.ready)
-        if wanted and not self._accepting:
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        elif self._accepting and not wanted:
-            self._selector.unregister(self._listener)
-        self._accepting = wanted
-
-    def _accept(self) -> None:
-        while self._free:
-            try:
-                sock, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:
-                continue
-            except (
-                OSError
-            ) as problem:  # out of descriptors, most likely: try again at the next tick
-                self._logger.error_with("a connection could not be accepted", problem=problem)
-                return
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            slot = self._free.pop()
-            self._sockets[slot] = sock
-            self._board.open(slot)
-            self._give(slot)
-
-    def _give(self, slot: int) -> None:
-        """Hand a connection to the ready worker with the least to do."""
-        now = self._clock()
-
-        def load(child: Child) -> tuple[bool, int]:
-            begun = self._board.begun[child.worker_id]
-            return bool(begun and now - begun > _STUCK_S), len(child.slots)
-
-        ready = [c for c in self._children.values() if c.ready is not None and not c.hung]
-        if any(child.give(slot, self._sockets[slot]) for child in sorted(ready, key=load)):
-            return
-        if self._stop_by is None or ready:
-            self._waiting.append(slot)
-        else:
-            self._dismiss(slot, _NOT_BEGUN)
-
-    def _give_waiting(self) -> None:
-        for _ in range(len(self._waiting)):
-            self._give(self._waiting.popleft())
-
-    def _orphan(self, slot: int, child: Child) -> None:
-        """What becomes of a connection whose worker died; see the top of this file."""
-        state = self._board.state[slot]
-        if state in (IDLE, KEPT):
-            self._waiting.append(slot)
-        elif state == BEGUN:
-            limit = self._options.event_timeout_s
-            late = error(504, f"the request was not answered within {limit:g} s")
-            self._dismiss(slot, late if child.hung else _KILLED)
-        else:
-            self._dismiss(slot, _NOT_BEGUN if state == TAKEN else None)
-
-    def _dismiss(self, slot: int, reply: Reply | None) -> None:
-        sock = self._sockets[slot]
-        try:
-            if reply is not None:
-                sock.send(encode(reply, None, True))
-                sock.shutdown(socket.SHUT_WR)
-                sock.recv(1 << 20)  # closing over unread bytes would reset the connection
-        except OSError:
-            pass  # the client is gone, or does not read: nothing more can be done for it
-        self._release(slot)
-
-    def _release(self, slot: int) -> None:
-        self._sockets.pop(slot).close()
-        self._free.append(slot)
-
     # The end.
 
     def _watch_signals(self) -> None:
-        self._wake_end, wake = socket.socketpair()
-        for end in (self._wake_end, wake):
+        self._wakers = socket.socketpair()
+        for end in self._wakers:
             end.setblocking(False)
-        self._wake = wake
-        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        self._selector.register(self._wake_end, selectors.EVENT_READ, self._woken)
+        signal.set_wakeup_fd(self._wakers[1].fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._wakers[0], selectors.EVENT_READ, self._woken)
         for number in _SIGNALS:
             signal.signal(number, lambda *_: None)
 
     def _woken(self) -> None:
-        for number in self._wake_end.recv(4096):
+        for number in self._wakers[0].recv(4096):
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
 
@@ -321,36 +228,33 @@ class Prefork:
         if self._stop_by is not None:
             self._stop_by = 0.0
             return
-        self._logger.info_with("stopping", connections=len(self._sockets))
+        self._logger.info_with("stopping", connections=len(self._switchboard))
         self._board.draining = True
-        if self._accepting:
-            self._accept()  # those that were queued were promised an answer
         self._stop_by = self._clock() + self._options.drain_timeout_s
-        self._set_accepting()
-        self._listener.close()
-        for child in self._children.values():
-            if child.ready is None:
-                child.kill()
-            else:
-                child.tell(DRAIN)
+        self._switchboard.stop()
+
+    def _drain(self) -> None:
+        """At the stop: have each worker answer what it has, and end."""
+        if self._stop_by is not None:
+            for child in self._children.values():
+                if child.ready is None and not child.killed:
+                    child.kill()
+                elif not child.draining:
+                    child.draining = child.tell(DRAIN)
 
     def _close(self) -> None:
         """Let go of every descriptor; in a new worker these are the parent's copies."""
+        self._switchboard.close()
         for child in self._children.values():
             child.link.close()
-        for sock in self._sockets.values():
-            sock.close()
         self._selector.close()
-        for end in (self._listener, getattr(self, "_wake", None), getattr(self, "_wake_end", None)):
-            if end is not None:
-                end.close()
+        for end in self._wakers:
+            end.close()
 
 
-def _listen(options: HostOptions) -> socket.socket:
-    """A bound socket. It listens once a worker is ready: until then clients are refused."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setblocking(False)
-    listener.bind((options.host, options.port))
-    return listener
+def _raise_limit(wanted: int) -> None:
+    """Ask for as many descriptors as the connections need, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -78,21 +78,18 @@ def reply(output: Any) -> Reply:
     Raises:
         TypeError: for a generator: this host does not stream.
     """
-    if type(output) is Response and type(output.body) is bytes:  # the shortest way for our own
-        return Reply(output.status_code, output.content_type, output.body, output.headers)
-    if isinstance(output, str):
-        return Reply(200, TEXT, output.encode())
-    if isinstance(output, tuple) and len(output) == 2:
-        status, body = output
-        if isinstance(body, str):
-            return Reply(int(status), TEXT, body.encode())
-        return Reply(int(status), JSON, to_json(body).encode())
-    if isinstance(output, dict | list):
-        return Reply(200, JSON, to_json(output).encode())
     # By its attributes, so that nuclio_sdk.Response passes too, without importing it.
-    if hasattr(output, "status_code") and hasattr(output, "content_type"):
+    if type(output) is Response or hasattr(output, "status_code"):
         return _full(output)
-    return Reply(200, TEXT, _bytes(output))
+    if isinstance(output, tuple) and len(output) == 2:
+        status, body = int(output[0]), output[1]
+    elif isinstance(output, dict | list):
+        status, body = 200, output
+    else:
+        return Reply(200, TEXT, _bytes(output))
+    if isinstance(body, str):
+        return Reply(status, TEXT, body.encode())
+    return Reply(status, JSON, to_json(body).encode())
 
 
 def error(status: int, text: str, headers: dict[str, Any] | None = None) -> Reply:

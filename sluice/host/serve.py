@@ -31,7 +31,7 @@ def serve(
     flight at the stop are answered.
 
     Args:
-        handler: "pkg.mod:name", importable from the current directory or an installed package.
+        handler: "pkg.mod:name"; its folder must be on sys.path.
         options: see HostOptions.
         preload: called once before the workers are forked, to import what they all need: its
             pages are shared. It must start no threads and open no databases.

@@ -1,0 +1,182 @@
+"""The parent's hold on connections: accepts them, hands them to workers, keeps a duplicate each.
+
+When a worker dies, the board says what had become of each of its connections:
+
+- nothing read, or the bytes are on the board, and no event begun: another worker goes on with it;
+- the handler had the request: 503, or 504 when it ran over time; then the connection is closed;
+- bytes were read that are with the dead worker only (more than 16 KiB of a request that was not
+  complete, or requests sent ahead of the reply to an earlier one): 503 with Retry-After;
+- some of the reply may be out: the connection is closed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from sluice.host.board import BEGUN, IDLE, KEPT, TAKEN, Board
+from sluice.host.child import Child
+from sluice.host.logger import Logger
+from sluice.host.options import HostOptions
+from sluice.host.response import Reply, error
+from sluice.host.wire import encode
+
+_STUCK_S = 0.1  # a worker this long at one event gets new connections only when all are
+_PAUSE_S = 0.5  # without descriptors, this long nothing is accepted
+
+_KILLED = error(503, "the worker died while it had this request", {"Retry-After": "1"})
+_NOT_BEGUN = error(503, "the worker died before it began this request", {"Retry-After": "1"})
+
+
+class Switchboard:
+    """Connections, each in a slot of the board, and the workers that they are with.
+
+    Args:
+        children: the workers by id, as the parent keeps them.
+        board: shared with the workers.
+        selector: the parent's; `set_accepting` registers the listener there.
+        options: the host's.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        children: Mapping[int, Child],
+        board: Board,
+        selector: selectors.BaseSelector,
+        options: HostOptions,
+        clock: Callable[[], float],
+    ) -> None:
+        self._children, self._board, self._selector = children, board, selector
+        self._options, self._clock = options, clock
+        self._logger = Logger(options.log_level, options.log_format, "host")
+        self._free = list(range(options.max_connections))
+        self._sockets: dict[int, socket.socket] = {}
+        self._waiting: deque[int] = deque()  # connections that no worker has
+        self._accepting = self._stopped = False
+        self._not_before = 0.0
+        self.listener = _bound(options)
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def listen(self) -> tuple[str, int]:
+        """Let clients connect; the address."""
+        self.listener.listen(self._options.backlog)
+        host, port = self.listener.getsockname()[:2]
+        return host, port
+
+    def set_accepting(self) -> None:
+        """Accept while there is a worker and a slot; else clients wait in the kernel's queue."""
+        wanted = bool(self._free) and any(self._board.ready) and not self._stopped
+        wanted = wanted and self._clock() >= self._not_before
+        if wanted and not self._accepting:
+            self._selector.register(self.listener, selectors.EVENT_READ, self.accept)
+        elif self._accepting and not wanted:
+            self._selector.unregister(self.listener)
+        self._accepting = wanted
+
+    def accept(self) -> None:
+        """Take in all who wait."""
+        while self._free:
+            try:
+                sock, _ = self.listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as problem:  # most likely there are no descriptors left
+                self._logger.error_with("connections can't be accepted", problem=problem)
+                self._not_before = self._clock() + _PAUSE_S
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            slot = self._free.pop()
+            self._sockets[slot] = sock
+            self._board.open(slot)
+            self._give(slot)
+
+    def stop(self) -> None:
+        """Take in those who wait already, and nobody else."""
+        if self._accepting:
+            self.accept()
+        self._stopped = True
+        self.set_accepting()
+        self.listener.close()
+
+    def give_waiting(self) -> None:
+        """Hand over the connections that no worker had room for."""
+        for _ in range(len(self._waiting)):
+            self._give(self._waiting.popleft())
+
+    def _give(self, slot: int) -> None:
+        """Hand a connection to the ready worker with the least to do."""
+        now = self._clock()
+
+        def load(child: Child) -> tuple[bool, int]:
+            begun = self._board.begun[child.worker_id]
+            return bool(begun and now - begun > _STUCK_S), len(child.slots)
+
+        ready = [c for c in self._children.values() if c.ready is not None and not c.killed]
+        if any(child.give(slot, self._sockets[slot]) for child in sorted(ready, key=load)):
+            return
+        if self._stopped and not ready:
+            self._dismiss(slot, _NOT_BEGUN)
+        else:
+            self._waiting.append(slot)
+
+    def closed(self, child: Child, slot: int) -> None:
+        """The worker has closed a connection."""
+        if slot in child.slots:
+            child.slots.remove(slot)
+            self._release(slot)
+
+    def orphaned(self, child: Child) -> None:
+        """The worker has died; see the top of this file."""
+        for slot in child.slots:
+            state = self._board.state[slot]
+            if state in (IDLE, KEPT):
+                self._waiting.append(slot)
+            elif state == BEGUN:
+                self._dismiss(slot, self._late() if child.hung else _KILLED)
+            else:
+                self._dismiss(slot, _NOT_BEGUN if state == TAKEN else None)
+
+    def _late(self) -> Reply:
+        limit = self._options.event_timeout_s
+        return error(504, f"the request was not answered within {limit:g} s")
+
+    def _dismiss(self, slot: int, reply: Reply | None) -> None:
+        sock = self._sockets[slot]
+        try:
+            if reply is not None:
+                sock.send(encode(reply, None, True))
+                sock.shutdown(socket.SHUT_WR)
+                sock.recv(1 << 20)  # closing over unread bytes would reset the connection
+        except OSError:
+            pass  # the client is gone, or does not read: nothing more can be done for it
+        self._release(slot)
+
+    def _release(self, slot: int) -> None:
+        self._sockets.pop(slot).close()
+        self._free.append(slot)
+
+    def close(self) -> None:
+        """Let go of every descriptor."""
+        self.listener.close()
+        for sock in self._sockets.values():
+            sock.close()
+
+
+def _bound(options: HostOptions) -> socket.socket:
+    """A bound socket. It listens once a worker is ready: until then clients are refused."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    try:
+        listener.bind((options.host, options.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
