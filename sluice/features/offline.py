@@ -56,7 +56,7 @@ def training_frame(
         known_until = _known_until(moments, delay(declared))
         rows = newest(table, keys, known_until)
         refuse_later(entity, table.times[rows[rows >= 0]], known_until[rows >= 0])
-        ages = moments - np.append(table.times, np.nan)[rows]
+        ages = _less(moments, np.append(table.times, np.nan)[rows])
         for feature in features:
             column = table.values[declared.features.index(feature)]
             columns[feature.name] = _values(feature, column, rows, ages)
@@ -99,9 +99,14 @@ def refuse_later(entity: str, times: Column, known_until: Column) -> None:
 
 
 def _known_until(as_of: Column, delay: float) -> Column:
-    with np.errstate(invalid="ignore"):  # inf − inf is no number
-        moments = as_of - delay
+    moments = _less(as_of, delay)
     return np.where(np.isnan(moments), TIMELESS, moments)
+
+
+def _less(moments: Column, others: Column | float) -> Column:
+    with np.errstate(invalid="ignore"):  # inf − inf is no number: no complaint, as online
+        difference: Column = moments - others
+    return difference
 
 
 def _values(feature: Feature, column: Column, rows: Column, ages: Column) -> Column:

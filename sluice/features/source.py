@@ -106,8 +106,7 @@ class _Reader:
             micros = series.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
             times: Column = micros.to_numpy().astype(np.int64) / 1e6
             return np.where(series.isna().to_numpy(), np.nan, times)
-        convert = float if series.dtype.kind in "iuf" else seconds
-        return self._lifted(where, series, convert, float)
+        return self._lifted(where, series, _moment, float)
 
     def _refuse_nulls(self, where: str, column: Column) -> None:
         if column.dtype == object:
@@ -136,3 +135,8 @@ class _Reader:
             )
             problem = f"{int(twice.sum())} rows repeat the {', '.join(names)} of another: {some}"
             raise self.error("source", problem, "keep one of each, in the source's function")
+
+
+def _moment(value: Any) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number else seconds(value)

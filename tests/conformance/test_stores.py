@@ -1,0 +1,222 @@
+"""What every online store must answer. Add a new one to STORES and it is tested."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sluice.features.embedded import EmbeddedStore
+from sluice.features.store import TIMELESS, Key, Layout, OnlineStore, Row
+
+Open = Callable[[Path, tuple[str, str]], OnlineStore]
+STORES: dict[str, Open] = {"embedded": EmbeddedStore}
+
+GRAPH = ("project", "graph")
+
+
+def layout(entity: str = "weather", keys: int = 1, features: int = 1) -> Layout:
+    return Layout(
+        entity=entity,
+        source="sources.weather",
+        timestamp="time",
+        keys=tuple((f"key{i}", "string") for i in range(keys)),
+        features=tuple((f"feature{i}", "number") for i in range(features)),
+    )
+
+
+@pytest.fixture(params=sorted(STORES))
+def opened(request: pytest.FixtureRequest) -> Open:
+    return STORES[request.param]
+
+
+@pytest.fixture
+def store(opened: Open, tmp_path: Path) -> Iterator[OnlineStore]:
+    store = opened(tmp_path / "store", GRAPH)
+    yield store
+    store.close()
+
+
+def fill(store: OnlineStore, rows: list[Row], features: int = 1, keys: int = 1) -> None:
+    made = layout(features=features, keys=keys)
+    assert store.put_many(made, rows) == len(rows)
+    store.publish(made)
+
+
+def times(store: OnlineStore, key: Key, moments: list[float]) -> list[float | None]:
+    found = store.get_many([("weather", key)] * len(moments), moments)
+    return [None if f is None else f[0] for f in found]
+
+
+def test_the_newest_row_at_or_before_the_time_is_answered(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), t, [t * 10]) for t in (3.0, 1.0, 2.0)])
+    asked = [0.9, 1.0, 1.9, 2.0, 2.5, 3.0, 1e12]
+    assert times(store, ("JFK",), asked) == [None, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    assert store.get_many([("weather", ("JFK",))], 2.5) == [(2.0, [20.0])]
+
+
+def test_negative_fractional_and_extreme_times_keep_their_order(store: OnlineStore) -> None:
+    moments = [-1e300, -2.5, -2.0, -1e-300, 0.0, 5e-324, 0.1, 0.30000000000000004, 1e300]
+    fill(store, [(("JFK",), t, [t]) for t in moments])
+    assert times(store, ("JFK",), moments) == moments
+    before = [math.nextafter(t, -math.inf) for t in moments]
+    assert times(store, ("JFK",), before) == [None, *moments[:-1]]
+    assert times(store, ("JFK",), [-0.0, math.inf, -math.inf]) == [0.0, 1e300, None]
+
+
+def test_a_row_written_again_replaces_the_one_of_its_time(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), 1.0, [1.0]), (("JFK",), 2.0, [2.0])])
+    fill(store, [(("JFK",), 1.0, [7.0])])
+    assert store.get_many([("weather", ("JFK",))] * 2, [1.0, 2.0]) == [(1.0, [7.0]), (2.0, [2.0])]
+
+
+def test_writing_the_same_rows_twice_changes_nothing(store: OnlineStore) -> None:
+    rows: list[Row] = [((name,), t, [t]) for name in ("JFK", "LGA") for t in (1.0, 2.0)]
+    asked = [("weather", (name,)) for name in ("JFK", "LGA", "EWR")]
+    fill(store, rows)
+    once = store.get_many(asked, 5.0)
+    fill(store, rows[::-1])
+    assert store.get_many(asked, 5.0) == once
+
+
+def test_keys_that_are_not_there_are_none_in_their_place(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), 1.0, [1.0])])
+    asked: list[tuple[str, Key]] = [
+        ("weather", ("LGA",)), ("weather", ("JFK",)), ("planes", ("JFK",)), ("weather", ("JF",)),
+        ("weather", ("JFKX",)), ("weather", ()),
+    ]  # fmt: skip
+    assert store.get_many(asked, 1.0) == [None, (1.0, [1.0]), None, None, None, None]
+    assert store.get_many([], 1.0) == []
+    assert store.get_many([], []) == []
+
+
+def test_no_key_is_taken_for_another(store: OnlineStore) -> None:
+    keys: list[Key] = [
+        ("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"), ("a\0", "bc"), ("a", "\0bc"),
+        (1.0, "1.0"), ("1.0", 1.0), ("x" * 600, "y"), ("x" * 600, "z"), ("\ud800", "a"),
+        ("\ud801", "a"), ("Zürich", "東京"), ("🛫", "🛬"), (-1.0, "a"), (1e300, "a"),
+    ]  # fmt: skip
+    fill(store, [(key, 1.0, [float(i)]) for i, key in enumerate(keys)], keys=2)
+    found = store.get_many([("weather", key) for key in keys], 1.0)
+    assert found == [(1.0, [float(i)]) for i in range(len(keys))]
+
+
+def test_equal_numbers_are_equal_keys(store: OnlineStore) -> None:
+    fill(store, [((1,), 1.0, [1.0]), ((0.0,), 1.0, [2.0])])
+    asked: list[tuple[str, Key]] = [("weather", (k,)) for k in (1.0, 1, True, -0.0, 0)]
+    found = [f and f[1] for f in store.get_many(asked, 1.0)]
+    assert found == [[1.0], [1.0], [1.0], [2.0], [2.0]]
+
+
+def test_values_come_back_as_they_are_and_null_as_none(store: OnlineStore) -> None:
+    values = [1.5, None, math.nan, "Zürich", "", 7, -0.0, math.inf]
+    fill(store, [(("JFK",), 1.0, values)], features=len(values))
+    [found] = store.get_many([("weather", ("JFK",))], 1.0)
+    assert found == (1.0, [1.5, None, None, "Zürich", "", 7.0, 0.0, math.inf])
+    assert [type(v) for v in found[1]].count(float) == 4
+    assert math.copysign(1, found[1][6]) == -1  # type: ignore[arg-type]
+
+
+def test_a_row_without_time_is_known_at_any_time(store: OnlineStore) -> None:
+    fill(store, [(("N1",), TIMELESS, [1.0])])
+    found = store.get_many([("weather", ("N1",))] * 4, [-math.inf, 0.0, math.inf, math.nan])
+    assert found == [(TIMELESS, [1.0])] * 4
+
+
+def test_nan_is_before_all_time(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), -1e300, [1.0])])
+    assert store.get_many([("weather", ("JFK",))], math.nan) == [None]
+
+
+def test_many_keys_in_one_call(store: OnlineStore) -> None:
+    fill(store, [((f"N{i}",), float(t), [i + t]) for i in range(2000) for t in range(3)])
+    asked = [("weather", (f"N{i}",)) for i in range(2100)]
+    found = store.get_many(asked, [float(i % 3) for i in range(2100)])
+    assert found[:2000] == [(i % 3, [i + i % 3]) for i in range(2000)]
+    assert found[2000:] == [None] * 100
+
+
+def test_a_row_that_does_not_fit_is_refused_and_none_is_written(store: OnlineStore) -> None:
+    fill(store, [])
+    good: Row = (("JFK",), 1.0, [1.0])
+    bad: list[Row] = [
+        (("JFK",), 1.0, [1.0, 2.0]), (("JFK", "x"), 1.0, [1.0]), (("JFK",), math.nan, [1.0])
+    ]  # fmt: skip
+    for row in bad:
+        with pytest.raises(ValueError, match="weather"):
+            store.put_many(layout(), [good, row])
+    assert store.get_many([("weather", ("JFK",))], 9.0) == [None]
+
+
+def test_a_layout_is_read_as_published(store: OnlineStore) -> None:
+    assert store.layout("weather") is None
+    store.put_many(layout(), [(("JFK",), 1.0, [1.0])])
+    assert store.layout("weather") is None
+    assert store.get_many([("weather", ("JFK",))], 1.0) == [None]
+    store.publish(layout())
+    assert store.layout("weather") == layout()
+    assert store.get_many([("weather", ("JFK",))], 1.0) == [(1.0, [1.0])]
+
+
+def test_rows_of_another_layout_are_never_read(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), 1.0, [1.0]), (("LGA",), 1.0, [1.0])])
+    fill(store, [(("JFK",), 1.0, [1.0, 2.0])], features=2)
+    asked: list[tuple[str, Key]] = [("weather", ("JFK",)), ("weather", ("LGA",))]
+    assert store.get_many(asked, 1.0) == [(1.0, [1.0, 2.0]), None]
+    store.publish(layout())
+    assert store.get_many(asked, 1.0) == [None, None]
+
+
+def test_graphs_and_entities_share_a_store_without_meeting(opened: Open, tmp_path: Path) -> None:
+    prefixes = [("p", "g"), ("p", "h"), ("pg", ""), ("", "pg")]
+    stores = [opened(tmp_path / "store", prefix) for prefix in prefixes]
+    for i, store in enumerate(stores):
+        for j, entity in enumerate(("a", "ab")):
+            store.put_many(layout(entity), [(("k",), 1.0, [float(10 * i + j)])])
+            store.publish(layout(entity))
+    for i, store in enumerate(stores):
+        found = store.get_many([("a", ("k",)), ("ab", ("k",))], 1.0)
+        assert found == [(1.0, [10.0 * i]), (1.0, [10.0 * i + 1])]
+        store.close()
+        store.close()
+
+
+def test_what_was_written_is_there_after_opening_again(opened: Open, tmp_path: Path) -> None:
+    store = opened(tmp_path / "store", GRAPH)
+    fill(store, [(("JFK",), 1.0, [1.0])])
+    store.close()
+    again = opened(tmp_path / "store", GRAPH)
+    assert again.layout("weather") == layout()
+    assert again.get_many([("weather", ("JFK",))], 1.0) == [(1.0, [1.0])]
+    again.close()
+
+
+MOMENTS = st.floats(allow_nan=False, width=32) | st.integers(-3, 3).map(float)
+EXAMPLES = count()
+KEYS = st.tuples(st.text(max_size=3) | st.integers(-2, 2).map(float), st.text("ab\0", max_size=3))
+
+
+@given(
+    history=st.lists(st.tuples(KEYS, MOMENTS), max_size=30),
+    asked=st.lists(st.tuples(KEYS, MOMENTS), max_size=10),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_store_answers_what_a_dictionary_would(
+    store: OnlineStore, history: list[tuple[Key, float]], asked: list[tuple[Key, float]]
+) -> None:
+    made = layout(f"entity{next(EXAMPLES)}", keys=2)  # a fresh one for each, in one store
+    rows: list[Row] = [(key, t, [float(i)]) for i, (key, t) in enumerate(history)]
+    expected = {(key, t): [float(i)] for i, (key, t) in enumerate(history)}
+    for row in rows:
+        store.put_many(made, [row])
+    store.publish(made)
+    asked = asked + history
+    answers = store.get_many([(made.entity, key) for key, _ in asked], [t for _, t in asked])
+    for (key, moment), found in zip(asked, answers, strict=True):
+        known = [t for k, t in expected if k == key and t <= moment]
+        assert found == ((max(known), expected[key, max(known)]) if known else None)

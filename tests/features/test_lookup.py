@@ -1,0 +1,151 @@
+"""The online look-up: as of, reasons, ages, order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from sluice.errors import DeclarationError
+from sluice.features.definitions import Definitions
+from sluice.features.embedded import EmbeddedStore
+from sluice.features.lookup import Lookup
+from sluice.features.materialise import materialise
+from sluice.schema import Value
+from tests.features.cases import FEATURES, ROOT, read
+
+
+@pytest.fixture
+def definitions(tmp_path: Path) -> Definitions:
+    return read(tmp_path)
+
+
+@pytest.fixture
+def store(definitions: Definitions, tmp_path: Path) -> Iterator[EmbeddedStore]:
+    store = EmbeddedStore(tmp_path / "store", ("project", "graph"))
+    materialise(definitions, ROOT, store, progress=False)
+    yield store
+    store.close()
+
+
+def row(origin: Value = "JFK", tailnum: Value = "N1", gate: float = 1.0) -> list[Value]:
+    return [origin, tailnum, gate, 0.0]
+
+
+def test_values_come_in_the_order_of_the_names(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    names = ["planes.maker", "weather.temp", "planes.seats", "gates.queue", "weather.sky"]
+    [found] = Lookup(definitions, names, store).rows([row()], [1010.0])
+    assert found == (["BOEING", 1.5, 150.0, 2.0, "clear"], {}, 1010.0 - 500.25, "gates")
+    names.reverse()
+    [found] = Lookup(definitions, names, store).rows([row()], [1010.0])
+    assert found.values == ["clear", 2.0, 150.0, 1.5, "BOEING"]
+
+
+def test_a_row_is_known_its_delay_after_it_happened(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    lookup = Lookup(definitions, ["weather.sky"], store)
+    moments = [1009.9, 1010.0, 1069.9, 1070.0]
+    found = lookup.rows([row()] * 4, moments)
+    assert [f.values for f in found] == [[None], ["clear"], [None], ["fog"]]
+    assert found[0].defaulted == {"weather.sky": "missing"}
+    assert found[2].defaulted == {"weather.sky": "stale"}
+    assert [f.age for f in found] == [None, 10.0, None, 10.0]
+
+
+def test_each_feature_has_its_own_age_limit_and_default(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    lookup = Lookup(definitions, ["weather.temp", "weather.sky", "weather.calm"], store)
+    young, older, old, too_old = lookup.rows([row("LGA")] * 4, [1050.0, 1100.0, 2000.0, 2001.0])
+    assert young == ([4.5, "rain", 1.0], {}, 50.0, "weather")
+    assert older == ([4.5, None, 1.0], {"weather.sky": "stale"}, 100.0, "weather")
+    assert old.values == [15.0, None, 1.0]
+    assert old.defaulted == {"weather.temp": "stale", "weather.sky": "stale"}
+    assert old.age == 1000.0
+    assert too_old.values == [15.0, None, 1.0]
+    assert set(too_old.defaulted.values()) == {"stale"}
+    assert (too_old.age, too_old.oldest) == (None, None)
+
+
+def test_a_null_is_not_a_missing_row(definitions: Definitions, store: EmbeddedStore) -> None:
+    names = ["weather.temp", "weather.calm", "planes.maker"]
+    [found] = Lookup(definitions, names, store).rows([row(tailnum="N2")], [1070.0])
+    assert found.values == [15.0, 0.0, "unknown"]
+    assert found.defaulted == {"weather.temp": "null", "planes.maker": "null"}
+
+
+@pytest.mark.parametrize("key", [row(None, "N1"), row("JFK", "N1", math.nan), row("XXX", "N1")])
+def test_a_null_or_unknown_key_is_missing(
+    definitions: Definitions, store: EmbeddedStore, key: list[Value]
+) -> None:
+    [found] = Lookup(definitions, ["gates.queue", "planes.seats"], store).rows([key], [1070.0])
+    queue, seats = found.values
+    assert queue != queue
+    assert seats == 150.0
+    assert found[1:] == ({"gates.queue": "missing"}, None, None)
+
+
+def test_at_no_time_only_what_has_no_time_is_known(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    lookup = Lookup(definitions, ["weather.temp", "planes.seats"], store)
+    for found in lookup.rows([row()] * 2, [math.nan, -math.inf]):
+        assert found == ([15.0, 150.0], {"weather.temp": "missing"}, None, None)
+
+
+def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    class Counting:
+        asked: ClassVar[list[int]] = []
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def get_many(self, keys: list[object], as_of: object) -> object:
+            self.asked.append(len(keys))
+            return store.get_many(keys, as_of)  # type: ignore[arg-type]
+
+    counting = Counting()
+    names = ["weather.temp", "planes.seats", "weather.sky", "planes.maker"]
+    Lookup(definitions, names, counting).rows([row(), row(None)], [1010.0] * 2)  # type: ignore[arg-type]
+    assert counting.asked == [3]
+
+
+def test_nothing_wanted_is_nothing_looked_up(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    assert Lookup(definitions, [], store).rows([row()], [0.0]) == [([], {}, None, None)]
+    assert Lookup(definitions, ["planes.seats"], store).rows([], []) == []
+
+
+def test_an_unknown_feature_is_refused_with_the_nearest(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    with pytest.raises(DeclarationError, match=r"'weather\.temperature'.*mean 'weather\.temp'"):
+        Lookup(definitions, ["weather.temperature"], store)
+
+
+def test_an_empty_store_says_what_to_run(definitions: Definitions, tmp_path: Path) -> None:
+    empty = EmbeddedStore(tmp_path / "empty", ("project", "graph"))
+    with pytest.raises(
+        DeclarationError, match=r"planes: the store has no rows.*sluice materialise"
+    ):
+        Lookup(definitions, ["planes.seats"], empty)
+    empty.close()
+
+
+def test_a_store_that_was_filled_otherwise_says_what_differs(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    changed = read(tmp_path, FEATURES.replace("seats: {type: integer", "seats: {type: number"))
+    differs = "features: the store has seats integer, maker string, declared are seats number"
+    with pytest.raises(DeclarationError, match=differs):
+        Lookup(changed, ["planes.seats"], store)
+    assert Lookup(changed, ["weather.temp"], store).names == ["weather.temp"]
