@@ -159,7 +159,8 @@ class EventBuilder:
             if "error" in columns:
                 text = str(columns.pop("error"))
                 errors[str(index)] = self._redaction.text(text, seen.records[index : index + 1])
-            nested = {k: columns.pop(k) for k, v in output.items() if isinstance(v, _NESTED)}
+            names = [name for name, v in columns.items() if isinstance(v, _NESTED)]
+            nested = {name: columns.pop(name) for name in names}
             if kept := self._redaction.names(nested):
                 details[str(index)] = {k: self._redaction.value(k, nested[k]) for k in kept}
             plain.append(columns)

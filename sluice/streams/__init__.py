@@ -32,7 +32,7 @@ def open_stream(
 
     Args:
         partitions: how many a topic gets that is made here; those of an existing one stay.
-        retention_bytes: of a partition, how many bytes of records are kept at most.
+        retention_bytes: how many bytes of records a topic keeps, shared by its partitions.
         retention_s: how many seconds a record is kept at most.
 
     Raises:

@@ -37,7 +37,7 @@ Encoded = tuple[str | None, bytes]  # a message's key, and the record as it is s
 class Retention(NamedTuple):
     """What a topic's producers take away as they append; None keeps all.
 
-    Counted per partition. The newest record always stays within `size_bytes`, whatever its size.
+    Each partition has an equal share of `size_bytes`; its newest record stays, whatever its size.
     """
 
     size_bytes: int | None = None
@@ -145,16 +145,17 @@ class LogProducer:
     def _trim_one(self, txn: Txn, topic: Topic, partition: int, state: State, now: float) -> bool:
         key = record_key(topic, partition, state.first)
         data = txn.get(key) if state.first < state.next else None
-        if data is None or not self._is_over(state, data, now):
+        if data is None or not self._is_over(topic, state, data, now):
             return False
         txn.delete(key)
         state.first += 1
         state.size -= len(data)
         return True
 
-    def _is_over(self, state: State, oldest: bytes, now: float) -> bool:
+    def _is_over(self, topic: Topic, state: State, oldest: bytes, now: float) -> bool:
         size, age = self._retention
-        if size is not None and state.size > size and state.next - state.first > 1:
+        over = size is not None and state.size * topic.partitions > size
+        if over and state.next - state.first > 1:
             return True
         return age is not None and decode_stored(oldest).timestamp < now - age
 

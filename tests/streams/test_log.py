@@ -75,7 +75,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_retention_by_size_keeps_the_newest(tmp_path: Path) -> None:
-    stream = open_stream(str(tmp_path / "s.log"), partitions=2, retention_bytes=5000)
+    stream = open_stream(str(tmp_path / "s.log"), partitions=2, retention_bytes=10_000)
     producer = stream.producer(durable=False)
     for n in range(60):
         producer.produce("t", b"%03d" % n * 100)
