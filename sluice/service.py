@@ -14,9 +14,12 @@ from typing import Any
 from sluice.application import Application
 from sluice.errors import DeclarationError
 from sluice.graph import Context, Graph, GraphSpec
+from sluice.graph.topic import ErrorTopic
 from sluice.message import Message
 from sluice.parameters import Parameters
 from sluice.project import Project
+from sluice.settings import variables
+from sluice.streams import open_stream
 
 
 class Service:
@@ -53,7 +56,7 @@ class Service:
             raise DeclarationError(spec.file, "spec.parameters.sluice.graph", problem)
         worker = str(getattr(nuclio, "worker_id", ""))
         application = application or Application.open(project, parameters, worker)
-        context = Context(spec, nuclio=nuclio, root=project.root)
+        context = make_context(project, spec, nuclio)
         context.application = application
         return cls(Graph(spec, context=context, root=project.root), application)
 
@@ -91,6 +94,20 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def make_context(project: Project, spec: GraphSpec, nuclio: Any = None) -> Context:
+    """What a graph's steps get: its secrets come from the environment, its error_stream is a topic.
+
+    The topic lies in the stream of the monitoring events, after the project's name.
+    """
+
+    def open_topic(path: str) -> ErrorTopic:
+        stream = open_stream(project.path(project.settings.events, "events.log"))
+        return ErrorTopic(stream.producer(), f"{project.name}.{path}")
+
+    secrets = variables()
+    return Context(spec, nuclio=nuclio, environ=secrets, open_stream=open_topic, root=project.root)
 
 
 def read_spec(project: Project, graph: str) -> GraphSpec:

@@ -92,6 +92,11 @@ def project_root(environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(PREFIX + "PROJECT")
 
 
+def variables() -> dict[str, str]:
+    """All environment variables, for the secrets that a graph names."""
+    return dict(os.environ)
+
+
 def export(settings: Settings, root: Path) -> None:
     """Put settings into this process's environment, for the functions that it will start."""
     os.environ.update(settings.environment(), SLUICE_PROJECT=str(root))

@@ -6,12 +6,12 @@ from typing import Any
 
 from sluice.application import Application
 from sluice.errors import DeclarationError, MethodNotAllowed
-from sluice.graph import Context, StepSpec
+from sluice.graph import StepSpec
 from sluice.message import Message, encode, from_json
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.protocol.http import Answer, decoded, dumps, failed, to_response
-from sluice.service import read_spec
+from sluice.service import make_context, read_spec
 from sluice.step import Step
 
 
@@ -32,7 +32,7 @@ class StepSurface:
         project = Project.find()
         spec = read_spec(project, project.settings.graph)
         declared = _step(spec.steps, name, spec.file)
-        context: Any = Context(spec, root=project.root)
+        context = make_context(project, spec)
         parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
         context.application = application or Application.open(project, parameters)
         made = step(context=context, name=name, **declared.class_args)
