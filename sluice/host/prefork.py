@@ -28,7 +28,7 @@ from sluice.host.switchboard import Switchboard
 from sluice.host.worker import die_with, main
 
 _TICK_S = 0.25
-_STEADY_S = 1.0  # a worker that lived this long is replaced at once
+_STEADY_S = 0.1  # a worker that was ready for this long is replaced at once
 _BACK_OFF_S = (0.1, 5.0)  # first and longest wait before a worker is tried again
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
