@@ -6,7 +6,7 @@ export PORT ?= 8080
 export OMP_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test check bench notebooks clean
+.PHONY: serve test check year clean
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
@@ -19,6 +19,9 @@ check: .venv/all       ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+year: .venv/all        ## April to December over HTTP, every flight: AUC, and parity with offline
+	YEAR_ROWS=0 $(BIN)/python -m pytest tests/test_year.py -s
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
