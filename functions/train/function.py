@@ -1,10 +1,12 @@
 """Train: the jobs from features to a champion, each an MLRun job and a plain function.
 
-Every job returns a small dictionary, and logs it as results where MLRun gives it a context.
+Every job returns a small dictionary; where MLRun gives it a context, it logs it as results.
 """
 
-from __future__ import annotations
+# MLRun evaluates annotations that are strings, and knows only builtins: no annotations from
+# __future__ in this file.
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,7 @@ from sluice.project import Project
 from sluice.replay import GOLDEN_FILE
 from sluice.service import Service, read_spec
 from sluice.training.dataset import build_dataset
-from sluice.training.fit import Fitting
+from sluice.training.fit import Fitted, Fitting
 from sluice.training.training import load_training
 
 
@@ -49,6 +51,7 @@ def train(
         fitted = fitting.fit(name, candidate)
         number = models.log(parameters.graph, fitted.draft, fitted.files)
         made[number] = (name, fitted.metrics)
+        _log_model(context, f"{parameters.graph}-{number}", fitted)
         print(f"version {number}: {name}, {_shown(fitted.metrics)}", flush=True)  # noqa: T201
     application.close()
     best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))
@@ -64,6 +67,8 @@ def gate(context: Any = None, graph: str = "", version: str = "") -> dict[str, A
     number = resolve(application.models, parameters.graph, str(version))
     evidence = Gate.of(project, application).check(number, progress=True)
     application.close()
+    if context is not None:
+        context.log_artifact("parity", body=json.dumps(evidence, indent=1), format="json")
     return _logged(context, evidence)
 
 
@@ -102,8 +107,21 @@ def _shown(metrics: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
-def _logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
+def _log_model(context: Any, key: str, fitted: Fitted) -> None:
     if context is not None:
-        for name, value in result.items():
-            context.log_result(name, value)
-    return result
+        draft = fitted.draft
+        context.log_model(
+            key,
+            body=fitted.files[draft.model_file],
+            model_file=draft.model_file,
+            framework=draft.model_format,
+            metrics=dict(fitted.metrics),
+        )
+
+
+def _logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
+    if context is None:
+        return result
+    for name, value in result.items():
+        context.log_result(name, value)
+    return {}  # what a job returns, MLRun would log a second time, as `return`
