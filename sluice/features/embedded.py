@@ -15,6 +15,7 @@ row at or before a time is therefore the first name at or after the name with th
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,10 +76,8 @@ class EmbeddedStore:
         """See OnlineStore."""
         rows = self._rows
         names = [_name(rows.get(entity) or self._row(entity), key) for entity, key in keys]
-        if isinstance(as_of, (float, int)):
-            return self._environment.read(_seek, names, repeat(descending(as_of)))
-        times = {t: descending(t) for t in set(as_of)}
-        return self._environment.read(_seek, names, map(times.__getitem__, as_of))
+        times = repeat(as_of) if isinstance(as_of, (float, int)) else as_of
+        return self._environment.read(_seek, names, times)
 
     def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
         """See OnlineStore."""
@@ -173,12 +172,15 @@ def _nothing(transaction: Any) -> None:
     pass
 
 
-def _seek(transaction: Any, names: list[bytes], times: Iterable[bytes]) -> list[Found | None]:
+def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[Found | None]:
     cursor = transaction.cursor()
     seek, item = cursor.set_range, cursor.item
     found: list[Found | None] = []
+    before, end = math.nan, b""
     for name, moment in zip(names, times, strict=False):
-        if seek(name + moment):
+        if moment != before:
+            before, end = moment, descending(moment)
+        if seek(name + end):
             there, value = item()
             found.append(_decode(value) if there.startswith(name) else None)
         else:

@@ -55,8 +55,11 @@ class Environment:
         """
         with self.reading:
             try:
-                with self._begin(self._environment or self._open()) as transaction:
+                transaction = self._begin(self._environment or self._open())
+                try:
                     return function(transaction, *args)
+                finally:
+                    transaction.abort()
             except lmdb.Error as error:
                 raise StoreUnavailable(f"feature store {self.path}: {error}") from error
 
@@ -75,7 +78,7 @@ class Environment:
                 raise StoreUnavailable(f"feature store {self.path}: {error}") from error
 
     def close(self) -> None:
-        """Close the files; the next use opens them again."""
+        """Close the files; the next use opens them again, as long as there are users."""
         if self._environment is not None:
             self._environment.close()
             self._environment = None
@@ -83,7 +86,7 @@ class Environment:
     def _write(self, environment: Any, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         while True:
             try:
-                with self._begin(environment, write=True) as transaction:
+                with self._begin(environment, True) as transaction:
                     return function(transaction, *args)
             except lmdb.MapFullError:
                 with self.reading:  # nobody may read while the map moves
@@ -91,7 +94,7 @@ class Environment:
 
     def _begin(self, environment: Any, write: bool = False) -> Any:
         try:
-            return environment.begin(write=write)
+            return environment.begin(None, None, write)  # by place: by name takes twice as long
         except lmdb.MapResizedError:  # another process wrote beyond what we mapped
             with self.reading if write else nullcontext():
                 environment.set_mapsize(0)
@@ -106,6 +109,8 @@ class Environment:
             self._next_check = self._clock() + CHECK_READERS_S
 
     def _open(self) -> Any:
+        if not self.users:
+            raise StoreUnavailable(f"feature store {self.path}: was closed")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             environment = lmdb.open(

@@ -42,13 +42,16 @@ class Looked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one entity is looked up; `max_age` is the shortest among its features."""
+    """How one entity is looked up.
+
+    `rules` are (name, default, max_age) of its features, `max_age` the shortest of them.
+    """
 
     entity: str
-    key: Callable[[Sequence[Any]], Key]
+    key: Callable[[Sequence[Any]], Key | None]
     delay: float
     pick: Callable[[Sequence[Any]], tuple[Value, ...]]
-    features: tuple[Feature, ...]
+    rules: tuple[tuple[str, Value, float], ...]
     defaults: tuple[Value, ...]
     missing: dict[str, str]
     max_age: float
@@ -58,10 +61,10 @@ class _Plan:
     ) -> list[Value]:
         """The values with defaults for those that are null or stale; says so in `defaulted`."""
         values: list[Value] = []
-        for feature, value in zip(self.features, picked, strict=True):
-            if value is None or age > feature.max_age:
-                defaulted[feature.name] = "null" if value is None else "stale"
-                values.append(feature.default)
+        for (name, default, max_age), value in zip(self.rules, picked, strict=True):
+            if value is None or age > max_age:
+                defaulted[name] = "null" if value is None else "stale"
+                values.append(default)
             else:
                 values.append(value)
         return values
@@ -87,7 +90,7 @@ class Lookup:
             _plan(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
         ]
-        found = [f.name for plan in self._plans for f in plan.features]
+        found = [rule[0] for plan in self._plans for rule in plan.rules]
         self._reorder = None if found == self.names else _getter(map(found.index, self.names))
 
     def rows(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
@@ -107,7 +110,7 @@ class Lookup:
         for row, now in zip(fields, as_of, strict=True):
             for plan in self._plans:
                 key = plan.key(row)
-                if not _has_null(key):
+                if key is not None:
                     asked.append((plan.entity, key))
                     times.append(now - plan.delay)
                     places.append(place)
@@ -159,10 +162,10 @@ def _plan(
     entity, columns = definitions.entities[name], stored_layout(definitions, name, store).columns
     return _Plan(
         entity=name,
-        key=_getter(map(definitions.record.names.index, entity.keys.values())),
+        key=_key_getter([definitions.record.names.index(n) for n in entity.keys.values()]),
         delay=delay(entity),
         pick=_getter(columns.index(f.name.removeprefix(f"{name}.")) for f in features),
-        features=tuple(features),
+        rules=tuple((f.name, f.default, f.max_age) for f in features),
         defaults=tuple(f.default for f in features),
         missing={f.name: "missing" for f in features},
         max_age=min(f.max_age for f in features),
@@ -182,8 +185,16 @@ def _getter(places: Iterable[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]
     return lambda row: (row[first],)
 
 
-def _has_null(key: Key) -> bool:
-    for part in key:  # noqa: SIM110 — any() with a generator takes five times as long
-        if part is None or part != part:
-            return True
-    return False
+def _key_getter(places: list[int]) -> Callable[[Sequence[Any]], Key | None]:
+    """A function that takes a record's key, None if a part of it is null."""
+    first = places[0]
+
+    def key_of_one(row: Sequence[Any]) -> Key | None:
+        part = row[first]
+        return None if part is None or part != part else (part,)
+
+    def key(row: Sequence[Any]) -> Key | None:
+        parts = tuple(row[place] for place in places)
+        return None if any(p is None or p != p for p in parts) else parts
+
+    return key_of_one if len(places) == 1 else key

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -247,3 +249,18 @@ def test_open_store_takes_a_path_and_names_what_it_does_not_take(tmp_path: Path)
     store.close()
     with pytest.raises(DeclarationError, match=r"no store of kind 'redis'.*a folder's path"):
         open_store("redis://localhost", GRAPH)
+
+
+def test_a_store_that_was_closed_says_so(store: EmbeddedStore) -> None:
+    store.close()
+    with pytest.raises(StoreUnavailable, match="was closed"):
+        seats(store, 1)
+
+
+def test_what_serves_imports_nothing_that_only_trains() -> None:
+    code = (
+        "import sys, sluice.features.lookup, sluice.features.embedded;"
+        "print({'pandas', 'mlrun', 'sklearn', 'xgboost', 'tqdm'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
