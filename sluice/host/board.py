@@ -14,7 +14,8 @@ IDLE = 0  # nothing that is not answered: another worker goes on with it
 TAKEN = 1  # bytes are read and with the worker only, no event begun: 503, may be sent again
 KEPT = 2  # bytes are read and on the board, no event begun: another worker goes on with them
 BEGUN = 3  # the handler has it: 503, or 504 when it ran over time
-SENDING = 4  # some of the reply may be out: all that can be done is to close
+SENDING = 4  # the reply is going out; if it is out whole, another worker goes on after it
+LAST = 5  # the reply is going out, and more was read or the connection ends: it is closed
 
 KEPT_BYTES = 16 * 1024
 
@@ -23,7 +24,7 @@ class Board:
     """Shared cells for `workers` workers and `slots` connections."""
 
     def __init__(self, workers: int, slots: int) -> None:
-        sizes = (8 * workers, 8 * 2, 4 * slots, slots, workers, KEPT_BYTES * slots)
+        sizes = (8 * workers, 16, 8 * slots, 4 * slots, slots, workers, KEPT_BYTES * slots)
         memory = memoryview(mmap.mmap(-1, sum(sizes)))
         parts = []
         for size in sizes:
@@ -31,10 +32,11 @@ class Board:
             memory = memory[size:]
         self.begun = parts[0].cast("d")  # per worker: monotonic seconds, 0 without an event
         self._totals = parts[1].cast("q")
-        self._lengths = parts[2].cast("i")
-        self.state = parts[3]
-        self.ready = parts[4]
-        self._bytes = parts[5]
+        self.sent = parts[2].cast("q")  # per connection: bytes sent, with the reply under way
+        self._lengths = parts[3].cast("i")
+        self.state = parts[4]
+        self.ready = parts[5]
+        self._bytes = parts[6]
 
     @property
     def restarts(self) -> int:
@@ -57,7 +59,7 @@ class Board:
     def open(self, slot: int) -> None:
         """A new connection."""
         self.state[slot] = IDLE
-        self._lengths[slot] = 0
+        self.sent[slot] = self._lengths[slot] = 0
 
     def keep(self, slot: int, data: memoryview) -> bool:
         """Add bytes to what is kept for a connection; False when there is no room for them."""

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from sluice.host.board import BEGUN, IDLE, SENDING, TAKEN, Board
+from sluice.host.board import BEGUN, IDLE, LAST, SENDING, TAKEN, Board
 from sluice.host.event import Trigger
 from sluice.host.options import HostOptions
 from sluice.host.response import Reply, error
@@ -151,8 +151,10 @@ class Connection:
         return not (self.waiting or self.requests.partial or self._unsent or self._lingering)
 
     def _write(self, data: bytes) -> None:
-        state = self.owner.board.state
-        state[self.slot] = SENDING
+        board, requests = self.owner.board, self.requests
+        board.sent[self.slot] += len(data)
+        more = self._closing or requests.partial or requests.complete
+        board.state[self.slot] = LAST if more else SENDING
         try:
             sent = self.sock.send(data)
         except BlockingIOError:
@@ -200,7 +202,7 @@ class Connection:
         reply that it was sent.
         """
         self._closing = self._lingering = True
-        self.owner.board.state[self.slot] = SENDING  # no other worker may take it for a new one
+        self.owner.board.state[self.slot] = LAST  # no other worker may take it for a new one
         self.deadline = self.owner.clock() + LINGER_S
         try:
             self.sock.shutdown(socket.SHUT_WR)

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from sluice.errors import SluiceError
 from sluice.host.board import Board
@@ -62,6 +63,7 @@ class Prefork:
         self._ever_ready = False
         self._stop_by: float | None = None
         self._wakers: tuple[socket.socket, ...] = ()
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -81,7 +83,7 @@ class Prefork:
             self._watch_signals()
             self._loop()
         finally:
-            self._close()
+            self._end()
 
     def _loop(self) -> None:
         while self._stop_by is None or self._children:
@@ -215,8 +217,7 @@ class Prefork:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wakers[1].fileno(), warn_on_full_buffer=False)
         self._selector.register(self._wakers[0], selectors.EVENT_READ, self._woken)
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
+        self._handlers = {n: signal.signal(n, lambda *_: None) for n in _SIGNALS}
 
     def _woken(self) -> None:
         for number in self._wakers[0].recv(4096):
@@ -241,6 +242,16 @@ class Prefork:
                     child.kill()
                 elif not child.draining:
                     child.draining = child.tell(DRAIN)
+
+    def _end(self) -> None:
+        """Leave nothing behind: no worker, no descriptor, no signal handler."""
+        for child in self._children.values():
+            child.kill()
+            os.waitpid(child.pid, 0)
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._close()
 
     def _close(self) -> None:
         """Let go of every descriptor; in a new worker these are the parent's copies."""

@@ -6,17 +6,22 @@ When a worker dies, the board says what had become of each of its connections:
 - the handler had the request: 503, or 504 when it ran over time; then the connection is closed;
 - bytes were read that are with the dead worker only (more than 16 KiB of a request that was not
   complete, or requests sent ahead of the reply to an earlier one): 503 with Retry-After;
-- some of the reply may be out: the connection is closed.
+- the reply was going out: if the kernel has it whole (Linux tells), another worker goes on with
+  the connection; else it is closed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import selectors
 import socket
+import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from sluice.host.board import BEGUN, IDLE, KEPT, TAKEN, Board
+from sluice.host.board import BEGUN, IDLE, KEPT, SENDING, TAKEN, Board
 from sluice.host.child import Child
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
@@ -135,7 +140,8 @@ class Switchboard:
         """The worker has died; see the top of this file."""
         for slot in child.slots:
             state = self._board.state[slot]
-            if state in (IDLE, KEPT):
+            out = state == SENDING and bytes_sent(self._sockets[slot]) == self._board.sent[slot]
+            if state in (IDLE, KEPT) or out:
                 self._waiting.append(slot)
             elif state == BEGUN:
                 self._dismiss(slot, self._late() if child.hung else _KILLED)
@@ -166,6 +172,24 @@ class Switchboard:
         self.listener.close()
         for sock in self._sockets.values():
             sock.close()
+
+
+def bytes_sent(sock: socket.socket) -> int | None:
+    """How many bytes were ever given to the kernel on this connection; None where it can't tell.
+
+    Those that the other side has acknowledged (tcpi_bytes_acked, at byte 120 of Linux's tcp_info)
+    and those on their way (SIOCOUTQ); read until no acknowledgement came in between.
+    """
+    if sys.platform != "linux":
+        return None
+    acked, waiting = -1, 0
+    while True:
+        before = acked
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+        (acked,) = struct.unpack_from("=Q", info, 120)
+        if acked == before:
+            return int(acked + waiting)
+        (waiting,) = struct.unpack("=i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
 
 
 def _bound(options: HostOptions) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_pipelined_coroutines_are_answered_in_order(log: Path) -> None:
 
 
 def test_no_request_vanishes_when_workers_are_killed_under_load(log: Path) -> None:
-    """Each request gets its answer, or a 503; at most the one whose reply is going out is cut."""
+    """Each request gets its answer, or a 503; and the connections of the others go on."""
     with running("on_demand", log, workers=2) as host:
         with Load(host, 8, "/sleep?ms=1") as load:
             for i in range(CRASHES):
@@ -141,9 +142,9 @@ def test_no_request_vanishes_when_workers_are_killed_under_load(log: Path) -> No
             time.sleep(0.2)
         outcomes = load.outcomes
         assert outcomes["200"] > 100
-        assert outcomes["503"] + outcomes["lost"] <= 2 * CRASHES
-        assert outcomes["lost"] <= 1 + CRASHES // 20, outcomes
-        assert set(outcomes) <= {"200", "503", "lost"}
+        assert outcomes["503"] <= 2 * CRASHES
+        if sys.platform == "linux":  # elsewhere a connection whose reply is going out is cut
+            assert set(outcomes) <= {"200", "503"}, outcomes
         assert host.ask("/pid").status == 200
 
 
