@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import SluiceError
+from sluice.errors import DeclarationError, SluiceError
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.store import OnlineStore
 from sluice.features.store import open_store as open_features
@@ -147,7 +147,13 @@ def make_emitter(
         worker=worker,
         inputs=definitions.record.names,
     )
-    redaction = Redaction(parameters.redact, settings.salt.encode())
+    try:
+        redaction = Redaction(parameters.redact, settings.salt.encode())
+    except ValueError as error:
+        where, hint = "spec.parameters.sluice.redact", "the salt is the setting SLUICE_SALT"
+        raise DeclarationError(
+            project.graph_file(parameters.graph), where, str(error), hint
+        ) from None
     url = project.path(settings.events, "events.log")
 
     def producer() -> Producer:
