@@ -9,6 +9,7 @@ same converter per field, so they cannot differ.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,24 +52,38 @@ def lift(function: Callable[[Any], Any], column: Iterable[Any], dtype: Any) -> C
 
 
 def _string(value: Any) -> str:
-    if type(value) is not str:
+    if type(value) is not str or not (value.isascii() or _is_unicode(value)):
         raise ValueError("text")
     return value
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be stored and hashed: JSON may carry half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _number(value: Any) -> float:
-    if type(value) is float or type(value) is int:
-        return float(value)
-    if isinstance(value, (np.floating, np.integer)):
-        return float(value)
+    if type(value) is float or type(value) is int or isinstance(value, (np.floating, np.integer)):
+        try:
+            # Adding zero makes −0.0 0.0: a table keeps one of two equal values.
+            return float(value) + 0.0
+        except OverflowError:
+            pass
     raise ValueError("a number")
 
 
 def _integer(value: Any) -> float:
-    whole = type(value) is int or isinstance(value, (float, np.floating, np.integer))
-    if type(value) is bool or not whole or not float(value).is_integer():
+    try:
+        number = _number(value)
+    except ValueError:
+        number = NAN
+    if not number.is_integer():
         raise ValueError("a whole number")
-    return float(value)
+    return number
 
 
 def _boolean(value: Any) -> float:
@@ -204,7 +219,7 @@ class Schema:
                     values.append(default)
                 else:
                     values.append(convert(value))
-        except (ValueError, OverflowError):
+        except ValueError:
             self._refuse(record)
         if defaulted:
             self._allow_defaults(record, defaulted)
@@ -213,7 +228,8 @@ class Schema:
     def _allow_defaults(self, record: dict[str, Any], defaulted: dict[str, str]) -> None:
         for name, why in defaulted.items():
             field = self.by_name[name]
-            if (why == "missing" and field.required) or not field.nullable:
+            allowed = field.nullable if why == "null" else not field.required
+            if not allowed:
                 self._refuse(record)
 
     def _refuse(self, record: dict[str, Any]) -> None:
@@ -230,7 +246,7 @@ class Schema:
             return "" if field.nullable else f"is null; expected {_expected(field)}"
         try:
             field.convert(value)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             return f"expected {error}, found {_found(value)}"
         return ""
 
@@ -257,7 +273,23 @@ class Schema:
                 problem = f"expected {error}, found {_found(value)}"
                 raise RecordError(field.name, problem) from None
 
-        return lift(convert, values, dtype)
+        column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        return (
+            _each(convert, column, dtype) if _confusable(column) else lift(convert, column, dtype)
+        )
+
+
+def _confusable(column: list[Any]) -> bool:
+    """Whether `lift` would take two values for one (1 and true are equal), or cannot hash one."""
+    kinds = set(map(type, column))
+    mixed = not kinds.isdisjoint((bool, np.bool_)) and len(kinds - {type(None)}) > 1
+    return mixed or any(kind.__hash__ is None for kind in kinds)
+
+
+def _each(function: Callable[[Any], Any], column: list[Any], dtype: Any) -> Column:
+    result = np.empty(len(column), dtype)
+    result[:] = [function(value) for value in column]
+    return result
 
 
 def _expected(field: Field) -> str:
@@ -268,6 +300,13 @@ def _expected(field: Field) -> str:
     return field.type
 
 
+_QUOTE = reprlib.Repr()
+_QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
+
+
 def _found(value: Any) -> str:
-    text = repr(value)
+    """A value as an error quotes it: cut short, and never deeper than a few levels."""
+    if type(value) is int and value.bit_length() > 1000:
+        return "a whole number of over 300 digits"
+    text = _QUOTE.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
