@@ -15,7 +15,9 @@ from sluice.errors import DeclarationError, nearest
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_MERGE = "tag:yaml.org,2002:merge"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,6 +28,10 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            continue
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(None, None, "a key must be text", key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             mark = key_node.start_mark
@@ -64,13 +70,17 @@ class Section:
         self.file, self.where = file, where
         if not isinstance(data, Mapping):
             raise self.error("", f"expected a mapping, found {_kind(data)}")
+        for name in data:
+            if not isinstance(name, str):
+                problem = f"the key {name!r} is {_kind(name)}, not text"
+                raise self.error("", problem, "write it in quotes")
         self._data = dict(data)
         self._known: list[str] = []
 
     @property
     def names(self) -> list[str]:
         """The fields that nobody took yet."""
-        return [str(name) for name in self._data]
+        return list(self._data)
 
     def error(self, field: str, problem: str, hint: str = "") -> DeclarationError:
         """A DeclarationError at this place."""
@@ -104,9 +114,11 @@ class Section:
     def duration(self, field: str, default: Any = _REQUIRED) -> Any:
         """The value of `field` in seconds, from a number or text such as 90s, 15m, 2h, 1d."""
         value = self.take(field, (int, float, str), default)
-        if not isinstance(value, str):
-            return float(value) if value is not None else None
-        match = _DURATION.fullmatch(value.strip())
+        if value is None:
+            return None
+        if not isinstance(value, str) and value >= 0:
+            return float(value)
+        match = _DURATION.fullmatch(str(value).strip())
         if match is None:
             raise self.error(field, f"not a duration: {value!r}", "write 500ms, 90s, 15m, 2h or 1d")
         return float(match[1]) * _SECONDS[match[2]]
@@ -129,7 +141,7 @@ class Section:
     def done(self) -> None:
         """Raise for the first field that nobody took."""
         for field in self._data:
-            raise self.error(str(field), "unknown field", nearest(str(field), self._known))
+            raise self.error(field, "unknown field", nearest(field, self._known))
 
 
 _KINDS: dict[type, str] = {
@@ -155,8 +167,9 @@ def load_object(path: str, file: object, where: str, root: Path | None = None) -
     """
     if root is not None and str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    module_name, _, name = path.replace(":", ".").rpartition(".")
-    if not module_name:
+    dotted = path.replace(":", ".")
+    module_name, _, name = dotted.rpartition(".")
+    if not _DOTTED.fullmatch(dotted):
         raise DeclarationError(file, where, f"{path!r} is not a dotted path", "package.module.name")
     try:
         module = importlib.import_module(module_name)
