@@ -44,6 +44,7 @@ class Postprocess(Step):
         return answer
 
     def _answer(self, message: Message) -> None:
+        _report_unknown(message)
         outputs: list[Any] = [None] * len(message.records)
         for row, record in enumerate(message.rows):
             version = message.live.version(message.route[row].version)
@@ -55,6 +56,14 @@ class Postprocess(Step):
         for record, error in message.errors.items():
             outputs[record] = {"error": str(error)}
         message.outputs = outputs
+
+
+def _report_unknown(message: Message) -> None:
+    """A category is unknown to the version that answers the row, and may be known to another."""
+    for digest, unknown in message.unknown.items():
+        for row, name in unknown:
+            if message.live.version(message.route[row].version).digest == digest:
+                message.defaults[row][name] = "unknown"
 
 
 def init_context(context: Any) -> None:

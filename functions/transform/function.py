@@ -29,9 +29,7 @@ class Transform(Step):
     def _transform(self, message: Message) -> None:
         for digest in message.live.transforms:
             tensors, unknown = message.live.rows(digest, message.columns)(message.values)
-            message.tensors[digest] = tensors
-            for row, name in unknown:
-                message.defaults[row][name] = "unknown"
+            message.tensors[digest], message.unknown[digest] = tensors, unknown
 
 
 def init_context(context: Any) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sluice.application import Application
+from sluice.codec import encode, from_json
 from sluice.errors import DeclarationError, MethodNotAllowed
 from sluice.graph import StepSpec
-from sluice.message import Message, encode, from_json
+from sluice.message import Message
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.protocol.http import Answer, decoded, dumps, failed, to_response
