@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,9 @@ _STATE = tempfile.TemporaryDirectory(prefix="sluice-tests-", ignore_cleanup_erro
 for _name in [n for n in os.environ if n.startswith("SLUICE_") or n == "PORT"]:
     del os.environ[_name]
 os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_THREADS="1")
+
+# After the environment is set.
+from tests.tiny import ORDER, Tiny, make  # noqa: E402
 
 RECORD: dict[str, Any] = {
     "carrier": "UA",
@@ -47,10 +49,28 @@ def state() -> Path:
 
 
 @pytest.fixture(scope="session")
-def flights(state: Path) -> Iterator[Path]:
+def flights(state: Path) -> Path:
     """The project's folder, with a champion of flight-delay: the workflow main ran once."""
     from sluice.project import Project
     from sluice.workflow import run_workflow
 
     run_workflow(Project.find(ROOT), "main", graph="flight-delay")
-    yield ROOT
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny project, trained; for looking at."""
+    return make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def shop(tiny: Tiny, tmp_path: Path) -> Tiny:
+    """A copy of the tiny project, for changing."""
+    return tiny.copy(tmp_path / "shop")
+
+
+@pytest.fixture
+def order() -> dict[str, Any]:
+    """An order of the tiny project, as a caller sends it."""
+    return dict(ORDER)

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sluice.errors import SluiceError
 from sluice.schema import Column, Value
-from sluice.transform.ops import UNKNOWN, Category, Number, Op, read_op
-from sluice.transform.transform import Tensors, Transform, Unknown
+from sluice.transform.ops import UNKNOWN, Category, Number, Op, is_null, read_op
+from sluice.transform.transform import Tensors, Transform, Unknown, refuse_unless_float32
 
 TENSOR = "features"
-_FLOAT32_WHOLE = 2.0**24  # the last whole number up to which float32 holds them all
 
 
 class Columns(Transform):
@@ -60,7 +58,7 @@ class Columns(Transform):
         for name, op in self.columns.items():
             inputs = [table[i] for i in op.inputs]
             op.fit(*inputs)
-            _refuse_unless_float32(name, op.table(*inputs))
+            refuse_unless_float32(name, op.table(*inputs))
         return self
 
     def transform(self, table: Mapping[str, Column]) -> Tensors:
@@ -92,7 +90,7 @@ class _Rows:
             (i, name)
             for i, row in enumerate(table)
             for j, source, name in self._categories
-            if row[j] == UNKNOWN and rows[i][source] is not None
+            if row[j] == UNKNOWN and not is_null(rows[i][source])
         ]
         return {TENSOR: np.array(table, np.float32)}, unknown
 
@@ -108,16 +106,3 @@ def _call(op: Op, positions: list[int]) -> Callable[[Sequence[Any]], Any]:
         return lambda values: apply(values[first])
     left, right = positions
     return lambda values: apply(values[left], values[right])
-
-
-def _refuse_unless_float32(name: str, values: Column) -> None:
-    known = values[np.isfinite(values)]
-    whole = known[known == np.floor(known)]
-    if whole.size and np.abs(whole).max() > _FLOAT32_WHOLE:
-        held = whole.astype(np.float32).astype(np.float64)
-        if (held != whole).any():
-            worst = float(whole[np.argmax(held != whole)])
-            hint = "take a part of it (TimePart), a difference, or a ratio"
-            raise SluiceError(f"column {name!r}: float32 does not hold {worst:.0f}: {hint}")
-    if known.size and np.isinf(known.astype(np.float32)).any():
-        raise SluiceError(f"column {name!r}: float32 does not reach {float(np.abs(known).max())}")

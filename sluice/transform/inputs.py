@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.schema import Column, Value
-from sluice.transform.transform import Tensors, Transform, Unknown
+from sluice.transform.transform import Tensors, Transform, Unknown, refuse_unless_float32
 
 
 class Inputs(Transform):
@@ -40,8 +40,14 @@ class Inputs(Transform):
         return np.array(self.columns, np.str_)
 
     def fit(self, table: Mapping[str, Column]) -> Inputs:
-        """Learn which columns are text; `table` has columns of [n]."""
+        """Learn which columns are text; `table` has columns of [n].
+
+        Raises SluiceError for numbers that float32 cannot hold, such as seconds since 1970.
+        """
         self.text = [c for c in self.columns if table[c].dtype == object]
+        for name in self.columns:
+            if name not in self.text:
+                refuse_unless_float32(name, table[name])
         return self
 
     def transform(self, table: Mapping[str, Column]) -> Tensors:

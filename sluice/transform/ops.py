@@ -19,6 +19,11 @@ from sluice.schema import Column, lift
 UNKNOWN = -1.0
 
 
+def is_null(value: Any) -> bool:
+    """Whether a value of a column stands for none: None in text, NaN in numbers."""
+    return value is None or value != value
+
+
 class Op:
     """One output column, from one or two input columns.
 
@@ -49,7 +54,7 @@ class Op:
         """The output [n] for the input columns, each [n]."""
         if self.lifted:
             return lift(self.apply, columns[0], np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):  # as Python's floats, which do not warn
             return np.asarray(self.apply(*columns), np.float64)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class Category(Op):
         self.codes: dict[Any, float] = {}
 
     def fit(self, *columns: Column) -> None:
-        seen = sorted({v for v in columns[0].tolist() if v is not None})
+        seen = sorted({v for v in columns[0].tolist() if not is_null(v)})
         self.fitted = {"categories": seen}
         self.restore()
 
@@ -101,6 +106,8 @@ class Clip(Op):
     def __init__(self, *inputs: str, low: float, high: float) -> None:
         super().__init__(*inputs)
         self.low, self.high = float(low), float(high)
+        if not self.low <= self.high:
+            raise SluiceError(f"low {low} must not be above high {high}")
 
     @property
     def params(self) -> dict[str, Any]:
@@ -128,13 +135,15 @@ class Difference(Op):
 
 
 class Ratio(Op):
-    """The first over the second, a little off by `plus` in the divisor, which must stay above 0."""
+    """The first over the size of the second, and `plus`, which is above 0."""
 
     op = "ratio"
 
     def __init__(self, *inputs: str, plus: float = 1.0) -> None:
         super().__init__(*inputs)
         self.plus = float(plus)
+        if not self.plus > 0:
+            raise SluiceError(f"plus must be above 0, found {plus}")
 
     @property
     def params(self) -> dict[str, Any]:

@@ -69,16 +69,31 @@ class Transform:
         return hashlib.sha256(self.to_json()).hexdigest()
 
 
+_FLOAT32_WHOLE = 2.0**24  # the last whole number up to which float32 holds them all
+
+
+def refuse_unless_float32(name: str, values: Column) -> None:
+    """Raise SluiceError for a column [n] that float32 does not hold, such as seconds since 1970."""
+    large = values[np.isfinite(values) & (np.abs(values) > _FLOAT32_WHOLE)]
+    with np.errstate(over="ignore"):
+        lost = large[large.astype(np.float32).astype(np.float64) != large]
+    if lost.size:
+        hint = "take a part of it (TimePart), a difference, or a ratio"
+        raise SluiceError(f"column {name!r}: float32 does not hold {lost[0]:.15g}: {hint}")
+
+
 def read_transform(data: bytes) -> Transform:
     """The transform that `to_json` wrote.
 
-    Raises SluiceError when its format is newer or its kind unknown.
+    Raises SluiceError when its format is newer, its kind unknown, or it is none at all.
     """
     from sluice.transform.columns import Columns
     from sluice.transform.inputs import Inputs
 
     kinds: dict[str, Any] = {Columns.kind: Columns, Inputs.kind: Inputs}
     content = orjson.loads(data)
+    if not isinstance(content, dict):
+        raise SluiceError("is not a transform")
     if content.get("format") != FORMAT:
         raise SluiceError(f"transform format {content.get('format')} is not read: only {FORMAT} is")
     if content.get("kind") not in kinds:
