@@ -26,10 +26,12 @@ from typing import Any
 
 import msgspec
 
-from sluice.features.environment import MAP_SIZE, Clock, acquire, release
+from sluice.environment import Clock, Kind, acquire, release
 from sluice.features.store import TIMELESS, Found, Key, Layout, Row
 from sluice.schema import Value
 
+MAP_SIZE = 1 << 30
+_KIND = Kind("feature store", b"format", b"", 1, folder=True, map_size=MAP_SIZE)
 _LONGEST = 511 - 8  # LMDB's limit for a name, less the time
 _LARGEST = (1 << 63) - 1
 _NOWHERE = b"\0"  # no name begins with it
@@ -63,12 +65,7 @@ class EmbeddedStore:
         self._prefix = prefix
         self._rows: dict[str, bytes] = {}
         self._closed = False
-        self._environment = acquire(path, map_size, clock)
-        try:
-            self._environment.read(_nothing)
-        except BaseException:
-            self.close()
-            raise
+        self._environment = acquire(path, _KIND._replace(map_size=map_size), clock)
 
     def get_many(
         self, keys: Sequence[tuple[str, Key]], as_of: float | Sequence[float]
@@ -166,10 +163,6 @@ def _plain(value: Value) -> Value:
     if value is None or type(value) is str:
         return value
     return None if value != value else float(value)
-
-
-def _nothing(transaction: Any) -> None:
-    pass
 
 
 def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[Found | None]:

@@ -15,11 +15,12 @@ from functools import partial
 from typing import NamedTuple
 from uuid import uuid4
 
+from sluice.environment import Environment
 from sluice.errors import StoreUnavailable
-from sluice.streams.environment import Environment, Txn
 from sluice.streams.layout import (
     Lease,
     Topic,
+    Txn,
     decode_lease,
     decode_stored,
     encode,
@@ -86,7 +87,7 @@ class LogConsumer:
             self._clock.sleep(min(_PAUSE_S, left))
 
     def commit(self, done: Sequence[Record] | Mapping[Partition, int]) -> None:
-        taken = self._env.write(partial(self._commit, done))
+        taken = self._env.write(partial(self._commit, done), durable=False)
         if taken:
             raise StoreUnavailable(
                 f"not committed: another member of the group has taken over {sorted(taken)}"
@@ -97,7 +98,7 @@ class LogConsumer:
 
     def close(self) -> None:
         if self._pid == os.getpid():
-            self._env.write(self._leave)
+            self._env.write(self._leave, durable=False)
         self._join()
 
     # -- which partitions are ours -------------------------------------------------------------
@@ -106,7 +107,7 @@ class LogConsumer:
         due = self._clock.monotonic() >= self._renew_at
         if not due and self._env.read(self._ours) == set(self._positions):
             return
-        self._positions = self._env.write(self._lease)
+        self._positions = self._env.write(self._lease, durable=False)
         self._renew_at = self._clock.monotonic() + self._lease_s / 3
 
     def _partitions(self, txn: Txn) -> dict[Partition, Topic]:

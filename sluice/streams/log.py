@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sluice.streams.environment import Environment, Txn, open_environment
+from sluice.environment import Environment, Kind, acquire, release
 from sluice.streams.group import LogConsumer
 from sluice.streams.layout import (
     MAX_PARTITIONS,
     State,
     Stored,
     Topic,
+    Txn,
     decode_stored,
     encode,
     get_state,
@@ -28,6 +29,7 @@ from sluice.streams.layout import (
 )
 from sluice.streams.stream import Clock, Message, Start, partition_of
 
+_KIND = Kind("log", b"m", b"sluice.log ", 1, folder=False, map_size=16 << 20)
 # One transaction appends so many at most: others who want to write wait for it.
 _MAX_RECORDS, _MAX_BYTES = 1000, 8 << 20
 
@@ -51,7 +53,8 @@ class LogStream:
         if not 0 < partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions: 1 to {MAX_PARTITIONS}, not {partitions}")
         self._partitions, self._retention, self._clock = partitions, retention, clock
-        self._env = open_environment(path, clock)
+        self._closed = False
+        self._env = acquire(path, _KIND, clock.monotonic)
 
     def producer(self, *, durable: bool = True) -> LogProducer:
         return LogProducer(self._env, self._partitions, self._retention, self._clock, durable)
@@ -72,7 +75,9 @@ class LogStream:
         return self._env.read(partial(_bounds, topic))
 
     def close(self) -> None:
-        self._env.close()
+        if not self._closed:
+            self._closed = True
+            release(self._env)
 
 
 def _bounds(name: str, txn: Txn) -> dict[int, tuple[int, int]]:

@@ -14,9 +14,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from sluice.environment import CHECK_READERS_S
 from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.features.embedded import EmbeddedStore, descending
-from sluice.features.environment import CHECK_READERS_S
 from sluice.features.store import Layout, Row, open_store
 from tests.streams.processes import fork, join, kill
 
