@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sluice.application import application
+from sluice.errors import DeclarationError
 from sluice.message import Choice, Message
 from sluice.protocol.apart import StepSurface
 from sluice.routing import make_policy
@@ -31,6 +32,10 @@ class Router(Step):
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
+        try:
+            self.policy.check(self._application.definitions.record.names)
+        except ValueError as error:
+            raise DeclarationError("graph.yaml", f"{self.name}.class_args", str(error)) from None
 
     def do(self, body: Message) -> Message:
         message = body

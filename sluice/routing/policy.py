@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sluice.errors import DeclarationError, nearest
@@ -18,6 +18,12 @@ class Policy:
 
     policy: ClassVar[str]
 
+    def __init__(self) -> None:
+        """Without parameters; a subclass names its own."""
+
+    def check(self, fields: Sequence[str]) -> None:
+        """Raise ValueError where a parameter names a field that no record has."""
+
     def choose(self, message: Message, live: Live) -> list[Choice]:
         """A choice per row, among the versions that are live."""
         raise TypeError(f"{type(self).__name__} does not define choose")
@@ -29,12 +35,10 @@ def make_policy(name: str, params: Mapping[str, Any], where: str) -> Policy:
     from sluice.routing.weights import Weights
 
     policies: dict[str, type[Policy]] = {c.policy: c for c in (Champion, Weights)}
-    if name not in policies:
-        hint = nearest(name, policies)
+    if not isinstance(name, str) or name not in policies:
+        hint = nearest(str(name), policies)
         raise DeclarationError("graph.yaml", f"{where}.policy", f"no policy {name!r}", hint)
     try:
         return policies[name](**params)
-    except TypeError as error:
-        raise DeclarationError("graph.yaml", where, f"policy {name}: {error}") from None
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise DeclarationError("graph.yaml", where, f"policy {name}: {error}") from None

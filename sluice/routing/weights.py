@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
+from sluice.errors import nearest
 from sluice.live import CHAMPION, Live
 from sluice.message import Choice, Message
 from sluice.routing.policy import Policy
@@ -45,26 +46,43 @@ class Weights(Policy):
         if not 0 < total < math.inf:
             raise ValueError("versions: the weights must add up to more than 0")
         self.shares = {str(n): w / total for n, w in versions.items() if w > 0}
+        if key is not None and not isinstance(key, str):
+            raise ValueError(f"key: expected the name of a record's field, found {key!r}")
         self.key = key
+
+    def check(self, fields: Sequence[str]) -> None:
+        if self.key is not None and self.key not in fields:
+            raise ValueError(f"key: no record field {self.key!r}: {nearest(self.key, fields)}")
 
     def arm(self, key: str) -> str:
         """The alias that a key goes to."""
         return max(self.shares, key=lambda name: self.shares[name] / -math.log(_unit(name, key)))
 
     def choose(self, message: Message, live: Live) -> list[Choice]:
-        return [self._choice(self._key(message, index), live) for index in message.rows]
+        shares = self._live_shares(live)
+        return [self._choice(key, live, shares) for key in self._keys(message)]
 
-    def _key(self, message: Message, index: int) -> str:
-        value = message.records[index].get(self.key) if self.key else None
-        return f"{message.id}/{index}" if value is None else str(value)
+    def _keys(self, message: Message) -> list[str]:
+        """By row, what is kept together: the typed value, so that 515 and 515.0 are one key."""
+        place = message.columns.index(self.key) if self.key else None
+        values = [None if place is None else row[place] for row in message.values]
+        pairs = zip(message.rows, values, strict=True)
+        return [f"{message.id}/{i}" if v is None or v != v else str(v) for i, v in pairs]
 
-    def _choice(self, key: str, live: Live) -> Choice:
+    def _live_shares(self, live: Live) -> dict[str, float]:
+        """The probability with which each live alias is chosen."""
+        shares = {name: share for name, share in self.shares.items() if name in live.aliases}
+        passed = sum(share for name, share in self.shares.items() if name not in shares)
+        if passed:
+            shares[CHAMPION] = shares.get(CHAMPION, 0.0) + passed
+        return shares
+
+    def _choice(self, key: str, live: Live, shares: Mapping[str, float]) -> Choice:
         name = self.arm(key)
-        share = self.shares[name]
         if name in live.aliases:
-            return Choice(self.policy, name, live.aliases[name], share)
+            return Choice(self.policy, name, live.aliases[name], shares[name])
         reason = f"{name} is not live: {live.refused.get(name, 'no such alias')}"
-        return Choice(self.policy, CHAMPION, live.aliases[CHAMPION], share, reason)
+        return Choice(self.policy, CHAMPION, live.aliases[CHAMPION], shares[CHAMPION], reason)
 
 
 def _unit(name: str, key: str) -> float:
