@@ -26,6 +26,9 @@ class Rule:
 
 def make_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[Rule]:
     """The rules in their declared order. Raises DeclarationError for what it does not know."""
+    if not isinstance(declarations, (list, tuple)):
+        problem = f"expected a list, found {type(declarations).__name__}"
+        raise DeclarationError("graph.yaml", f"{where}.rules", problem)
     return [_make(d, f"{where}.rules[{i}]") for i, d in enumerate(declarations)]
 
 
@@ -37,7 +40,7 @@ def _make(declaration: Mapping[str, Any], where: str) -> Rule:
         raise DeclarationError("graph.yaml", where, "expected a mapping with a `rule`")
     params = dict(declaration)
     name = params.pop("rule")
-    if name not in rules:
+    if not isinstance(name, str) or name not in rules:
         raise DeclarationError("graph.yaml", where, f"no rule {name!r}", nearest(str(name), rules))
     try:
         return rules[name](**params)
