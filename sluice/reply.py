@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sluice.live import Version
@@ -19,7 +20,7 @@ def output(message: Message, row: int, version: Version) -> dict[str, Any]:
     `error`.
     """
     scores = message.scores[row].tolist()
-    if any(score != score for score in scores):
+    if not all(map(math.isfinite, scores)):
         return {"error": f"version {version.number} gave no number for this record"}
     made = _answer(scores, version)
     used = {n: why for n, why in message.defaults[row].items() if n in version.used}
@@ -51,7 +52,9 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
         choice = choices.pop()
         answer["version"], answer["route"] = choice.version, _route(choice)
     elif choices:
-        answer["version"] = answer["route"] = MIXED
+        versions = {choice.version for choice in choices}
+        answer["version"] = versions.pop() if len(versions) == 1 else MIXED
+        answer["route"] = MIXED
         for record, choice in zip(message.rows, message.route, strict=True):
             message.outputs[record]["version"] = choice.version
             message.outputs[record]["route"] = _route(choice)
