@@ -2,11 +2,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 GRAPH ?= flight-delay
+ROUNDS ?= 3
+SECONDS ?= 3
 export PORT ?= 8080
 export OMP_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test check year clean
+.PHONY: serve test check year bench clean
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
@@ -22,6 +24,9 @@ check: .venv/all       ## format, lint and types
 
 year: .venv/all        ## April to December over HTTP, every flight: AUC, and parity with offline
 	YEAR_ROWS=0 $(BIN)/python -m pytest tests/test_year.py -s
+
+bench: .venv/all       ## beside FastAPI and MLRun on the same work: docs/bench.md
+	$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || python3 -m venv .venv

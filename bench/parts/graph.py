@@ -1,0 +1,79 @@
+"""The graph in process, beside the bare function and MLRun's graph."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from statistics import median
+from types import TracebackType
+from typing import Any
+
+from bench import work
+from bench.in_process import PEERS
+from bench.numbers import ratio
+from bench.part import Bench, Figures, check_same
+from bench.server import environment
+
+_NAMES = {"bare": "bare", "sluice": "graph", "mlrun": "mlrun_sync"}
+_CHECKED, _STEPS, _WARM_S = 100, 1000, 0.5
+
+
+class Child:
+    """A peer of bench/in_process.py, waiting for commands."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "bench.in_process", name]
+        with (work.FOLDER / f"{name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=work.ROOT, env=environment(), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+
+    def tell(self, **command: float) -> Any:
+        """The answer to a command. Raises RuntimeError when the process has ended."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended: build/bench-state/{self.name}.log")
+        return json.loads(line)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.process.communicate(timeout=30)
+
+
+def graph(bench: Bench) -> Figures:
+    """Microseconds for one record, one after the other."""
+    with Child("bare") as bare, Child("sluice") as sluice, Child("mlrun") as mlrun:
+        children = {child.name: child for child in (bare, sluice, mlrun)}
+        expected = bare.tell(answers=_CHECKED)
+        for child in children.values():
+            check_same(child.name, child.tell(answers=_CHECKED), expected)
+            child.tell(seconds=_WARM_S)
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in PEERS}
+        for name in bench.turns("graph", PEERS):
+            found[name].append(children[name].tell(seconds=bench.seconds))
+        steps = sluice.tell(steps=_STEPS)
+    return {**_figures(found), **{f"graph_{name}_us": taken for name, taken in steps.items()}}
+
+
+def _figures(found: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    figures = {}
+    for name, ours in _NAMES.items():
+        for key, suffix in (("median_us", "us"), ("p99_us", "p99_us"), ("cpu_us", "cpu_us")):
+            figures[f"{ours}_{suffix}"] = median(turn[key] for turn in found[name])
+    for key, what in (("median_us", "graph"), ("cpu_us", "graph_cpu")):
+        by_name = {name: [turn[key] for turn in turns] for name, turns in found.items()}
+        figures[f"{what}_vs_bare"] = ratio(by_name["sluice"], by_name["bare"])
+        figures[f"{what}_vs_mlrun_sync"] = ratio(by_name["sluice"], by_name["mlrun"])
+    return figures
