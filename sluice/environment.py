@@ -46,14 +46,10 @@ class Environment:
         self.users = 0
         self._next_check = 0.0
         self._environment: Any = None
-        self.renew_locks()
+        self.reading, self.writing = threading.Lock(), threading.Lock()  # `writing` first
 
     def __str__(self) -> str:
         return f"{self.kind.name} {self.path}"
-
-    def renew_locks(self) -> None:
-        """Fresh locks: in a new process, nobody holds them. `writing` is taken before `reading`."""
-        self.reading, self.writing = threading.Lock(), threading.Lock()
 
     def read(self, function: Callable[..., T], *args: Any) -> T:
         """`function(transaction, *args)` in a read transaction; keep it short.
@@ -87,7 +83,10 @@ class Environment:
                 with self.writing:
                     with self.reading:
                         environment = self._environment or self._open()
-                    self._check_readers(environment)
+                    if self._clock() >= self._next_check:
+                        # No page that a dead reader saw is used again before it is cleared.
+                        environment.reader_check()
+                        self._next_check = self._clock() + CHECK_READERS_S
                     with environment.begin(write=True) as transaction:
                         result = function(transaction, *args)
                     if durable:
@@ -120,12 +119,6 @@ class Environment:
                 self.close()  # it may be without a map now
                 raise StoreUnavailable(f"{self}: {worse}") from worse
 
-    def _check_readers(self, environment: Any) -> None:
-        """Free what readers hold that died: else no page they saw is ever used again."""
-        if self._clock() >= self._next_check:
-            environment.reader_check()
-            self._next_check = self._clock() + CHECK_READERS_S
-
     def _open(self) -> Any:
         if not self.users:
             raise StoreUnavailable(f"{self}: was closed")
@@ -138,11 +131,8 @@ class Environment:
             )  # fmt: skip
         except OSError as error:
             raise StoreUnavailable(f"{self}: {error}") from error
-        except (lmdb.InvalidError, lmdb.VersionMismatchError) as error:
-            raise StoreUnavailable(f"{self.path} is not a {self.kind.name}: {error}") from error
         try:
             environment.reader_check()
-            self._next_check = self._clock() + CHECK_READERS_S
             self._check_format(environment)
         except BaseException:
             environment.close()
@@ -218,7 +208,7 @@ def _resume() -> None:
 
 def _forget() -> None:
     for environment in _shared.values():
-        environment.renew_locks()
+        environment.reading, environment.writing = threading.Lock(), threading.Lock()
         environment.close()
     _sharing.release()
 

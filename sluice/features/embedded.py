@@ -31,7 +31,7 @@ from sluice.features.store import TIMELESS, Found, Key, Layout, Row
 from sluice.schema import Value
 
 MAP_SIZE = 1 << 30
-_KIND = Kind("feature store", b"format", b"", 1, folder=True, map_size=MAP_SIZE)
+_KIND = Kind("feature store", b"format", b"", format=1, folder=True, map_size=MAP_SIZE)
 _LONGEST = 511 - 8  # LMDB's limit for a name, less the time
 _LARGEST = (1 << 63) - 1
 _NOWHERE = b"\0"  # no name begins with it

@@ -29,7 +29,7 @@ from sluice.streams.layout import (
 )
 from sluice.streams.stream import Clock, Message, Start, partition_of
 
-_KIND = Kind("log", b"m", b"sluice.log ", 1, folder=False, map_size=16 << 20)
+_KIND = Kind("log", b"m", b"sluice.log ", format=1, folder=False, map_size=16 << 20)
 # One transaction appends so many at most: others who want to write wait for it.
 _MAX_RECORDS, _MAX_BYTES = 1000, 8 << 20
 

@@ -1,4 +1,4 @@
-"""The embedded store among processes: forks, growth, kills, dead readers, formats."""
+"""The embedded store: its names, kills, formats; see test_environment for the rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +13,14 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from sluice.environment import CHECK_READERS_S
 from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.features.embedded import EmbeddedStore, descending
 from sluice.features.store import Layout, Row, open_store
-from tests.streams.processes import fork, join, kill
+from tests.streams.processes import fork, kill
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
 GRAPH = ("project", "graph")
 LAYOUT = Layout("plane", "source", "time", (("tailnum", "string"),), (("seats", "number"),))
-
-
-class FakeClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -61,41 +49,6 @@ def test_names_sort_from_new_to_old() -> None:
     assert descending(float("nan")) == descending(-float("inf"))
 
 
-def test_a_child_and_its_parent_both_read_and_write_on(store: EmbeddedStore) -> None:
-    def child() -> None:
-        assert seats(store, 10) == {1.0}
-        store.put_many(LAYOUT, rows(10, 2.0, 2.0))
-        assert seats(store, 10) == {2.0}
-
-    assert seats(store, 10) == {1.0}
-    assert join(fork(child)) == 0
-    assert seats(store, 10) == {2.0}
-    store.put_many(LAYOUT, rows(10, 3.0, 3.0))
-    assert seats(store, 10) == {3.0}
-
-
-def test_a_fork_waits_for_readers_and_takes_nothing_from_them(store: EmbeddedStore) -> None:
-    stop, wrong = threading.Event(), []
-
-    def read() -> None:
-        while not stop.is_set():
-            if seats(store, 10) != {1.0}:
-                wrong.append(True)
-
-    def child() -> None:
-        assert seats(store, 10) == {1.0}
-
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    codes = [join(fork(child)) for _ in range(10)]
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert codes == [0] * 10
-    assert not wrong
-
-
 def test_two_stores_of_one_folder_share_it_in_a_process(
     store: EmbeddedStore, tmp_path: Path
 ) -> None:
@@ -103,57 +56,6 @@ def test_two_stores_of_one_folder_share_it_in_a_process(
     other.put_many(LAYOUT, rows(1, 5.0, 5.0))
     other.close()
     assert seats(store, 1) == {5.0}
-
-
-def test_it_grows_under_its_readers(tmp_path: Path) -> None:
-    small = EmbeddedStore(tmp_path / "store", GRAPH, map_size=1 << 16)
-    small.publish(LAYOUT)
-    told, tell = os.pipe()
-
-    def child() -> None:
-        assert seats(small, 1) == {None}  # mapped before the growth
-        os.read(told, 1)
-        assert seats(small, 5000) == {2.0}
-        small.put_many(LAYOUT, rows(1, 9.0, 9.0))
-
-    pid = fork(child)
-    for moment in (1.0, 2.0):
-        small.put_many(LAYOUT, rows(5000, moment, moment))
-    os.write(tell, b"x")
-    assert join(pid) == 0
-    assert seats(small, 1) == {9.0}
-    assert (tmp_path / "store" / "data.mdb").stat().st_size > 1 << 18
-    small.close()
-
-
-def test_it_grows_under_a_writer_that_mapped_less(tmp_path: Path) -> None:
-    store = EmbeddedStore(tmp_path / "store", GRAPH, map_size=1 << 16)
-    store.publish(LAYOUT)
-    assert join(fork(lambda: store.put_many(LAYOUT, rows(5000)))) == 0
-    assert store.put_many(LAYOUT, rows(5000, 2.0, 2.0)) == 5000
-    assert seats(store, 5000) == {2.0}
-    store.close()
-
-
-def test_readers_and_a_growing_writer_in_one_process(tmp_path: Path) -> None:
-    store = EmbeddedStore(tmp_path / "store", GRAPH, map_size=1 << 16)
-    store.publish(LAYOUT)
-    store.put_many(LAYOUT, rows(100))
-    seen: set[float | str | None] = set()
-    stop = threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            seen.update(seats(store, 100))
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    for i in range(2, 12):
-        store.put_many(LAYOUT, rows(1000, float(i)))
-    stop.set()
-    thread.join()
-    assert seen == {1.0}
-    store.close()
 
 
 def test_killed_writers_leave_whole_batches(store: EmbeddedStore) -> None:
@@ -171,41 +73,6 @@ def test_killed_writers_leave_whole_batches(store: EmbeddedStore) -> None:
         assert store.put_many(LAYOUT, rows(50, 1e8, 1e8)) == 50
 
 
-def test_readers_that_were_killed_hold_no_pages(tmp_path: Path) -> None:
-    clock = FakeClock()
-    store = EmbeddedStore(tmp_path / "store", GRAPH, clock=clock)
-    store.put_many(LAYOUT, rows(2000))
-    store.publish(LAYOUT)
-    ready, tell = os.pipe()
-
-    def child() -> None:  # is killed in the midst of a read
-        environment = lmdb.open(str(tmp_path / "store"))
-        with environment.begin() as transaction:
-            transaction.get(b"format")
-            os.write(tell, b"x")
-            time.sleep(60)
-
-    def grown(writes: int) -> int:
-        for i in range(writes):
-            store.put_many(LAYOUT, rows(2000, 1.0, float(i)))
-        return (tmp_path / "store" / "data.mdb").stat().st_size
-
-    def kill_a_reader() -> None:
-        pid = fork(child)
-        os.read(ready, 1)
-        kill(pid)
-
-    level = grown(5)
-    kill_a_reader()
-    pinned = grown(40)
-    assert pinned > 1.5 * level  # it is not known yet that the reader died
-    for _ in range(CRASHES):
-        clock.now += CHECK_READERS_S
-        assert grown(10) == pinned
-        kill_a_reader()
-    store.close()
-
-
 def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     folder.mkdir()
@@ -214,19 +81,6 @@ def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(DeclarationError, match=r"store: format: is 2 \(this Sluice reads up"):
             EmbeddedStore(folder, GRAPH)
-
-
-def test_a_folder_that_cannot_be_made_is_an_unavailable_store(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match="file"):
-        EmbeddedStore(tmp_path / "file", GRAPH)
-
-
-def test_a_file_that_is_no_store_is_an_unavailable_store(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "data.mdb").write_bytes(b"not a store" * 1000)
-    with pytest.raises(StoreUnavailable, match="store"):
-        EmbeddedStore(tmp_path / "store", GRAPH)
 
 
 def test_a_layout_that_was_replaced_leaves_no_rows_behind(

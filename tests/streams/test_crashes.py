@@ -7,14 +7,11 @@ import random
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
-import lmdb
 import pytest
 
 from sluice.streams import Message, Record, open_stream
-from tests.streams.fakes import FakeClock
 from tests.streams.processes import fork, join, kill
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
@@ -89,39 +86,6 @@ def test_killed_producers_lose_nothing_acknowledged(tmp_path: Path, seed: int) -
         assert set(acknowledged(acks[who])) <= set(mine)
     produce(url, 7, tmp_path / "after", 10)  # and the log goes on
     assert {n for w, n in map(parse, read_all(url)) if w == 7} == set(range(10))
-
-
-def test_a_reader_that_is_killed_is_forgotten(tmp_path: Path) -> None:
-    """Its slot would keep every page from being used again."""
-    url, ready, clock = str(tmp_path / "s.log"), tmp_path / "ready", FakeClock()
-    stream = open_stream(url, clock=clock)
-    stream.producer().produce("t", b"v")
-
-    def read_for_ever() -> None:
-        env: Any = lmdb.open(url, subdir=False)
-        with env.begin() as txn:
-            assert txn.get(b"m")
-            ready.touch()
-            time.sleep(60)
-
-    pid = fork(read_for_ever)
-    while not ready.exists():
-        time.sleep(0.005)
-    kill(pid)
-    assert len(stream.bounds("t")) == 4
-    assert has_reader(url, pid)
-    clock.now += 31
-    stream.producer().produce("t", b"v")  # only who writes minds the pages
-    assert not has_reader(url, pid)
-    stream.close()
-
-
-def has_reader(url: str, reader: int) -> bool:
-    def look() -> None:
-        env: Any = lmdb.open(url, subdir=False)
-        os._exit(10 + any(line.split()[:1] == [str(reader)] for line in env.readers().splitlines()))
-
-    return join(fork(look)) == 11
 
 
 def test_a_fork_in_the_middle_of_commits_harms_neither_side(tmp_path: Path) -> None:
