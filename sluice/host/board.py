@@ -18,13 +18,15 @@ SENDING = 4  # the reply is going out; if it is out whole, another worker goes o
 LAST = 5  # the reply is going out, and more was read or the connection ends: it is closed
 
 KEPT_BYTES = 16 * 1024
+_REASON_BYTES = 2048
 
 
 class Board:
     """Shared cells for `workers` workers and `slots` connections."""
 
     def __init__(self, workers: int, slots: int) -> None:
-        sizes = (8 * workers, 16, 8 * slots, 4 * slots, slots, workers, KEPT_BYTES * slots)
+        numbers = (8 * workers, 16, 8 * slots, 4 * slots, slots, workers)
+        sizes = (*numbers, KEPT_BYTES * slots, _REASON_BYTES * workers)
         memory = memoryview(mmap.mmap(-1, sum(sizes)))
         parts = []
         for size in sizes:
@@ -37,6 +39,7 @@ class Board:
         self.state = parts[4]
         self.ready = parts[5]
         self._bytes = parts[6]
+        self._reasons = parts[7]
 
     @property
     def restarts(self) -> int:
@@ -55,6 +58,18 @@ class Board:
     @draining.setter
     def draining(self, value: bool) -> None:
         self._totals[1] = int(value)
+
+    def explain(self, worker: int, reason: str) -> None:
+        """Leave word of why a worker does not come up; an empty reason takes it away."""
+        data = reason.encode()[: _REASON_BYTES - 1] + b"\0"
+        base = worker * _REASON_BYTES
+        self._reasons[base : base + len(data)] = data
+
+    def reason(self, worker: int) -> str:
+        """Why a worker did not come up, or an empty text."""
+        base = worker * _REASON_BYTES
+        data = bytes(self._reasons[base : base + _REASON_BYTES])
+        return data.partition(b"\0")[0].decode(errors="ignore")
 
     def open(self, slot: int) -> None:
         """A new connection."""
@@ -88,13 +103,14 @@ class Board:
 class HostState:
     """How the host is, read from the board at each look; handlers have it as `context.host`."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, workers: int) -> None:
         self._board = board
+        self._workers = workers
 
     @property
     def workers(self) -> int:
         """Workers that there should be."""
-        return len(self._board.ready)
+        return self._workers
 
     @property
     def workers_ready(self) -> int:

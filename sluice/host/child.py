@@ -21,6 +21,7 @@ class Child:
         hung: it was killed for an event that ran over time.
         killed: it was killed, and is not reaped yet.
         draining: it was told to drain.
+        retiring: it was told to retire; it gets no further connection.
     """
 
     worker_id: int
@@ -31,6 +32,7 @@ class Child:
     hung: bool = False
     killed: bool = False
     draining: bool = False
+    retiring: bool = False
     slots: set[int] = field(default_factory=set)
     _heard: bytes = b""
 

@@ -30,6 +30,7 @@ class Owner(Protocol):
     trigger: Trigger
     clock: Callable[[], float]
     draining: bool
+    held: int  # bytes of incomplete requests, on all its connections
 
     def submit(self, connection: Connection, request: Request) -> bool: ...
     def closed(self, connection: Connection) -> None: ...
@@ -41,8 +42,8 @@ class Connection:
     """Reads requests from a socket, submits them one after the other, writes their replies."""
 
     __slots__ = (
-        "_closing", "_keepable", "_lingering", "_unsent", "deadline", "fresh", "owner", "requests",
-        "slot", "sock", "waiting",
+        "_closing", "_held", "_keepable", "_lingering", "_unsent", "deadline", "fresh", "owner",
+        "requests", "slot", "sock", "waiting",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: socket.socket, slot: int) -> None:
@@ -53,6 +54,7 @@ class Connection:
         self._keepable = True  # all that is read and not begun is on the board
         self._closing = self._lingering = False
         self._unsent = memoryview(b"")
+        self._held = 0  # bytes of an incomplete request
         self.deadline = owner.clock() + owner.options.request_timeout_s
 
     def readable(self) -> None:
@@ -90,6 +92,21 @@ class Connection:
             self._keepable = self.owner.board.keep(self.slot, data)
         if starts and self.requests.partial:
             self.deadline = self.owner.clock() + self.owner.options.request_timeout_s
+        if self._held and (begun or not self.requests.partial):
+            self._let_go()
+        if self.requests.partial:
+            self._hold(len(data))
+
+    def _hold(self, count: int) -> None:
+        """Count the bytes of an incomplete request; refuse it when they are too many together."""
+        self._held += count
+        self.owner.held += count
+        if self.owner.held > self.owner.options.max_held_bytes:
+            self.refuse(error(503, "too much is being sent at once", {"Retry-After": "1"}))
+
+    def _let_go(self) -> None:
+        self.owner.held -= self._held
+        self._held = 0
 
     def _advance(self) -> bool:
         """Submit complete requests until one has to wait; whether any has begun."""
@@ -135,6 +152,7 @@ class Connection:
     def refuse(self, reply: Reply) -> None:
         """Answer what can't be served; nothing after it is looked at."""
         self.requests.complete.clear()
+        self._let_go()
         self._closing = True
         self._write(encode(reply, None, True))
 
@@ -149,6 +167,11 @@ class Connection:
     def idle(self) -> bool:
         """Whether nothing is going on: no part of a request, no reply under way."""
         return not (self.waiting or self.requests.partial or self._unsent or self._lingering)
+
+    def movable(self) -> bool:
+        """Whether another worker can go on with it: all that is read is answered or kept."""
+        under_way = self.waiting or self.requests.complete or self._unsent or self._closing
+        return not under_way and (not self.requests.partial or self._keepable)
 
     def _write(self, data: bytes) -> None:
         board, requests = self.owner.board, self.requests
@@ -225,6 +248,7 @@ class Connection:
         """Let go of the socket; the parent closes its duplicate."""
         if self.sock.fileno() >= 0:
             self._closing = True
+            self._let_go()
             self.owner.watch_reads(self, False)
             self.owner.watch_writes(self, False)
             self.sock.close()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from sluice.errors import SluiceError, nearest
+from sluice.errors import DeclarationError, nearest
 
 Handler = Callable[[Any, Any], Any]
 
@@ -17,25 +17,33 @@ _NAME = re.compile(r"[\w-]+(\.[\w-]+)*:\w+")
 
 
 def check_name(handler: str) -> None:
-    """Raise SluiceError when `handler` is not of the form pkg.mod:name."""
+    """Raise DeclarationError when `handler` is not of the form pkg.mod:name."""
     if not _NAME.fullmatch(handler):
-        raise SluiceError(f"handler {handler!r} is not of the form package.module:function")
+        problem = f"{handler!r} is not of the form package.module:function"
+        raise DeclarationError("handler", "", problem)
 
 
 def load(handler: str) -> Handler:
     """The function that "pkg.mod:name" names; its module is imported.
 
     Raises:
-        SluiceError: when the module has no such function; it lists those that it has. What the
-            import itself raises passes.
+        DeclarationError: when there is no such module, or it has no such function; it lists those
+            that it has. What else the import raises passes.
     """
     check_name(handler)
     module_name, _, name = handler.partition(":")
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as problem:
+        if f"{module_name}.".startswith(f"{problem.name}."):
+            hint = "it is looked for in the working folder, in that of --config, and on PYTHONPATH"
+            raise DeclarationError("handler", handler, str(problem), hint) from None
+        raise
     function = getattr(module, name, None)
     if not callable(function):
         found = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise SluiceError(f"{module_name} has no function {name!r}: {nearest(name, found)}")
+        text = f"{module_name} has no function {name!r}"
+        raise DeclarationError("handler", handler, text, nearest(name, found))
     return function  # type: ignore[no-any-return]
 
 

@@ -1,7 +1,8 @@
 """The line between the parent and a worker: words of four bytes, and sockets on their way.
 
-To a worker: a slot with the socket of its connection, or DRAIN. To the parent: READY, or a slot
-whose connection is closed.
+To a worker: a slot with the socket of its connection, DRAIN (answer, close, end) or RETIRE (end,
+and leave the connections to the others). To the parent: READY, or a slot whose connection is
+closed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 READY = 0xFFFFFFFF
 DRAIN = 0xFFFFFFFE
+RETIRE = 0xFFFFFFFD
 
 _WORD = struct.Struct("=I")
 

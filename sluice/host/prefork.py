@@ -16,7 +16,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from sluice.errors import SluiceError
 from sluice.host.board import Board
@@ -25,13 +24,15 @@ from sluice.host.function import check_name
 from sluice.host.link import DRAIN, READY
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
+from sluice.host.process import die_with, main
+from sluice.host.renewal import Renewal
+from sluice.host.signals import SIGNALS, Signals
 from sluice.host.switchboard import Switchboard
-from sluice.host.worker import die_with, main
+from sluice.host.worker import REFUSED
 
 _TICK_S = 0.25
 _STEADY_S = 0.1  # a worker that was ready for this long is replaced at once
 _BACK_OFF_S = (0.1, 5.0)  # first and longest wait before a worker is tried again
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 class Prefork:
@@ -40,7 +41,8 @@ class Prefork:
     Args:
         handler: "pkg.mod:name".
         options: see HostOptions.
-        preload: called once before the fork; what it imports, the workers share.
+        preload: called once before the fork; what it imports, the workers share. Not called with
+            `options.reload`: what the parent has imported, no new worker would read again.
         clock: monotonic seconds, the same in every process.
     """
 
@@ -55,15 +57,15 @@ class Prefork:
         self._handler, self._options, self._preload = handler, options, preload
         self._clock = clock
         self._logger = Logger(options.log_level, options.log_format, "host")
-        self._board = Board(options.workers, options.max_connections)
+        self._board = Board(options.workers + 1, options.max_connections)  # one spare, for reload
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Child] = {}  # by worker id
         self._retry: dict[int, float] = dict.fromkeys(range(options.workers), 0.0)
         self._failures = [0] * options.workers
         self._ever_ready = False
         self._stop_by: float | None = None
-        self._wakers: tuple[socket.socket, ...] = ()
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._signals = Signals(self._selector, self._stop)
+        self._renewal = Renewal(self._children, options.workers, self._start, self._logger)
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -72,15 +74,17 @@ class Prefork:
             OSError: when the address can't be listened on.
             SluiceError: when no worker comes up.
         """
-        _raise_limit(2 * self._options.max_connections + 64)
+        _raise_limit(2 * self._options.max_connections + 512)
         self._switchboard = Switchboard(
             self._children, self._board, self._selector, self._options, self._clock
         )
         try:
-            if self._preload is not None:
+            if self._options.reload:
+                self._renewal.watch(self._options.reload, self._selector)
+            elif self._preload is not None:
                 self._preload()
             gc.freeze()  # a collection in a worker must not touch, and so copy, shared pages
-            self._watch_signals()
+            self._signals.start()
             self._loop()
         finally:
             self._end()
@@ -104,6 +108,7 @@ class Prefork:
             for worker_id in [i for i, at in self._retry.items() if at <= now]:
                 del self._retry[worker_id]
                 self._start(worker_id)
+            self._renewal.step()
 
     def _start(self, worker_id: int) -> None:
         ours, theirs = socket.socketpair()
@@ -111,16 +116,17 @@ class Prefork:
         sys.stderr.flush()
         parent = os.getpid()
         # A signal to the process group must not reach the new process in the parent's guise.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
             ours.close()
             self._become(worker_id, theirs, parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         theirs.close()
         ours.setblocking(False)
         child = self._children[worker_id] = Child(worker_id, pid, ours, self._clock())
         self._board.begun[worker_id] = 0.0
+        self._board.explain(worker_id, "")
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
 
     def _become(self, worker_id: int, link: socket.socket, parent: int) -> None:
@@ -129,8 +135,9 @@ class Prefork:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._close()
+            self._renewal.let_go()
             die_with(parent)
             code = main(self._handler, worker_id, link, self._board, self._options)
         except BaseException:
@@ -150,6 +157,9 @@ class Prefork:
         self._board.ready[child.worker_id] = 1
         took = round(child.ready - child.started, 3)
         self._logger.info_with("worker ready", worker=child.worker_id, pid=child.pid, seconds=took)
+        replaced = self._renewal.up(child)
+        if replaced is not None:
+            self._board.ready[replaced.worker_id] = 0
         if not self._ever_ready and self._stop_by is None:
             self._ever_ready = True
             host, port = self._switchboard.listen()
@@ -171,19 +181,32 @@ class Prefork:
         self._board.ready[child.worker_id] = 0
         self._board.begun[child.worker_id] = 0.0
         self._switchboard.orphaned(child)
-        if self._stop_by is None:
+        if self._renewal.gone(child):
+            self._log_renewal(child, code)
+        elif self._stop_by is None:
             self._replace(child, code)
+
+    def _log_renewal(self, child: Child, code: int) -> None:
+        worker, reason = child.worker_id, self._board.reason(child.worker_id)
+        if child.ready is None and self._stop_by is None:
+            self._logger.error_with(
+                "reload failed, the workers go on as they were", worker=worker, reason=reason
+            )
+        else:
+            self._logger.info_with("worker retired", worker=worker, pid=child.pid, exit_code=code)
 
     def _replace(self, child: Child, code: int) -> None:
         """Plan a new worker, the later the more often this one failed."""
-        now = self._clock()
+        now, reason = self._clock(), self._board.reason(child.worker_id)
+        if code == REFUSED and not self._ever_ready:
+            raise SluiceError(reason)
         steady = child.ready is not None and now - child.ready >= _STEADY_S
         failures = 0 if steady else self._failures[child.worker_id] + 1
         self._failures[child.worker_id] = failures
         if not self._ever_ready and failures >= self._options.start_attempts:
-            raise SluiceError(
-                f"{self._handler}: no worker came up in {failures} attempts; the log above says why"
-            )
+            why = reason or "the log above says why"
+            text = f"{self._handler}: no worker came up in {failures} attempts; {why}"
+            raise SluiceError(text)
         first, longest = _BACK_OFF_S
         wait = min(longest, first * 2 ** (failures - 2)) if failures > 1 else 0.0
         self._retry[child.worker_id] = now + wait
@@ -191,6 +214,7 @@ class Prefork:
         self._logger.error_with(
             "worker ended, a new one takes its place",
             worker=child.worker_id, pid=child.pid, exit_code=code, hung=child.hung, wait_s=wait,
+            **({"reason": reason} if reason else {}),
         )  # fmt: skip
 
     def _kill_overdue(self) -> None:
@@ -210,19 +234,6 @@ class Prefork:
                 child.kill()
 
     # The end.
-
-    def _watch_signals(self) -> None:
-        self._wakers = socket.socketpair()
-        for end in self._wakers:
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._wakers[1].fileno(), warn_on_full_buffer=False)
-        self._selector.register(self._wakers[0], selectors.EVENT_READ, self._woken)
-        self._handlers = {n: signal.signal(n, lambda *_: None) for n in _SIGNALS}
-
-    def _woken(self) -> None:
-        for number in self._wakers[0].recv(4096):
-            if number in (signal.SIGTERM, signal.SIGINT):
-                self._stop()
 
     def _stop(self) -> None:
         """Drain; told a second time, end at once."""
@@ -248,9 +259,8 @@ class Prefork:
         for child in self._children.values():
             child.kill()
             os.waitpid(child.pid, 0)
-        signal.set_wakeup_fd(-1)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._renewal.close()
+        self._signals.restore()
         self._close()
 
     def _close(self) -> None:
@@ -259,8 +269,7 @@ class Prefork:
         for child in self._children.values():
             child.link.close()
         self._selector.close()
-        for end in self._wakers:
-            end.close()
+        self._signals.close()
 
 
 def _raise_limit(wanted: int) -> None:

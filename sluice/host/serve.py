@@ -38,7 +38,8 @@ def serve(
         server: another host of handlers, made from the same three.
 
     Raises:
-        SluiceError: when no worker comes up; the log says why.
+        SluiceError: when no worker comes up. For what trying again can't mend (DeclarationError,
+            VersionRefused, NotFound) it has the error's text, at the first start.
         OSError: when the address can't be listened on.
     """
     server(handler, options or HostOptions(), preload).run()

@@ -20,6 +20,7 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from sluice.host.board import BEGUN, IDLE, KEPT, SENDING, TAKEN, Board
 from sluice.host.child import Child
@@ -30,9 +31,13 @@ from sluice.host.wire import encode
 
 _STUCK_S = 0.1  # a worker this long at one event gets new connections only when all are
 _PAUSE_S = 0.5  # without descriptors, this long nothing is accepted
+_AWAY = 256  # connections that are turned away at once
+_AWAY_S = 1.0  # how long one that is turned away may take to read why
 
 _KILLED = error(503, "the worker died while it had this request", {"Retry-After": "1"})
 _NOT_BEGUN = error(503, "the worker died before it began this request", {"Retry-After": "1"})
+_NO_WORKER = error(503, "no worker is up", {"Retry-After": "1"})
+_FULL = error(503, "too many connections are open", {"Retry-After": "1"})
 
 
 class Switchboard:
@@ -60,8 +65,10 @@ class Switchboard:
         self._free = list(range(options.max_connections))
         self._sockets: dict[int, socket.socket] = {}
         self._waiting: deque[int] = deque()  # connections that no worker has
+        self._away: deque[tuple[float, socket.socket]] = deque()  # turned away, until when
         self._accepting = self._stopped = False
         self._not_before = 0.0
+        self._last_ready: float | None = None  # when there was a worker
         self.listener = _bound(options)
 
     def __len__(self) -> int:
@@ -74,18 +81,29 @@ class Switchboard:
         return host, port
 
     def set_accepting(self) -> None:
-        """Accept while there is a worker and a slot; else clients wait in the kernel's queue."""
-        wanted = bool(self._free) and any(self._board.ready) and not self._stopped
-        wanted = wanted and self._clock() >= self._not_before
+        """Accept while there is a worker, or there has been none for long."""
+        now = self._clock()
+        if any(self._board.ready):
+            self._last_ready = now
+        while self._away and self._away[0][0] < now:
+            _hang_up(self._away.popleft()[1])
+        room = bool(self._free) or len(self._away) < _AWAY
+        wanted = room and (self._last_ready == now or self._deserted()) and not self._stopped
+        wanted = wanted and now >= self._not_before
         if wanted and not self._accepting:
             self._selector.register(self.listener, selectors.EVENT_READ, self.accept)
         elif self._accepting and not wanted:
             self._selector.unregister(self.listener)
         self._accepting = wanted
 
+    def _deserted(self) -> bool:
+        """Whether there has been no worker for so long that nobody should wait for one."""
+        last, limit = self._last_ready, self._options.desert_timeout_s
+        return last is not None and self._clock() - last > limit
+
     def accept(self) -> None:
-        """Take in all who wait."""
-        while self._free:
+        """Take in all who wait; those for whom there is no slot are told so."""
+        while self._free or len(self._away) < _AWAY:
             try:
                 sock, _ = self.listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -96,6 +114,10 @@ class Switchboard:
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self._free:
+                _say(sock, _FULL)
+                self._away.append((self._clock() + _AWAY_S, sock))
+                continue
             slot = self._free.pop()
             self._sockets[slot] = sock
             self._board.open(slot)
@@ -122,13 +144,28 @@ class Switchboard:
             begun = self._board.begun[child.worker_id]
             return bool(begun and now - begun > _STUCK_S), len(child.slots)
 
-        ready = [c for c in self._children.values() if c.ready is not None and not c.killed]
+        every = self._children.values()
+        ready = [c for c in every if c.ready is not None and not (c.killed or c.retiring)]
         if any(child.give(slot, self._sockets[slot]) for child in sorted(ready, key=load)):
             return
         if self._stopped and not ready:
             self._dismiss(slot, _NOT_BEGUN)
+        elif not ready and self._deserted() and self._has_request(slot):
+            self._dismiss(slot, _NO_WORKER)
         else:
             self._waiting.append(slot)
+
+    def _has_request(self, slot: int) -> bool:
+        """Whether bytes have come that nobody has answered, or the client is gone."""
+        if self._board.state[slot] == KEPT:
+            return True
+        try:
+            self._sockets[slot].recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     def closed(self, child: Child, slot: int) -> None:
         """The worker has closed a connection."""
@@ -153,14 +190,9 @@ class Switchboard:
         return error(504, f"the request was not answered within {limit:g} s")
 
     def _dismiss(self, slot: int, reply: Reply | None) -> None:
-        sock = self._sockets[slot]
-        try:
-            if reply is not None:
-                sock.send(encode(reply, None, True))
-                sock.shutdown(socket.SHUT_WR)
-                sock.recv(1 << 20)  # closing over unread bytes would reset the connection
-        except OSError:
-            pass  # the client is gone, or does not read: nothing more can be done for it
+        if reply is not None:
+            _say(self._sockets[slot], reply)
+            _read(self._sockets[slot])
         self._release(slot)
 
     def _release(self, slot: int) -> None:
@@ -172,6 +204,28 @@ class Switchboard:
         self.listener.close()
         for sock in self._sockets.values():
             sock.close()
+        for _, sock in self._away:
+            sock.close()
+
+
+def _say(sock: socket.socket, reply: Reply) -> None:
+    """The last reply on a connection."""
+    try:
+        sock.send(encode(reply, None, True))
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the client is gone, or does not read: nothing more can be done for it
+
+
+def _read(sock: socket.socket) -> None:
+    """Take what has come: closing over unread bytes would reset the connection."""
+    with suppress(OSError):
+        sock.recv(1 << 20)
+
+
+def _hang_up(sock: socket.socket) -> None:
+    _read(sock)
+    sock.close()
 
 
 def bytes_sent(sock: socket.socket) -> int | None:

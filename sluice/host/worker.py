@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import inspect
 import os
-import signal
 import socket
-import sys
 import time
 import traceback
 from collections import deque
@@ -18,21 +15,25 @@ from typing import Any
 
 import uvloop
 
-from sluice.host.board import Board, HostState
+from sluice.errors import DeclarationError, NotFound, SluiceError, VersionRefused
+from sluice.host.board import IDLE, Board, HostState
 from sluice.host.connection import Connection
 from sluice.host.context import Context
 from sluice.host.event import Trigger
 from sluice.host.function import Handler, initialise, load
-from sluice.host.link import DRAIN, READY, Link
+from sluice.host.link import DRAIN, READY, RETIRE, Link
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
 from sluice.host.response import error, reply
 from sluice.host.wire import Request
 
 FAILED = 3  # exit code of a worker that did not come up
+REFUSED = 4  # that of one that won't come up either when it is tried again
+HOPELESS = (DeclarationError, VersionRefused, NotFound)
 
 _SWEEP_S = 0.5
-_PR_SET_PDEATHSIG = 1
+_RETIRE_S = 0.05
+_LONG_S = 0.01  # an event shorter than this is not counted as a wait of those behind it
 
 
 class Worker:
@@ -57,12 +58,16 @@ class Worker:
         self.worker_id, self.board, self.options, self.clock = worker_id, board, options, clock
         self.trigger = Trigger("http", options.trigger_name)
         self.logger = Logger(options.log_level, options.log_format, str(worker_id))
-        self.context = Context(self.logger, worker_id, self.trigger, HostState(board))
-        self.draining = False
+        self.context = Context(
+            self.logger, worker_id, self.trigger, HostState(board, options.workers)
+        )
+        self.draining = self.retiring = False
+        self.held = 0
         self._link = Link(link)
         self._connections: dict[int, Connection] = {}
-        self._queue: deque[tuple[Connection, Request]] = deque()
+        self._queue: deque[tuple[Connection, Request, float]] = deque()
         self._busy = False
+        self._behind = 0.0  # seconds that those whose bytes were here already have waited at least
         self._handler: Handler
         self._loop: asyncio.AbstractEventLoop
         self._done: asyncio.Future[None]
@@ -77,6 +82,9 @@ class Worker:
         try:
             self._handler = load(handler)
             await initialise(self._handler, self.context)
+        except SluiceError as problem:  # says all that there is to say; the parent tells it
+            self.board.explain(self.worker_id, str(problem))
+            return REFUSED if isinstance(problem, HOPELESS) else FAILED
         except BaseException as problem:  # sys.exit() in there is a failure too
             text = f"worker does not come up: {type(problem).__name__}: {problem}"
             self.logger.error_with(text, handler=handler, traceback=traceback.format_exc())
@@ -102,6 +110,8 @@ class Worker:
     def _told(self, word: int, sock: socket.socket | None) -> None:
         if word == DRAIN:
             self._drain()
+        elif word == RETIRE:
+            self._retire()
         elif sock is not None:
             connection = Connection(self, sock, word)
             self._connections[word] = connection
@@ -115,6 +125,7 @@ class Worker:
         os._exit(1)
 
     def _drain(self) -> None:
+        """End when every request has its answer and every connection is closed."""
         self.draining = True
         self._loop.call_later(self.options.drain_idle_s, self._close_idle)
         self._end_when_empty()
@@ -128,12 +139,26 @@ class Worker:
         if self.draining and not self._connections and not self._busy and not self._done.done():
             self._done.set_result(None)
 
+    def _retire(self) -> None:
+        """End when nothing is under way, and leave the connections for other workers."""
+        self.retiring = True
+        for connection in self._connections.values():
+            if connection.movable():
+                self.watch_reads(connection, False)
+        if self._busy or not all(c.movable() for c in self._connections.values()):
+            self._loop.call_later(_RETIRE_S, self._retire)
+        elif not self._done.done():
+            for connection in self._connections.values():
+                if not connection.requests.partial:  # else its bytes are on the board
+                    self.board.state[connection.slot] = IDLE
+            self._done.set_result(None)
+
     # For the connections.
 
     def submit(self, connection: Connection, request: Request) -> bool:
         """Have the request handled, now or when its turn comes; whether its event has begun."""
         if self._busy:
-            self._queue.append((connection, request))
+            self._queue.append((connection, request, self.clock()))
             return False
         self._handle(connection, request)
         return True
@@ -146,7 +171,7 @@ class Worker:
 
     def watch_reads(self, connection: Connection, on: bool) -> None:
         """Call `connection.readable` when there are bytes, or no longer."""
-        if on:
+        if on and not (self.retiring and connection.movable()):
             self._loop.add_reader(connection.sock, connection.readable)
         else:
             self._loop.remove_reader(connection.sock)
@@ -162,8 +187,11 @@ class Worker:
 
     def _handle(self, connection: Connection, request: Request) -> None:
         """Call the handler. A plain function is answered on return, a coroutine later."""
+        if self._behind > self.options.queue_timeout_s:
+            self._turn_away(connection, request)
+            return
         connection.begin()
-        self.board.begun[self.worker_id] = self.clock()
+        begun = self.board.begun[self.worker_id] = self.clock()
         try:
             output = self._handler(self.context, request.event)
         except BaseException:  # as Nuclio: whatever a handler raises is a 500, the worker lives on
@@ -175,6 +203,21 @@ class Worker:
                 return
             self._answer(connection, request, output)
         self.board.begun[self.worker_id] = 0.0
+        if (took := self.clock() - begun) > _LONG_S:
+            self._fell_behind(took)
+
+    def _fell_behind(self, seconds: float) -> None:
+        """What this turn of the loop has still to serve has waited for that long."""
+        if not self._behind:
+            self._loop.call_soon(self._caught_up)
+        self._behind += seconds
+
+    def _caught_up(self) -> None:
+        self._behind = 0.0
+
+    def _turn_away(self, connection: Connection, request: Request) -> None:
+        text = f"no worker was free for {self.options.queue_timeout_s:g} s"
+        connection.answer(request, error(503, text, {"Retry-After": "1"}))
 
     async def _await(self, connection: Connection, request: Request, output: Any) -> None:
         try:
@@ -192,8 +235,11 @@ class Worker:
 
     def _next(self) -> None:
         while self._queue and not self._busy:
-            connection, request = self._queue.popleft()
-            self._handle(connection, request)
+            connection, request, since = self._queue.popleft()
+            if self.clock() - since > self.options.queue_timeout_s:
+                self._turn_away(connection, request)
+            else:
+                self._handle(connection, request)
             if not self._busy:
                 connection.resume()
 
@@ -222,30 +268,3 @@ class Worker:
             if connection.deadline < now and not connection.waiting:
                 connection.expire()
         self._loop.call_later(_SWEEP_S, self._sweep, now)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that comes about.
-
-    Elsewhere than on Linux a worker ends when it next looks at its link.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def main(
-    handler: str, worker_id: int, link: socket.socket, board: Board, options: HostOptions
-) -> int:
-    """The whole life of a worker process, from the fork on; its exit code.
-
-    The parent decides when a worker ends: a signal that goes to the whole process group (Ctrl-C,
-    a container's stop) is not acted on here.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    code = Worker(worker_id, link, board, options).run(handler)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code

@@ -14,8 +14,6 @@ from tests.host.running import running
     [
         ("import_fails", "no module named teapot"),
         ("init_fails", "the model is not there"),
-        ("not_there", "No module named 'tests.host.handlers.not_there'"),
-        ("misspelt", "no function 'handler': did you mean 'handlers'?"),
     ],
 )
 def test_workers_that_never_come_up_end_the_host(log: Path, handler: str, why: str) -> None:
@@ -23,6 +21,31 @@ def test_workers_that_never_come_up_end_the_host(log: Path, handler: str, why: s
         assert host.process.wait(20) == 1
         assert why in log.read_text()
         assert "no worker came up in 3 attempts" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        ("init_refuses", "features.yaml: weather.temp: unknown type 'numbre'"),
+        ("not_there", "No module named 'tests.host.handlers.not_there'"),
+        ("misspelt", "no function 'handler' (did you mean 'handlers'?"),
+    ],
+)
+def test_what_trying_again_cannot_mend_ends_the_host_at_once(
+    log: Path, handler: str, why: str
+) -> None:
+    with running(handler, log, listening=False) as host:
+        assert host.process.wait(20) == 1
+        assert host.records() == [], "nothing but the message, which whoever called it prints"
+        assert why in log.read_text().splitlines()[-1]
+
+
+def test_named_error_that_may_pass_is_tried_again_without_a_traceback(log: Path) -> None:
+    with running("init_store_down", log, listening=False, workers=1) as host:
+        assert host.process.wait(20) == 1
+        retries = host.said("worker ended, a new one takes its place")
+        assert [r["with"]["reason"] for r in retries] == ["the store does not answer"] * 2
+        assert log.read_text().splitlines()[-1].endswith("; the store does not answer")
 
 
 def test_worker_that_hangs_at_its_start_is_given_up(log: Path) -> None:

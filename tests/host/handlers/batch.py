@@ -1,0 +1,38 @@
+"""Answers a batch as its first event's path says; each reply tells the bodies of the batch."""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+
+def handler(context: Any, event: Any) -> Any:
+    bodies = [e.body.decode() for e in event]
+    paths = [e.path for e in event]
+    if "/raise" in paths:
+        raise KeyError("the secret of the house")
+    if "/die" in paths:
+        os._exit(9)
+    if "/hang" in paths:
+        time.sleep(60)
+    if "/sleep" in paths:
+        time.sleep(0.3)
+    responses = [response(context, e, bodies) for e in event if e.path != "/forget"]
+    if "/reverse" in paths:
+        responses.reverse()
+    if "/later" in paths:
+        return later(responses)
+    return {"not": "a list"} if "/no-list" in paths else responses
+
+
+def response(context: Any, event: Any, bodies: list[str]) -> Any:
+    headers = {"X-Body": event.body.decode()}
+    if event.path == "/split":
+        headers["X-Bad"] = "a\r\nb"
+    event_id = "another" if event.path == "/wrong-id" else event.id
+    return context.Response(headers, {"bodies": bodies}, event_id=event_id)
+
+
+async def later(responses: list[Any]) -> list[Any]:
+    await asyncio.sleep(0.05)
+    return responses
