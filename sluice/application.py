@@ -11,7 +11,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Application:
         self.emitter = emitter
         self.refusal: str | None = None
         self._refresh, self._clock = refresh, clock
-        self._token: Any = None
+        self._token: Hashable = None
         self._next_look = math.inf if live else 0.0
         self._live = live
         self._loading = threading.Lock()
@@ -110,23 +110,31 @@ class Application:
         return live
 
     def _look(self) -> None:
-        if self._live is None or self.models.aliases_token(self.graph) == self._token:
+        if self._live is None:
             return
-        if self._loading.acquire(blocking=False):
-            threading.Thread(target=self._reload, name="sluice-reload", daemon=True).start()
-
-    def _reload(self) -> None:
         try:
-            before = self._live
             token = self.models.aliases_token(self.graph)
-            self.load()
-            log.info("%s: %s now serve, %s did", self.graph, self._live, before)
         except (SluiceError, OSError) as error:
-            # The old versions go on; the same aliases are not tried again until they move.
-            self._token, self.refusal = token, str(error)
-            log.error("%s: kept the versions that served: %s", self.graph, error)
+            self._keep(self._token, error)
+            return
+        if token != self._token and self._loading.acquire(blocking=False):
+            target, name = self._reload, "sluice-reload"
+            threading.Thread(target=target, args=(token,), name=name, daemon=True).start()
+
+    def _reload(self, token: Hashable) -> None:
+        try:
+            before = dict(self._live.aliases) if self._live else {}
+            live = self.load()
+            log.info("%s: %s serve now, %s did", self.graph, dict(live.aliases), before)
+        except (SluiceError, OSError) as error:
+            self._keep(token, error)
         finally:
             self._loading.release()
+
+    def _keep(self, token: Hashable, error: Exception) -> None:
+        """The old versions go on; the same aliases are not tried again until they move."""
+        self._token, self.refusal = token, str(error)
+        log.error("%s: kept the versions that served: %s", self.graph, error)
 
     def close(self) -> None:
         """Flush the events and close the stores."""

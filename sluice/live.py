@@ -132,7 +132,7 @@ def load_live(
         try:
             if number not in versions:
                 versions[number] = load_version(models.read(graph, number), definitions)
-        except VersionRefused as error:
+        except (VersionRefused, NotFound) as error:
             if alias == CHAMPION:
                 raise
             refused[alias] = str(error)
