@@ -52,12 +52,12 @@ def lift(function: Callable[[Any], Any], column: Iterable[Any], dtype: Any) -> C
 
 
 def _string(value: Any) -> str:
-    if type(value) is not str or not (value.isascii() or _is_unicode(value)):
+    if type(value) is not str or not (value.isascii() or is_unicode(value)):
         raise ValueError("text")
     return value
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text can be stored and hashed: JSON may carry half of a surrogate pair."""
     try:
         text.encode()
@@ -207,7 +207,7 @@ class Schema:
         wrong, what was found and what is allowed.
         """
         if not isinstance(record, dict):
-            raise RecordError("", f"expected an object with fields, found {_found(record)}")
+            raise RecordError("", f"expected an object with fields, found {found(record)}")
         values: list[Value] = []
         defaulted: dict[str, str] = {}
         get = record.get
@@ -247,7 +247,7 @@ class Schema:
         try:
             field.convert(value)
         except ValueError as error:
-            return f"expected {error}, found {_found(value)}"
+            return f"expected {error}, found {found(value)}"
         return ""
 
     def table(self, columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, Column]:
@@ -270,7 +270,7 @@ class Schema:
             try:
                 return field.convert(value)
             except ValueError as error:
-                problem = f"expected {error}, found {_found(value)}"
+                problem = f"expected {error}, found {found(value)}"
                 raise RecordError(field.name, problem) from None
 
         column = values.tolist() if isinstance(values, np.ndarray) else list(values)
@@ -304,7 +304,7 @@ _QUOTE = reprlib.Repr()
 _QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
 
 
-def _found(value: Any) -> str:
+def found(value: Any) -> str:
     """A value as an error quotes it: cut short, and never deeper than a few levels."""
     if type(value) is int and value.bit_length() > 1000:
         return "a whole number of over 300 digits"

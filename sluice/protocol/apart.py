@@ -11,7 +11,7 @@ from sluice.graph import StepSpec
 from sluice.message import Message
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.protocol.http import Answer, decoded, dumps, failed, to_response
+from sluice.protocol.http import Answer, Request, dumps, failed, to_response
 from sluice.service import make_context, read_spec
 from sluice.step import Step
 
@@ -46,13 +46,14 @@ class StepSurface:
 
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape."""
-        if event.method not in ("POST", ""):
-            if event.method == "GET" and event.path in ("/v2/health/live", "/v2/health/ready"):
+        request = Request(event)
+        if request.method != "POST":
+            if request.method == "GET" and request.path in ("/v2/health/live", "/v2/health/ready"):
                 return Answer(200, b"{}")
-            return failed(MethodNotAllowed(event.method, event.path, ["POST"]), None)
+            return failed(MethodNotAllowed(request.method, request.path, ["POST"]), None)
         message: Message | None = None
         try:
-            body = decoded(event)
+            body = request.json()
             is_message = isinstance(body, dict) and "format" in body and "records" in body
             message = from_json(body) if is_message else Message.of(body)
             result = self.step.do(message)

@@ -1,34 +1,64 @@
-"""What every protocol needs of an event: its bytes, its headers, its path; and how to answer."""
+"""What every protocol needs: a request out of an event, and how to answer it."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from sluice.errors import RequestError, SluiceError
+from sluice.errors import MethodNotAllowed, RequestError, SluiceError
+from sluice.message import request_id
 
 log = logging.getLogger("sluice")
-JSON = "application/json"
+JSON, BINARY = "application/json", "application/octet-stream"
 
 
-class Answer(NamedTuple):
-    """Status, body and headers of a reply, before a host puts it into its own shape."""
+class Request:
+    """One event, read once.
 
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = {}
-
-
-def decoded(event: Any) -> Any:
-    """The JSON body of an event: parsed here where the bytes are there, else as Nuclio parsed it.
-
-    Raises RequestError for a body that is not JSON.
+    Attributes:
+        method: POST where the trigger knows of none.
+        path: without a slash at its end, unless it is all of it.
+        body: bytes where the host has them; under Nuclio, JSON may be decoded already.
     """
-    raw = getattr(event, "raw", None)
-    body = event.body if raw is None else raw
+
+    __slots__ = ("_headers", "body", "method", "path")
+
+    def __init__(self, event: Any) -> None:
+        raw = getattr(event, "raw", None)
+        self.body = event.body if raw is None else raw
+        self.method = event.method or "POST"
+        self._headers = {name.lower(): value for name, value in (event.headers or {}).items()}
+        path = self.header("mlrun-event-path") or event.path or "/"
+        self.path = path if path == "/" else path.rstrip("/") or "/"
+
+    def header(self, name: str) -> str | None:
+        """A header by its name in lower case."""
+        value = self._headers.get(name)
+        if value is None or type(value) is str:
+            return value
+        return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+    def id(self) -> str | None:
+        """The id that the headers give. Raises RequestError for one that can't be used."""
+        given = self.header("x-request-id")
+        return request_id(self.header("mlrun-event-id") if given is None else given)
+
+    def trace(self) -> dict[str, str]:
+        """The W3C trace context: what goes on with the monitoring event."""
+        found = {name: self.header(name) for name in ("traceparent", "tracestate")}
+        return {name: value for name, value in found.items() if value}
+
+    def json(self) -> Any:
+        """The JSON body. Raises RequestError for a body that is not JSON."""
+        return loads(self.body)
+
+
+def loads(body: Any) -> Any:
+    """JSON out of bytes or text; anything else was decoded by the host and is returned as it is."""
     if not isinstance(body, (bytes, str)):
         return body
     if not body:
@@ -39,12 +69,13 @@ def decoded(event: Any) -> Any:
         raise RequestError(f"the body is not JSON: {error}") from None
 
 
-def header(event: Any, name: str) -> str | None:
-    """A header by its name in any case."""
-    for key, value in (event.headers or {}).items():
-        if key.lower() == name:
-            return value.decode() if isinstance(value, bytes) else str(value)
-    return None
+class Answer(NamedTuple):
+    """Status, body and headers of a reply, before a host puts it into its own shape."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+    content_type: str = JSON
 
 
 def dumps(data: Any) -> bytes:
@@ -52,26 +83,27 @@ def dumps(data: Any) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def failed(error: Exception, request_id: str | None) -> Answer:
+def failed(error: Exception, id: str | None) -> Answer:
     """The one translation from errors to replies.
 
-    A defect of ours is answered with the request's id alone; what happened is in the log.
+    A defect of ours is answered with an id alone; what happened is in the log under that id.
     """
     known = isinstance(error, SluiceError)
     status = error.status if isinstance(error, SluiceError) else 500
     if status >= 500:
-        log.error("request %s: %s: %s", request_id, type(error).__name__, error, exc_info=not known)
+        id = id or os.urandom(16).hex()
+        log.error("request %s: %s: %s", id, type(error).__name__, error, exc_info=not known)
     public = isinstance(error, SluiceError) and error.public
     text = str(error) if public else "the server failed; its log has the reason under this id"
-    body: dict[str, Any] = {"error": text}
-    if request_id:
-        body["id"] = request_id
+    # A caller's names may hold halves of surrogate pairs, which no JSON can carry.
+    body = {"error": text.encode(errors="replace").decode()}
+    if id:
+        body["id"] = id
     headers = {}
     if isinstance(error, SluiceError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
-    allowed = getattr(error, "allowed", None)
-    if status == 405 and allowed:
-        headers["Allow"] = ", ".join(allowed)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     return Answer(status, dumps(body), headers)
 
 
@@ -80,6 +112,6 @@ def to_response(context: Any, answer: Answer) -> Any:
     return context.Response(
         body=answer.body,
         headers=dict(answer.headers),
-        content_type=JSON,
+        content_type=answer.content_type,
         status_code=answer.status,
     )

@@ -10,15 +10,15 @@ from sluice.message import Message, request_id
 from sluice.schema import Schema
 
 
-def unwrap(body: Any, schema: Schema) -> Message:
+def unwrap(body: Any, schema: Schema, id: str | None) -> Message:
     """The message for a body: inputs are records, or lists of values in the schema's order.
 
-    Raises RequestError for anything else.
+    The body's own id goes before `id`, that of the headers. Raises RequestError for anything else.
     """
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise RequestError('expected {"inputs": [records]}')
     records = [_record(r, i, schema) for i, r in enumerate(body["inputs"])]
-    return Message(records, id=request_id(body.get("id")))
+    return Message(records, id=request_id(body.get("id")) or id)
 
 
 def _record(record: Any, index: int, schema: Schema) -> Any:

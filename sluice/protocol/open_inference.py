@@ -1,21 +1,26 @@
-"""The Open Inference Protocol, version 2, over HTTP with JSON tensors.
+"""The Open Inference Protocol, version 2, over HTTP, with tensors as JSON and as bytes.
 
-Each field of a record is a tensor of shape [n] or [n, 1]; an empty text and NaN are nulls. The
-outputs are those of the version: `probability` and `label`, or `prediction`, each [n]. One record
-that breaks the schema fails the request and is named: tensors have no place for an error.
+Each field of a record is a tensor of shape [n] or [n, 1]; an empty text, NaN and null are nulls.
+The outputs are those of the version that answers: `probability` and `label`, `probabilities` and
+`label`, or `prediction`. One record that breaks the schema fails the request and is named:
+tensors have no place for an error.
 
 Specification: https://github.com/open-inference/open-inference-protocol
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sluice.errors import RecordError, RequestError, nearest
+from sluice.live import Live, Version
 from sluice.message import Message, request_id
-from sluice.schema import Field, Schema
+from sluice.protocol.http import BINARY, Answer, Request, dumps, loads
+from sluice.protocol.tensors import NUMBERS, Tail, read, to_bytes
+from sluice.schema import Field, Schema, found
 
+HEADER = "Inference-Header-Content-Length"
 DATATYPES = {
     "string": "BYTES",
     "timestamp": "BYTES",
@@ -23,14 +28,42 @@ DATATYPES = {
     "number": "FP64",
     "boolean": "BOOL",
 }
-_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
-_ACCEPTED = {
-    "string": {"BYTES"},
-    "timestamp": {"BYTES"},
-    "integer": {*_INTEGERS, "FP32", "FP64"},
-    "number": {*_INTEGERS, "FP32", "FP64"},
-    "boolean": {"BOOL"},
+ACCEPTED = {
+    "string": ("BYTES",),
+    "timestamp": ("BYTES",),
+    "integer": NUMBERS,
+    "number": NUMBERS,
+    "boolean": ("BOOL",),
 }
+
+
+class Output(NamedTuple):
+    """How an output goes out: its datatype, and its classes if it has a number for each."""
+
+    datatype: str
+    classes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> list[int]:
+        """That of metadata: the number of rows is −1."""
+        return [-1, len(self.classes)] if self.classes else [-1]
+
+
+def split(request: Request) -> tuple[Any, Tail | None]:
+    """The JSON of a request, and the bytes behind it if the header says that there may be some.
+
+    Raises RequestError.
+    """
+    length = request.header(HEADER.lower())
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    if length is None or not isinstance(body, bytes):
+        return loads(body), None
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise RequestError(f"{HEADER}: expected a number of bytes, found {found(length)}")
+    size = int(length)
+    if size > len(body):
+        raise RequestError(f"{HEADER}: {size}, but the body has {len(body)} bytes")
+    return loads(body[:size]), Tail(body[size:])
 
 
 def is_request(body: Any) -> bool:
@@ -44,105 +77,194 @@ def is_request(body: Any) -> bool:
     )
 
 
-def unwrap(body: dict[str, Any], schema: Schema) -> Message:
-    """The message for a request of tensors. Raises RequestError naming the tensor."""
-    columns = {}
+def unwrap(body: dict[str, Any], schema: Schema, tail: Tail, id: str | None) -> Message:
+    """The message for a request of tensors. Raises RequestError naming the tensor.
+
+    The body's own id goes before `id`, that of the headers.
+    """
+    columns: dict[str, list[Any]] = {}
     for tensor in body["inputs"]:
-        name = tensor["name"]
+        name, datatype = tensor["name"], tensor["datatype"]
         field = schema.by_name.get(name) if isinstance(name, str) else None
         if field is None:
-            raise RequestError(f"no input {name!r}: {nearest(str(name), schema.names)}")
+            raise RequestError(f"no input {found(name)}: {nearest(found(name), schema.names)}")
         if name in columns:
             raise RequestError(f"input {name!r} is given twice")
-        columns[name] = _values(tensor, field)
+        _check_datatype(field, datatype)
+        columns[name] = [None if v == "" or v != v else v for v in read(tensor, tail)]
+    tail.done()
     lengths = {n: len(v) for n, v in columns.items()}
     if len(set(lengths.values())) > 1:
         raise RequestError(f"inputs differ in length: {lengths}")
     rows = zip(*columns.values(), strict=True)
     records = [dict(zip(columns, row, strict=True)) for row in rows]
-    return Message(records, id=request_id(body.get("id")))
+    return Message(records, id=request_id(body.get("id")) or id)
 
 
-def _values(tensor: dict[str, Any], field: Field) -> list[Any]:
-    name, shape, datatype = tensor["name"], tensor["shape"], tensor["datatype"]
-    if datatype not in _ACCEPTED[field.type]:
-        allowed = " or ".join(sorted(_ACCEPTED[field.type]))
-        raise RequestError(f"input {name!r}: datatype {datatype!r}, expected {allowed}")
-    data = tensor.get("data")
-    if not isinstance(data, list):
-        raise RequestError(f"input {name!r}: expected data, a list")
-    if len(shape := _shape(shape, name)) == 2 and all(isinstance(v, list) for v in data):
-        data = [v for row in data for v in row]
-    if len(data) != shape[0]:
-        raise RequestError(f"input {name!r}: shape {shape} but {len(data)} values")
-    return [None if v == "" or _is_nan(v) else v for v in data]
+def _check_datatype(field: Field, datatype: Any) -> None:
+    if datatype not in ACCEPTED[field.type]:
+        allowed = " or ".join(ACCEPTED[field.type])
+        raise RequestError(f"input {field.name!r}: datatype {found(datatype)}, expected {allowed}")
 
 
-def _shape(shape: Any, name: str) -> list[int]:
-    whole = isinstance(shape, list) and all(type(s) is int and s >= 0 for s in shape)
-    if not whole or len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
-        raise RequestError(f"input {name!r}: shape {shape!r}, expected [n] or [n, 1]")
-    result: list[int] = shape
-    return result
+class Wanted:
+    """What a request asks for: which outputs, and which of them as bytes.
+
+    Raises RequestError for what it can't ask for, and for outputs that none of `versions` has.
+    """
+
+    def __init__(self, body: dict[str, Any], versions: Iterable[Version]) -> None:
+        parameters, outputs = body.get("parameters") or {}, body.get("outputs") or []
+        if not isinstance(parameters, dict):
+            raise RequestError("parameters: expected an object")
+        if not isinstance(outputs, list) or not all(map(_is_named, outputs)):
+            raise RequestError('outputs: expected a list of {"name": …}')
+        everything = parameters.get("binary_data_output") is True
+        self.names = [output["name"] for output in outputs]
+        given = {o["name"]: (o.get("parameters") or {}).get("binary_data") for o in outputs}
+        self._binary = {n: everything if b is None else b is True for n, b in given.items()}
+        self._everything = everything
+        self.choose(dict.fromkeys(n for v in versions for n in v.manifest.outputs))
+
+    def choose(self, names: Iterable[str]) -> list[str]:
+        """The asked-for of the outputs `names`; all where none is. Raises RequestError."""
+        there = list(names)
+        for name in self.names:
+            if name not in there:
+                raise RequestError(f"no output {found(name)}: {nearest(found(name), there)}")
+        return self.names or there
+
+    def as_bytes(self, name: str) -> bool:
+        """Whether an output goes out as bytes."""
+        return self._binary.get(name, self._everything)
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _is_named(output: Any) -> bool:
+    return (
+        isinstance(output, dict)
+        and isinstance(output.get("name"), str)
+        and isinstance(output.get("parameters") or {}, dict)
+    )
 
 
-def wrap(reply: dict[str, Any], names: list[str], wanted: Any = None) -> dict[str, Any]:
-    """The reply as tensors; `names` are the version's outputs, `wanted` the request's `outputs`.
+def outputs_of(versions: Sequence[Version]) -> dict[str, Output]:
+    """The outputs that all of the versions have, by name."""
+    first, *others = [_outputs(version) for version in versions]
+    for other in others:
+        first = {n: _both(first[n], other[n]) for n in first if n in other}
+    return {n: output for n, output in first.items() if output is not None}
 
-    Raises RecordError naming the rows when a record failed, RequestError for an unknown output.
+
+def _outputs(version: Version) -> dict[str, Output | None]:
+    classes = version.manifest.classes
+    special = {
+        "label": Output(_label_type(classes)),
+        "probabilities": Output("FP64", tuple(map(str, classes))),
+    }
+    return {n: special.get(n, Output("FP64")) for n in version.manifest.outputs}
+
+
+def _both(one: Output | None, other: Output | None) -> Output | None:
+    """Labels of two types go out as text; columns for other classes can't be in one tensor."""
+    if one == other:
+        return one
+    if one is None or other is None or one.classes or other.classes:
+        return None
+    return Output("BYTES")
+
+
+def _label_type(classes: Sequence[Any]) -> str:
+    kinds = set(map(type, classes))
+    if kinds == {bool}:
+        return "BOOL"
+    if kinds == {int}:
+        return "INT64"
+    return "FP64" if kinds and kinds <= {int, float} else "BYTES"
+
+
+def wrap(message: Message, reply: dict[str, Any], wanted: Wanted) -> Answer:
+    """The reply as tensors, with bytes behind the JSON where the request wants them.
+
+    Raises RecordError naming the rows when a record failed; RequestError when rows were answered
+    by versions that share no output, or not the one that was asked for.
     """
     outputs = reply["outputs"]
     bad = {i: o["error"] for i, o in enumerate(outputs) if "error" in o}
     if bad:
-        rows = "; ".join(f"row {i}: {text}" for i, text in bad.items())
-        raise RecordError("", rows)
-    chosen = _chosen(names, wanted)
-    return {
-        "id": reply["id"],
-        "model_name": reply["model"],
-        "model_version": reply["version"],
-        "parameters": {"route": _route(reply["route"])},
-        "outputs": [_tensor(name, [o[name] for o in outputs]) for name in chosen],
-    }
+        raise RecordError("", "; ".join(f"row {i}: {text}" for i, text in bad.items()))
+    numbers = dict.fromkeys(choice.version for choice in message.route)
+    there = outputs_of([message.live.version(number) for number in numbers])
+    if not there:
+        answered = " and ".join(numbers)
+        raise RequestError(f"versions {answered} answered and share no output: name a version")
+    tails: list[bytes] = []
+    tensors = [
+        _tensor(
+            name, there[name], [o[name] for o in outputs], tails if wanted.as_bytes(name) else None
+        )
+        for name in wanted.choose(there)
+    ]
+    body = dumps(
+        {
+            "id": reply["id"],
+            "model_name": reply["model"],
+            "model_version": reply["version"],
+            "parameters": _parameters(message, reply),
+            "outputs": tensors,
+        }
+    )
+    if not tails:
+        return Answer(200, body)
+    return Answer(200, b"".join([body, *tails]), {HEADER: str(len(body))}, BINARY)
 
 
-def _chosen(names: list[str], wanted: Any) -> list[str]:
-    if not wanted:
-        return names
-    asked = [str(w.get("name")) if isinstance(w, dict) else str(w) for w in wanted]
-    for name in asked:
-        if name not in names:
-            raise RequestError(f"no output {name!r}: {nearest(name, names)}")
-    return asked
-
-
-def _route(route: Any) -> str:
-    return f"{route['policy']}:{route['name']}" if isinstance(route, dict) else str(route)
-
-
-def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
-    if values and isinstance(values[0], dict):
-        data = [v for value in values for v in value.values()]
-        shape = [len(values), len(values[0])]
+def _tensor(
+    name: str, output: Output, values: list[Any], tails: list[bytes] | None
+) -> dict[str, Any]:
+    shape = [len(values), *output.shape[1:]]
+    if output.classes:
+        values = [value[c] for value in values for c in output.classes]
+    elif output.datatype == "BYTES":
+        values = [str(value) for value in values]
+    tensor: dict[str, Any] = {"name": name, "shape": shape, "datatype": output.datatype}
+    if tails is None:
+        tensor["data"] = values
     else:
-        data, shape = values, [len(values)]
-    kind = type(data[0])
-    datatype = {bool: "BOOL", int: "INT64", float: "FP64"}.get(kind, "BYTES")
-    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+        tails.append(to_bytes(output.datatype, values))
+        tensor["parameters"] = {"binary_data_size": len(tails[-1])}
+    return tensor
 
 
-def metadata(graph: str, versions: list[str], schema: Schema, outputs: dict[str, str]) -> Any:
-    """What GET /v2/models/{name} answers; `outputs` are names with their datatypes."""
+def _parameters(message: Message, reply: dict[str, Any]) -> dict[str, Any]:
+    """What our replies say beside the outputs, as flat as this protocol wants it."""
+    route, stalest = reply["route"], reply["stalest"]
+    if isinstance(route, dict):
+        flat: dict[str, Any] = {"route": f"{route['policy']}:{route['name']}"}
+    else:
+        flat = {"route": route, "versions": ",".join(c.version for c in message.route)}
+    if stalest:
+        flat["stalest_entity"], flat["stalest_age_s"] = stalest["entity"], stalest["age_s"]
+    defaults = {str(i): o["defaults"] for i, o in enumerate(reply["outputs"]) if "defaults" in o}
+    if defaults:
+        flat["defaults"] = dumps(defaults).decode()
+    return flat
+
+
+def metadata(live: Live, schema: Schema, version: str | None) -> dict[str, Any]:
+    """What GET /v2/models/{name}[/versions/{v}] answers. Raises NotFound."""
+    chosen = live.version(version) if version else live.champion
+    inputs = [{"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in schema.fields]
     return {
-        "name": graph,
-        "versions": versions,
+        "name": live.graph,
+        "versions": [chosen.number] if version else sorted(live.versions, key=int),
         "platform": "sluice",
-        "inputs": [
-            {"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in schema.fields
-        ],
-        "outputs": [{"name": n, "datatype": d, "shape": [-1]} for n, d in outputs.items()],
+        "inputs": inputs,
+        "outputs": [_described(n, o) for n, o in outputs_of([chosen]).items()],
     }
+
+
+def _described(name: str, output: Output) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": name, "datatype": output.datatype, "shape": output.shape}
+    if output.classes:  # which column is whose
+        described["parameters"] = {"classes": dumps(output.classes).decode()}
+    return described

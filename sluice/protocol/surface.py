@@ -2,43 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import sluice
-from sluice.errors import MethodNotAllowed, NotFound, TooLarge
-from sluice.live import Live, Version
-from sluice.message import Message, request_id
+from sluice.errors import (
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    SluiceError,
+    TooLarge,
+    Unavailable,
+)
+from sluice.live import Live
+from sluice.message import Message
 from sluice.observe import observe_failure
 from sluice.project import Project
-from sluice.protocol import mlrun_v2, open_inference
-from sluice.protocol.http import Answer, decoded, dumps, failed, header, to_response
+from sluice.protocol import mlrun_v2, open_inference, openapi
+from sluice.protocol.feedback import Feedback
+from sluice.protocol.http import Answer, Request, dumps, failed, to_response
+from sluice.protocol.tensors import Tail
 from sluice.service import Service
 
-_POST, _GET = ["POST"], ["GET"]
+Wrap = Callable[[dict[str, Any]], Answer]
+Unwrap = Callable[[Request, str | None], tuple[Message, Wrap]]
+Methods = Mapping[str, Callable[[Request], Answer]]
 
 
 class Surface:
-    """Answers the events of one graph.
+    """Answers the events of one graph; docs/http.md says what each path takes and gives.
 
     POST /                                             a record, a list of records, or MLRun v2
     POST /v2/models/{name}[/versions/{v}]/infer        Open Inference Protocol or MLRun v2
+    POST /feedback                                     what became of predictions
+    GET  /openapi.json
     GET  /v2, /v2/health/live, /v2/health/ready
     GET  /v2/models/{name}[/versions/{v}][/ready]
+
+    Args:
+        service: the graph.
+        max_records: the most records in one request.
+        feedback: takes feedback in; without one there is no such path.
     """
 
-    def __init__(self, service: Service, max_records: int = 10_000) -> None:
+    def __init__(
+        self, service: Service, max_records: int = 10_000, feedback: Feedback | None = None
+    ) -> None:
         self.service = service
         self.max_records = max_records
+        self._feedback = feedback
         self._application = service.application
         self._schema = service.application.definitions.record
+        self._document: tuple[Live, bytes] | None = None
+        self._paths: dict[str, Methods] = {
+            "/": {"POST": partial(self._predict, unwrap=self._plain)},
+            "/openapi.json": {"GET": self._openapi},
+            "/v2": {"GET": self._server},
+            "/v2/health/live": {"GET": lambda _: Answer(200, b'{"live":true}')},
+            "/v2/health/ready": {"GET": self._ready},
+        }
+        if feedback is not None:
+            self._paths["/feedback"] = {"POST": partial(self._take, feedback)}
 
     @classmethod
     def open(cls, nuclio: Any = None) -> Surface:
         """The surface of the graph that the settings name, with its versions loaded."""
         project = Project.find()
         service = Service.open(project, nuclio=nuclio)
-        return cls(service, project.settings.max_records)
+        feedback = Feedback.open(project, service.name)
+        return cls(service, project.settings.max_records, feedback)
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (Nuclio's batching) with a list."""
@@ -48,79 +81,92 @@ class Surface:
 
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape. Never raises."""
-        path = event.path or "/"
-        if path in ("/", "") and event.method in ("POST", ""):
-            return self._predict(event, None, plain=True)
         try:
-            return self._routed(event, path.rstrip("/") or "/")
-        except Exception as error:  # the one place where a defect becomes a 500
+            request = Request(event)
+            methods = self._paths.get(request.path) or self._model(request.path)
+            call = methods.get(request.method)
+            if call is None:
+                raise MethodNotAllowed(request.method, request.path, methods)
+            return call(request)
+        except Exception as error:  # with the one in _predict, where a defect becomes a 500
             return failed(error, None)
 
-    def _routed(self, event: Any, path: str) -> Answer:
-        fixed: dict[str, Callable[[], Answer]] = {
-            "/v2": self._server,
-            "/v2/health/live": lambda: Answer(200, b'{"live":true}'),
-            "/v2/health/ready": self._ready,
-        }
-        if path in fixed:
-            _allow(event, path, _GET)
-            return fixed[path]()
-        if path == "/":
-            _allow(event, path, _POST)
-        return self._model(event, path)
-
-    def _model(self, event: Any, path: str) -> Answer:
+    def _model(self, path: str) -> Methods:
+        """What can be asked of a path under /v2/models. Raises NotFound."""
         graph, version, operation = _model_path(path)
         if graph != self.service.name:
             raise NotFound(f"no model {graph!r}: this is {self.service.name}")
         if operation in ("infer", "predict"):
-            _allow(event, path, _POST)
-            return self._predict(event, version, plain=False)
-        _allow(event, path, _GET)
-        live = self._application.live()
-        chosen = live.version(version) if version else live.champion
-        if operation == "ready":
-            body = {"name": graph, "version": chosen.number, "ready": True}
-            return Answer(200, dumps(body))
-        return Answer(200, dumps(self._metadata(live, chosen, version)))
+            unwrap = partial(self._tensors, version=version)
+            return {"POST": partial(self._predict, unwrap=unwrap, version=version)}
+        call = self._model_ready if operation == "ready" else self._metadata
+        return {"GET": partial(call, version)}
 
-    def _predict(self, event: Any, version: str | None, plain: bool) -> Answer:
+    def _predict(self, request: Request, unwrap: Unwrap, version: str | None = None) -> Answer:
+        id: str | None = None
         message: Message | None = None
-        given: str | None = None
         try:
-            given = request_id(header(event, "x-request-id") or header(event, "mlrun-event-id"))
-            body = decoded(event)
-            message, wrap = self._unwrap(body, plain)
-            message.id = given or message.id
+            id = request.id()
+            if version is not None:
+                self._application.live().version(version)
+            message, wrap = unwrap(request, id)
             message.pin = version
-            message.headers = trace(event)
+            message.headers = request.trace()
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
                 raise TooLarge(f"{found}: at most {self.max_records} are taken")
-            return Answer(200, dumps(wrap(self.service.run(message))))
-        except Exception as error:  # the one place where a defect becomes a 500
-            answer = failed(error, message.id if message else given)
+            reply = self.service.run(message)
+        except Exception as error:
+            answer = failed(error, message.id if message else id)
             observe_failure(self._application, message, error, answer.status)
             return answer
+        try:
+            return wrap(reply)
+        except Exception as error:  # it was answered, and has its event
+            return failed(error, message.id)
 
-    def _unwrap(self, body: Any, plain: bool) -> tuple[Message, Callable[[Any], Any]]:
-        if plain:
-            inputs = body.get("inputs") if isinstance(body, dict) else None
-            if not isinstance(inputs, list):
-                return Message.of(body), _same
-        elif open_inference.is_request(body):
-            names = self._application.live().champion.manifest.outputs
-            message = open_inference.unwrap(body, self._schema)
-            wanted = body.get("outputs")
-            return message, lambda reply: open_inference.wrap(reply, names, wanted)
-        return mlrun_v2.unwrap(body, self._schema), mlrun_v2.wrap
+    def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
+        """A record or a list of records; or MLRun v2, known by its list of inputs."""
+        body = request.json()
+        if isinstance(body, dict) and isinstance(body.get("inputs"), list):
+            return self._mlrun(body, id)
+        message = Message.of(body)
+        message.id = id or message.id
+        return message, _same
 
-    def _server(self) -> Answer:
-        body = {"name": "sluice", "version": sluice.__version__, "extensions": []}
+    def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
+        message = mlrun_v2.unwrap(body, self._schema, id)
+        return message, lambda reply: Answer(200, dumps(mlrun_v2.wrap(reply)))
+
+    def _tensors(
+        self, request: Request, id: str | None, version: str | None
+    ) -> tuple[Message, Wrap]:
+        """The Open Inference Protocol, known by its inputs; else MLRun v2."""
+        body, tail = open_inference.split(request)
+        if not open_inference.is_request(body):
+            if tail is not None:
+                raise RequestError("inputs: expected tensors, each with name, shape and datatype")
+            return self._mlrun(body, id)
+        live = self._application.live()
+        versions = [live.version(version)] if version else live.versions.values()
+        wanted = open_inference.Wanted(body, versions)
+        message = open_inference.unwrap(body, self._schema, tail or Tail(), id)
+        return message, lambda reply: open_inference.wrap(message, reply, wanted)
+
+    def _take(self, feedback: Feedback, request: Request) -> Answer:
+        accepted = feedback.take(request.json(), self._application.live(), self.max_records)
+        return Answer(202, dumps({"accepted": accepted}))
+
+    def _server(self, _: Request) -> Answer:
+        extensions = ["binary_tensor_data"]
+        body = {"name": "sluice", "version": sluice.__version__, "extensions": extensions}
         return Answer(200, dumps(body))
 
-    def _ready(self) -> Answer:
-        live = self._application.live()
+    def _ready(self, _: Request) -> Answer:
+        try:
+            live = self._application.live()
+        except SluiceError as error:
+            raise Unavailable(f"not ready: {error}") from error
         body: dict[str, Any] = {"ready": True, "model": live.graph, "versions": dict(live.aliases)}
         refused = {**live.refused}
         if self._application.refusal:
@@ -129,25 +175,26 @@ class Surface:
             body["refused"] = refused
         return Answer(200, dumps(body))
 
-    def _metadata(self, live: Live, chosen: Version, version: str | None) -> Any:
-        outputs = {n: _datatype(n, chosen) for n in chosen.manifest.outputs}
-        versions = [chosen.number] if version else sorted(live.versions, key=int)
-        return open_inference.metadata(live.graph, versions, self._schema, outputs)
+    def _model_ready(self, version: str | None, _: Request) -> Answer:
+        live = self._application.live()
+        chosen = live.version(version) if version else live.champion
+        return Answer(200, dumps({"name": live.graph, "version": chosen.number, "ready": True}))
+
+    def _metadata(self, version: str | None, _: Request) -> Answer:
+        live = self._application.live()
+        return Answer(200, dumps(open_inference.metadata(live, self._schema, version)))
+
+    def _openapi(self, _: Request) -> Answer:
+        live = self._application.live()
+        if self._document is None or self._document[0] is not live:
+            feedback = self._feedback is not None
+            document = openapi.document(live, self._schema, self.max_records, feedback)
+            self._document = live, dumps(document)
+        return Answer(200, self._document[1])
 
 
-def trace(event: Any) -> dict[str, str]:
-    """The W3C trace context of an event: what goes on with the monitoring event."""
-    found = {n: header(event, n) for n in ("traceparent", "tracestate")}
-    return {n: v for n, v in found.items() if v}
-
-
-def _same(reply: Any) -> Any:
-    return reply
-
-
-def _allow(event: Any, path: str, methods: list[str]) -> None:
-    if (event.method or "POST") not in methods:
-        raise MethodNotAllowed(event.method, path, methods)
+def _same(reply: Any) -> Answer:
+    return Answer(200, dumps(reply))
 
 
 def _model_path(path: str) -> tuple[str, str | None, str]:
@@ -161,13 +208,6 @@ def _model_path(path: str) -> tuple[str, str | None, str]:
     if len(rest) > 1 or (rest and rest[0] not in ("infer", "predict", "ready")):
         raise NotFound(f"no path {path}")
     return graph, version, rest[0] if rest else ""
-
-
-def _datatype(output: str, version: Version) -> str:
-    if output != "label":
-        return "FP64"
-    label = version.manifest.classes[0]
-    return {bool: "BOOL", int: "INT64", float: "FP64"}.get(type(label), "BYTES")
 
 
 def _of_event(response: Any, event: Any) -> Any:
