@@ -22,6 +22,7 @@ request, never the exception's text. `status` is all that a protocol needs to tr
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -33,6 +34,10 @@ class SluiceError(Exception):
     status = 500
     public = False
     retry_after_s: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles keep text and fields; MLRun's asynchronous engine copies errors."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class DeclarationError(SluiceError):

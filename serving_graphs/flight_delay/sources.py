@@ -43,16 +43,16 @@ def requests(start: str, end: str) -> pd.DataFrame:
     (minutes). Flights that were cancelled or diverted never get a label and are left out.
     """
     flights = table("flights")
-    day = (
-        flights["year"].astype(str)
-        + "-"
-        + flights["month"].astype(str).str.zfill(2)
-        + "-"
-        + flights["day"].astype(str).str.zfill(2)
-    )
+    day = local_day(flights)
     chosen = flights[(day >= start) & (day < end) & flights["arr_delay"].notna()]
     labelled = chosen[[*RECORD, "arr_delay"]].reset_index(drop=True)
     return labelled.assign(late=(labelled["arr_delay"] > LATE_MINUTES).astype("int64"))
+
+
+def local_day(flights: pd.DataFrame) -> pd.Series[str]:
+    """The local day of each scheduled departure, as 2013-04-01."""
+    month, day = flights["month"].astype(str), flights["day"].astype(str)
+    return flights["year"].astype(str) + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
 
 
 def weather() -> pd.DataFrame:
@@ -68,3 +68,23 @@ def planes() -> pd.DataFrame:
 def airports() -> pd.DataFrame:
     """Where the destinations are, by FAA code."""
     return table("airports")
+
+
+def departures() -> pd.DataFrame:
+    """What becomes known when a flight leaves: an event per departure, at its true time.
+
+    Columns: `id`; `at` (UTC); carrier, origin, dest; `dep_delay` (minutes) and `late`
+    (it left more than 15 minutes late). Cancelled flights never leave.
+    """
+    import pandas as pd
+
+    flights = table("flights")
+    left = flights[flights["dep_delay"].notna()].reset_index(drop=True)
+    minutes = left["sched_dep_time"] % 100 + left["dep_delay"]
+    at = pd.to_datetime(left["time_hour"]) + pd.to_timedelta(minutes, unit="min")
+    number = left["flight"].astype(str)
+    return left[["carrier", "origin", "dest", "dep_delay"]].assign(
+        id=local_day(left) + "-" + left["origin"] + "-" + left["carrier"] + number,
+        at=at,
+        late=left["dep_delay"] > LATE_MINUTES,
+    )

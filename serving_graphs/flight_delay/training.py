@@ -42,11 +42,17 @@ PLACES: Mapping[str, Op] = {
     "lon": Number("airport.lon"),
     "alt": Number("airport.alt"),
 }
+# What has just happened, over events that are ingested as they come.
+RECENT: Mapping[str, Op] = {
+    f"{entity}_{name}": Number(f"{entity}_delays.{name}")
+    for entity in ("origin", "carrier", "dest")
+    for name in ("late_3h", "late_6h", "delay_6h")
+}
 
 
 def columns() -> Columns:
     """All that is known two hours before departure."""
-    return Columns({**SCHEDULE, **WEATHER, **PLACES})
+    return Columns({**SCHEDULE, **WEATHER, **PLACES, **RECENT})
 
 
 def candidates(seed: int) -> Mapping[str, Candidate]:
@@ -58,7 +64,7 @@ def candidates(seed: int) -> Mapping[str, Candidate]:
     from sklearn.preprocessing import StandardScaler
     from xgboost import XGBClassifier
 
-    numbers = {**SCHEDULE, **WEATHER}
+    numbers = {**SCHEDULE, **WEATHER, **RECENT}
     linear = Columns({n: op for n, op in numbers.items() if not isinstance(op, Category)})
     return {
         "xgboost": Candidate(

@@ -4,7 +4,7 @@ format: 1
 as_of: package.module.function      # record fields → seconds: what look-ups are "as of"
 record: {field: {type, required, nullable, default, minimum, maximum, description}}
 entities:
-  weather:
+  weather:                          # a table of rows
     source: package.module.function # → a table (pandas DataFrame) with all that is known
     keys: {origin: origin}          # the source's column: the record's field
     timestamp: time_hour            # event time of a row; absent: a table without time
@@ -12,6 +12,16 @@ entities:
     max_age: 6h                     # an older value takes its default, and the reply says so
     owner: …
     features: {temp: {type, default, max_age, description}}
+  origin_delays:                    # aggregates over events
+    events: departure
+    keys: {origin: origin}          # the event's field: the record's field
+    features: {late_3h: {aggregate: mean, of: late, window: 3h, default, …}}
+events:
+  departure:
+    source: package.module.function # → a table with all events that there were
+    time: at                        # the field with the time at which it happened
+    lateness: 15m                   # how much later than others it may come
+    fields: {at: {type: timestamp}, origin: {type: string}, late: {type: boolean}}
 """
 
 from __future__ import annotations
@@ -29,6 +39,16 @@ from sluice.schema import Schema, Value
 
 FORMAT = 1
 FEATURE_TYPES = ("string", "integer", "number", "boolean")
+AGGREGATES = ("count", "sum", "mean", "rate", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """How a feature comes of events: `kind` of the field `of` over the last `window` seconds."""
+
+    kind: str
+    of: str | None
+    window: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +61,29 @@ class Feature:
     default: Value
     max_age: float = math.inf
     description: str = ""
+    aggregate: Aggregate | None = None
 
     def declaration(self) -> dict[str, Any]:
         """What a model version remembers of it: whatever would change the value it is served."""
         default = None if self.default != self.default else self.default
         max_age = None if math.isinf(self.max_age) else self.max_age
-        return {"type": self.type, "default": default, "max_age_s": max_age}
+        told: dict[str, Any] = {"type": self.type, "default": default, "max_age_s": max_age}
+        if self.aggregate is not None:
+            window = None if math.isinf(self.aggregate.window) else self.aggregate.window
+            told |= {"aggregate": self.aggregate.kind, "of": self.aggregate.of, "window_s": window}
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event. `lateness` in seconds: an event that much older than the newest counts."""
+
+    name: str
+    source: str
+    time: str
+    lateness: float
+    fields: Schema
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +98,11 @@ class Entity:
     delay: float = 0.0
     owner: str = ""
     description: str = ""
+    events: str | None = None
 
     @property
     def columns(self) -> list[str]:
-        """The names of its features without the entity's: the source's value columns."""
+        """The names of its features without the entity's: a table's value columns."""
         return [f.name.partition(".")[2] for f in self.features]
 
 
@@ -77,6 +115,7 @@ class Definitions:
     entities: Mapping[str, Entity]
     as_of_path: str | None = None
     as_of: Callable[[Mapping[str, Any]], Any] | None = None
+    events: Mapping[str, EventType] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,13 +135,16 @@ class Definitions:
             return {"type": f.type, "default": default}
         feature = self.features[name]
         entity = self.entities[feature.entity]
-        keys, delay = dict(entity.keys), entity.delay
-        return {**feature.declaration(), "keys": keys, "delay_s": delay, "as_of": self.as_of_path}
+        told = {**feature.declaration(), "keys": dict(entity.keys), "delay_s": entity.delay}
+        if entity.events is not None:
+            told["events"] = entity.events
+        return {**told, "as_of": self.as_of_path}
 
     def load_source(self, entity: str, root: Path) -> Callable[[], Any]:
-        """The function that gives an entity's table. Raises DeclarationError."""
-        path, where = self.entities[entity].source, f"entities.{entity}.source"
-        source: Callable[[], Any] = load_object(path, self.file, where, root)
+        """The function that gives an entity's table or events. Raises DeclarationError."""
+        declared = self.entities[entity]
+        where = f"events.{declared.events}" if declared.events else f"entities.{entity}"
+        source: Callable[[], Any] = load_object(declared.source, self.file, f"{where}.source", root)
         return source
 
 
@@ -116,55 +158,136 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if version != FORMAT:
         raise top.error("format", f"{version} is not read by this Sluice", f"it reads {FORMAT}")
     record = Schema.parse(top.sections("record"))
-    entities = {n: _entity(n, s, record) for n, s in top.sections("entities", {}).items()}
+    events = {n: _event_type(n, s) for n, s in top.sections("events", {}).items()}
+    sections = top.sections("entities", {})
+    entities = {n: _Reader(n, s, record, events).read() for n, s in sections.items()}
     as_of = top.take("as_of", str, None)
     top.done()
     timed = [e.name for e in entities.values() if e.timestamp]
     if timed and as_of is None:
         hint = f"{timed[0]} has a timestamp, so name the function that gives a record's time"
         raise top.error("as_of", "is missing", hint)
+    if clash := next((n for n in events if n in entities), None):
+        raise top.error(f"events.{clash}", "an entity has that name: its rows come as such events")
     function = load_object(as_of, path, "as_of", root) if as_of else None
-    return Definitions(path, record, entities, as_of, function)
+    return Definitions(path, record, entities, as_of, function, events)
 
 
-def _entity(name: str, section: Section, record: Schema) -> Entity:
-    keys = section.section("keys").rest()
-    for column, source_field in keys.items():
-        if source_field not in record.by_name:
-            hint = nearest(str(source_field), record.names)
-            raise section.error(f"keys.{column}", f"no record field {source_field!r}", hint)
-    max_age = section.duration("max_age", math.inf)
-    features = section.sections("features")
-    entity = Entity(
+def _event_type(name: str, section: Section) -> EventType:
+    fields = Schema.parse(section.sections("fields"))
+    time = section.take("time", str)
+    if time not in fields.by_name:
+        raise section.error("time", f"no field {time!r}", nearest(time, fields.names))
+    declared = fields.by_name[time]
+    if declared.type != "timestamp" or declared.nullable or not declared.required:
+        hint = "{type: timestamp, required: true, nullable: false}"
+        raise section.error(f"fields.{time}", "every event needs its time", hint)
+    event = EventType(
         name=name,
         source=section.take("source", str),
-        keys=keys,
-        features=tuple(_feature(name, n, s, max_age) for n, s in features.items()),
-        timestamp=section.take("timestamp", str, None),
-        delay=section.duration("delay", 0.0),
-        owner=section.take("owner", str, ""),
+        time=time,
+        lateness=section.duration("lateness"),
+        fields=fields,
         description=section.take("description", str, ""),
     )
     section.done()
-    if not keys or not features:
-        raise section.error("features" if keys else "keys", "is empty")
-    if entity.timestamp is None and not math.isinf(max_age):
-        raise section.error("max_age", "needs a timestamp", "name the source's time column")
-    return entity
+    return event
 
 
-def _feature(entity: str, name: str, section: Section, max_age: float) -> Feature:
-    age = section.duration("max_age", max_age)
-    kind = section.choose("type", FEATURE_TYPES)
-    default = section.take("default", object, None)
-    description = section.take("description", str, "")
-    section.done()
-    typed = RecordField(name, kind)
-    try:
-        value = typed.empty if default is None else typed.convert(default)
-    except ValueError as error:
-        raise section.error("default", f"expected {error}, found {default!r}") from None
-    return Feature(f"{entity}.{name}", entity, kind, value, age, description)
+class _Reader:
+    """Reads one entity's section."""
+
+    def __init__(
+        self, name: str, section: Section, record: Schema, events: Mapping[str, EventType]
+    ) -> None:
+        self.name, self.section, self.record = name, section, record
+        event = section.take("events", str, None)
+        if event is not None and event not in events:
+            raise section.error("events", f"no events {event!r}", nearest(event, events))
+        self.event = events[event] if event is not None else None
+
+    def read(self) -> Entity:
+        section, event = self.section, self.event
+        keys = self._keys()
+        max_age = section.duration("max_age", math.inf)
+        features = section.sections("features")
+        entity = Entity(
+            name=self.name,
+            source=event.source if event else section.take("source", str),
+            keys=keys,
+            features=tuple(self._feature(n, s, max_age) for n, s in features.items()),
+            timestamp=event.time if event else section.take("timestamp", str, None),
+            delay=section.duration("delay", 0.0),
+            owner=section.take("owner", str, ""),
+            description=section.take("description", str, ""),
+            events=event.name if event else None,
+        )
+        section.done()
+        if not keys or not features:
+            raise section.error("features" if keys else "keys", "is empty")
+        self._refuse_ageless(entity)
+        return entity
+
+    def _keys(self) -> dict[str, str]:
+        keys = {str(k): str(v) for k, v in self.section.section("keys").rest().items()}
+        for column, source_field in keys.items():
+            if source_field not in self.record.by_name:
+                hint = nearest(source_field, self.record.names)
+                problem = f"no record field {source_field!r}"
+                raise self.section.error(f"keys.{column}", problem, hint)
+            if self.event is not None:
+                self._field(f"keys.{column}", column)
+        return keys
+
+    def _field(self, where: str, name: str) -> RecordField:
+        assert self.event is not None
+        if name not in self.event.fields.by_name:
+            hint = nearest(name, self.event.fields.names)
+            raise self.section.error(where, f"no field {name!r} in events {self.event.name}", hint)
+        return self.event.fields.by_name[name]
+
+    def _refuse_ageless(self, entity: Entity) -> None:
+        aged = [f for f in entity.features if not math.isinf(f.max_age)]
+        if entity.timestamp is None and aged:
+            where = f"features.{aged[0].name.partition('.')[2]}.max_age"
+            raise self.section.error(where, "needs a timestamp", "name the source's time column")
+
+    def _feature(self, name: str, section: Section, max_age: float) -> Feature:
+        age = section.duration("max_age", max_age)
+        aggregate = self._aggregate(section) if self.event is not None else None
+        if aggregate is None:
+            kind = section.choose("type", FEATURE_TYPES)
+        else:
+            kind = section.choose("type", FEATURE_TYPES, "number")
+            self._refuse_mixed(section, aggregate, kind)
+        default = section.take("default", object, None)
+        description = section.take("description", str, "")
+        section.done()
+        typed = RecordField(name, kind)
+        try:
+            value = typed.empty if default is None else typed.convert(default)
+        except ValueError as error:
+            raise section.error("default", f"expected {error}, found {default!r}") from None
+        return Feature(f"{self.name}.{name}", self.name, kind, value, age, description, aggregate)
+
+    def _aggregate(self, section: Section) -> Aggregate:
+        kind = section.choose("aggregate", AGGREGATES)
+        of = section.take("of", str, None)
+        window = section.duration("window", math.inf)
+        if (of is None) != (kind == "count"):
+            raise section.error("of", "counts events, not a field" if of else "is missing")
+        if of is not None:
+            allowed = ("boolean",) if kind == "rate" else ("integer", "number", "boolean")
+            found = self._field(f"{section.where}.of", of).type
+            if kind != "last" and found not in allowed:
+                hint = f"{kind} wants {' or '.join(allowed)}"
+                raise section.error("of", f"{of} is of type {found}", hint)
+        return Aggregate(kind, of, window)
+
+    def _refuse_mixed(self, section: Section, aggregate: Aggregate, kind: str) -> None:
+        last_text = aggregate.kind == "last" and self._field("of", str(aggregate.of)).type
+        if (last_text == "string") != (kind == "string"):
+            raise section.error("type", f"{kind} is not what {aggregate.kind} gives here")
 
 
 def require(definitions: Definitions, names: list[str], needed_by: str) -> None:

@@ -6,7 +6,10 @@ not there takes the feature's default, with the reason:
 
     missing   there is no such row, or a field of the key is null
     null      the row has no value
+    empty     nothing happened within the aggregate's window
     stale     the row is older at `as_of` than the feature's max_age
+
+The row of an aggregate is that of its newest event; see aggregates.py.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sluice.errors import DeclarationError, nearest
+from sluice.features.aggregates import Accumulators, Take, taker
 from sluice.features.definitions import Definitions, Entity, Feature
 from sluice.features.store import Found, Key, OnlineStore, stored_layout
 from sluice.schema import Value
@@ -51,10 +55,17 @@ class _Plan:
     key: Callable[[Sequence[Any]], Key | None]
     delay: float
     pick: Callable[[Sequence[Any]], tuple[Value, ...]]
+    take: Take | None
+    windows: tuple[float, ...]
     rules: tuple[tuple[str, Value, float], ...]
     defaults: tuple[Value, ...]
     missing: dict[str, str]
     max_age: float
+
+    @property
+    def width(self) -> int:
+        """How many rows it takes: at the moment asked about, and at the windows' beginnings."""
+        return 1 + len(self.windows)
 
     def replace(
         self, picked: tuple[Value, ...], age: float, defaulted: dict[str, str]
@@ -63,7 +74,8 @@ class _Plan:
         values: list[Value] = []
         for (name, default, max_age), value in zip(self.rules, picked, strict=True):
             if value is None or age > max_age:
-                defaulted[name] = "null" if value is None else "stale"
+                nothing = "null" if self.take is None else "empty"
+                defaulted[name] = nothing if value is None else "stale"
                 values.append(default)
             else:
                 values.append(value)
@@ -90,6 +102,7 @@ class Lookup:
             _plan(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
         ]
+        self._width = sum(plan.width for plan in self._plans)
         found = [rule[0] for plan in self._plans for rule in plan.rules]
         self._reorder = None if found == self.names else _getter(map(found.index, self.names))
 
@@ -114,24 +127,35 @@ class Lookup:
                     asked.append((plan.entity, key))
                     times.append(now - plan.delay)
                     places.append(place)
-                place += 1
+                    for n, window in enumerate(plan.windows, place + 1):
+                        asked.append((plan.entity, key))
+                        times.append(now - plan.delay - window)
+                        places.append(n)
+                place += plan.width
         found: list[Found | None] = [None] * place
         for place, answer in zip(places, self._store.get_many(asked, times), strict=True):
             found[place] = answer
-        width = len(self._plans)
+        width = self._width
         return [self._looked(t, found[i * width : (i + 1) * width]) for i, t in enumerate(as_of)]
 
     def _looked(self, now: float, found: list[Found | None]) -> Looked:
         values: list[Value] = []
         defaulted: dict[str, str] = {}
-        oldest, oldest_age = None, -math.inf
-        for plan, row in zip(self._plans, found, strict=True):
+        oldest, oldest_age, place = None, -math.inf, 0
+        for plan in self._plans:
+            row = found[place]
+            begin, place = place + 1, place + plan.width
             if row is None:
                 values += plan.defaults
                 defaulted.update(plan.missing)
                 continue
             event_time, stored = row
-            picked, age, before = plan.pick(stored), now - event_time, len(defaulted)
+            picked = (
+                plan.pick(stored)
+                if plan.take is None
+                else plan.take(stored, _values(found[begin:place]))
+            )
+            age, before = now - event_time, len(defaulted)
             if age > plan.max_age or None in picked:
                 values += plan.replace(picked, age, defaulted)
             else:
@@ -160,16 +184,30 @@ def _plan(
     definitions: Definitions, name: str, features: list[Feature], store: OnlineStore
 ) -> _Plan:
     entity, columns = definitions.entities[name], stored_layout(definitions, name, store).columns
+    take: Take | None = None
+    windows: tuple[float, ...] = ()
+    if entity.events is None:
+        places = [columns.index(f.name.removeprefix(f"{name}.")) for f in features]
+    else:
+        accumulators, places = Accumulators(definitions, entity), [0]
+        windows = tuple(accumulators.windows(features))
+        take = taker(accumulators, features)
     return _Plan(
         entity=name,
         key=_key_getter([definitions.record.names.index(n) for n in entity.keys.values()]),
         delay=delay(entity),
-        pick=_getter(columns.index(f.name.removeprefix(f"{name}.")) for f in features),
+        pick=_getter(places),
+        take=take,
+        windows=windows,
         rules=tuple((f.name, f.default, f.max_age) for f in features),
         defaults=tuple(f.default for f in features),
         missing={f.name: "missing" for f in features},
         max_age=min(f.max_age for f in features),
     )
+
+
+def _values(rows: Iterable[Found | None]) -> list[Sequence[Value] | None]:
+    return [None if row is None else row[1] for row in rows]
 
 
 def delay(entity: Entity) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions
-from sluice.features.source import Table, read_table
+from sluice.features.source import Table, load_sources, read_table
 from sluice.features.store import OnlineStore, Row, layout_of
 
 ROWS_AT_ONCE = 10_000
@@ -47,7 +47,8 @@ def materialise(
         if name not in definitions.entities:
             hint = nearest(name, definitions.entities)
             raise DeclarationError(definitions.file, "entities", f"no entity {name!r}", hint)
-    tables = {n: read_table(definitions, n, definitions.load_source(n, root)()) for n in names}
+    sources = load_sources(definitions, root, names)
+    tables = {n: read_table(definitions, n, source) for n, source in sources.items()}
     return {n: _fill(definitions, n, table, (store, progress)) for n, table in tables.items()}
 
 

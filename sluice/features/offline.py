@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluice.errors import DeclarationError, GateFailed
+from sluice.features.aggregates import Accumulators
 from sluice.features.definitions import Definitions, Feature
+from sluice.features.history import windowed
 from sluice.features.lookup import delay, wanted
 from sluice.features.source import Table, read_table
 from sluice.features.store import TIMELESS
@@ -57,9 +59,17 @@ def training_frame(
         rows = newest(table, keys, known_until)
         refuse_later(entity, table.times[rows[rows >= 0]], known_until[rows >= 0])
         ages = _less(moments, np.append(table.times, np.nan)[rows])
-        for feature in features:
-            column = table.values[declared.features.index(feature)]
-            columns[feature.name] = _values(feature, column, rows, ages)
+        if declared.events is None:
+            found = [_found(table.values[declared.features.index(f)], rows) for f in features]
+        else:
+            accumulators = Accumulators(definitions, declared)
+            begins = [
+                newest(table, keys, known_until - window)
+                for window in accumulators.windows(features)
+            ]
+            found = windowed(accumulators, features, table, rows, begins)
+        for feature, column in zip(features, found, strict=True):
+            columns[feature.name] = _values(feature, column, ages)
     return frame.assign(**{name: columns[name] for name in names})
 
 
@@ -109,10 +119,14 @@ def _less(moments: Column, others: Column | float) -> Column:
     return difference
 
 
-def _values(feature: Feature, column: Column, rows: Column, ages: Column) -> Column:
-    """The values of these rows of a column, with defaults where null, stale or no row (−1)."""
+def _found(column: Column, rows: Column) -> Column:
+    """The values of these rows of a column; None or NaN where there is no row (−1)."""
     empty = np.array([None if column.dtype == object else np.nan], column.dtype)
-    found = np.append(column, empty)[rows]
+    return np.append(column, empty)[rows]
+
+
+def _values(feature: Feature, found: Column, ages: Column) -> Column:
+    """What was found [n], with defaults where it is null or stale."""
     null = [v is None for v in found] if found.dtype == object else np.isnan(found)
     values: Column = np.where(null | (ages > feature.max_age), feature.default, found)  # type: ignore[arg-type]
     return values

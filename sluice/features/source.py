@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,37 @@ class Table:
     values: list[Column]
 
 
+def load_sources(definitions: Definitions, root: Path, entities: Iterable[str]) -> dict[str, Any]:
+    """The tables of entities, events typed; each source is called once.
+
+    Raises DeclarationError, and what a source raises.
+    """
+    from sluice.features.history import read_events
+
+    tables: dict[str, Any] = {}
+    for entity in entities:
+        declared = definitions.entities[entity]
+        if declared.source not in tables:
+            table = definitions.load_source(entity, root)()
+            if declared.events is not None:
+                table = read_events(definitions, definitions.events[declared.events], table)
+            tables[declared.source] = table
+    return {e: tables[definitions.entities[e].source] for e in entities}
+
+
 def read_table(definitions: Definitions, entity: str, table: Any) -> Table:
-    """The rows of an entity's source, a pandas DataFrame.
+    """The rows of an entity's source, a pandas DataFrame; of events, their totals.
 
     Raises DeclarationError naming entity and column for: a column that is not there or holds what
     it should not; a key or a time that is null; two rows with the same key and time.
     """
+    events = definitions.entities[entity].events
+    if events is not None:
+        from sluice.features.history import Events, read_events, totals_table
+
+        if not isinstance(table, Events):
+            table = read_events(definitions, definitions.events[events], table)
+        return totals_table(definitions, entity, table)
     return _Reader(definitions, entity, table).read()
 
 
@@ -99,13 +125,10 @@ class _Reader:
     def _seconds(self, where: str, series: Any) -> Column:
         """Seconds since the epoch [n] of times with zone, ISO 8601 texts or numbers."""
         if series.dtype.kind == "M":
-            if getattr(series.dtype, "tz", None) is None:
-                hint = "a time without zone is ambiguous: use tz_localize"
-                raise self.error(where, f"column {series.name!r} has no time zone", hint)
-            # Whole microseconds: datetime.timestamp(), as of a request's times, keeps no more.
-            micros = series.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
-            times: Column = micros.to_numpy().astype(np.int64) / 1e6
-            return np.where(series.isna().to_numpy(), np.nan, times)
+            try:
+                return seconds_of(series)
+            except ValueError as error:
+                raise self.error(where, str(error), "use tz_localize") from None
         return self._lifted(where, series, _moment, float)
 
     def _refuse_nulls(self, where: str, column: Column) -> None:
@@ -135,6 +158,19 @@ class _Reader:
             )
             problem = f"{int(twice.sum())} rows repeat the {', '.join(names)} of another: {some}"
             raise self.error("source", problem, "keep one of each, in the source's function")
+
+
+def seconds_of(series: Any) -> Column:
+    """Seconds since the Unix epoch [n] of a pandas Series of times with zone; NaN for none.
+
+    Raises ValueError for times without a zone: they are ambiguous.
+    """
+    if getattr(series.dtype, "tz", None) is None:
+        raise ValueError(f"column {series.name!r} has no time zone")
+    # Whole microseconds: datetime.timestamp(), as of a request's times, keeps no more.
+    micros = series.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    times: Column = micros.to_numpy().astype(np.int64) / 1e6
+    return np.where(series.isna().to_numpy(), np.nan, times)
 
 
 def _moment(value: Any) -> float:

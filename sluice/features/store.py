@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from sluice.errors import DeclarationError
+from sluice.features.aggregates import Accumulators
 from sluice.features.definitions import Definitions
 from sluice.schema import Value
 
@@ -84,12 +85,15 @@ def layout_of(definitions: Definitions, entity: str) -> Layout:
     """The layout that features.yaml asks for."""
     declared = definitions.entities[entity]
     types = {name: definitions.record.by_name[name].type for name in declared.keys.values()}
+    features = tuple(zip(declared.columns, (f.type for f in declared.features), strict=True))
+    if declared.events is not None:
+        features = tuple(Accumulators(definitions, declared).columns)
     return Layout(
         entity=entity,
         source=declared.source,
         timestamp=declared.timestamp,
         keys=tuple((column, types[name]) for column, name in declared.keys.items()),
-        features=tuple(zip(declared.columns, (f.type for f in declared.features), strict=True)),
+        features=features,
     )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sluice.errors import DeclarationError
 from sluice.features.definitions import Definitions
 from sluice.features.offline import training_frame
+from sluice.features.source import load_sources
 from sluice.schema import Column
 from sluice.training.training import Training
 
@@ -70,7 +71,7 @@ def build_dataset(
     fields = [f for f in definitions.record.names if f in frame.columns]
     columns = definitions.record.table({f: frame[f].tolist() for f in fields}, n)
     as_of = np.zeros(n) if definitions.as_of is None else np.asarray(definitions.as_of(columns))
-    sources = {e: definitions.load_source(e, root)() for e in definitions.entities}
+    sources = load_sources(definitions, root, definitions.entities)
     typed = pd.DataFrame(columns)
     joined = training_frame(definitions, typed, as_of, sources, list(definitions.features))
     table = {name: joined[name].to_numpy() for name in definitions.names}

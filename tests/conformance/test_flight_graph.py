@@ -234,7 +234,6 @@ def test_one_by_one(ways: dict[str, Ask], records: list[Any]) -> None:
         assert outcome.reply["outputs"] == [output]
 
 
-@pytest.mark.xfail(strict=True, reason="storey copies errors, and RecordError can't be copied")
 def test_a_bad_record_alone(ways: dict[str, Ask], records: list[Any]) -> None:
     """MLRun says 400 with our error's name and text, our surface 422 with the text."""
     bad = [record for record in records if is_bad(record) and isinstance(record, dict)]
