@@ -81,10 +81,17 @@ class Gate:
             if name not in files:
                 hint = nearest(name, files)
                 raise VersionRefused(self._graph, number, name, "is not in the version", hint)
+        name = REPLAY_FILE
         try:
-            return Replay.load(files[REPLAY_FILE]), Golden.load(files[GOLDEN_FILE])
+            replay = Replay.load(files[name])
+            name = GOLDEN_FILE
+            golden = Golden.load(files[name])
         except ValueError as error:
-            raise VersionRefused(self._graph, number, REPLAY_FILE, str(error)) from None
+            raise VersionRefused(self._graph, number, name, str(error)) from None
+        for name, found in ((REPLAY_FILE, replay.rows), (GOLDEN_FILE, golden.cases)):
+            if not found:
+                raise GateFailed("parity", f"version {number}: {name} has no rows to replay")
+        return replay, golden
 
     def _service(self, version: Version) -> Service:
         aliases = {CHAMPION: version.number}
@@ -140,17 +147,33 @@ class _Comparison:
         served = dict(zip(message.columns, message.values[0], strict=True))
         for name, trained in row.values.items():
             self._compare(name, trained, served.get(name))
-        for name, tensor in message.tensors[self._version.digest].items():
-            trained = row.tensors.get(name, [])
-            outputs = self._version.transform.get_feature_names_out().tolist()
-            names = outputs if len(outputs) == len(trained) else [name] * len(trained)
-            for column, old, new in zip(names, trained, tensor[0].tolist(), strict=True):
-                self._compare(f"transformed {column}", old, new)
-        for old, new in zip(row.scores, message.scores[0].tolist(), strict=True):
-            difference = abs(old - new)
-            self._largest = max(self._largest, difference)
-            if not difference <= self._tolerance:
-                self._note("score", old, new)
+        tensors = message.tensors[self._version.digest]
+        for name in {**row.tensors, **tensors}:
+            found = tensors[name][0].tolist() if name in tensors else []
+            self._tensor(name, row.tensors.get(name, []), found)
+        scores = message.scores[0].tolist()
+        if self._same_length("score", row.scores, scores):
+            for old, new in zip(row.scores, scores, strict=True):
+                self._score(old, new)
+
+    def _tensor(self, name: str, trained: list[Any], served: list[Any]) -> None:
+        if not self._same_length(f"transformed {name}", trained, served):
+            return
+        outputs = self._version.transform.get_feature_names_out().tolist()
+        names = outputs if len(outputs) == len(trained) else [name] * len(trained)
+        for column, old, new in zip(names, trained, served, strict=True):
+            self._compare(f"transformed {column}", old, new)
+
+    def _score(self, trained: float, served: float) -> None:
+        difference = abs(trained - served)
+        self._largest = max(self._largest, difference)
+        if not difference <= self._tolerance:
+            self._note("score", trained, served)
+
+    def _same_length(self, name: str, trained: list[Any], served: list[Any]) -> bool:
+        if len(trained) != len(served):
+            self._note(name, f"{len(trained)} values", f"{len(served)} values")
+        return len(trained) == len(served)
 
     def _compare(self, name: str, trained: Any, served: Any) -> None:
         self._values += 1
