@@ -13,6 +13,7 @@ from typing import Any
 
 from sluice.application import Application
 from sluice.errors import DeclarationError
+from sluice.frame import records_of
 from sluice.graph import Context, Graph, GraphSpec
 from sluice.graph.topic import ErrorTopic
 from sluice.message import Message
@@ -77,7 +78,7 @@ class Service:
                 `error` in its place.
         """
         if hasattr(records, "to_dict"):
-            records = records.to_dict("records")
+            records = records_of(records)
         # What the caller does with records and outputs must not reach the monitoring event.
         message = Message(copy.deepcopy(records if isinstance(records, list) else [records]))
         message.single = not isinstance(records, list)

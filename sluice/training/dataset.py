@@ -14,6 +14,7 @@ from sluice.errors import DeclarationError
 from sluice.features.definitions import Definitions
 from sluice.features.offline import training_frame
 from sluice.features.source import load_sources
+from sluice.frame import records_of
 from sluice.schema import Column
 from sluice.training.training import Training
 
@@ -69,13 +70,13 @@ def build_dataset(
     labels = _labels(frame, training, definitions)
     n = len(frame)
     fields = [f for f in definitions.record.names if f in frame.columns]
-    columns = definitions.record.table({f: frame[f].tolist() for f in fields}, n)
+    records = records_of(frame[fields])
+    columns = definitions.record.table({f: [r[f] for r in records] for f in fields}, n)
     as_of = np.zeros(n) if definitions.as_of is None else np.asarray(definitions.as_of(columns))
     sources = load_sources(definitions, root, definitions.entities)
     typed = pd.DataFrame(columns)
     joined = training_frame(definitions, typed, as_of, sources, list(definitions.features))
     table = {name: joined[name].to_numpy() for name in definitions.names}
-    records = frame[fields].astype(object).where(frame[fields].notna(), None).to_dict("records")
     order = np.argsort(as_of, kind="stable")
     return Dataset(records, table, as_of, labels).rows(order)
 
