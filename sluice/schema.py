@@ -9,7 +9,6 @@ same converter per field, so they cannot differ.
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from sluice.declaration import Section
 from sluice.errors import RecordError
+from sluice.quote import found as found
 
 Value = float | str | None
 Column = npt.NDArray[Any]
@@ -298,15 +298,3 @@ def _expected(field: Field) -> str:
     except ValueError as error:
         return str(error)
     return field.type
-
-
-_QUOTE = reprlib.Repr()
-_QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
-
-
-def found(value: Any) -> str:
-    """A value as an error quotes it: cut short, and never deeper than a few levels."""
-    if type(value) is int and value.bit_length() > 1000:
-        return "a whole number of over 300 digits"
-    text = _QUOTE.repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
