@@ -20,7 +20,8 @@ from sluice.live import Live
 from sluice.message import request_id
 from sluice.project import Project
 from sluice.protocol.http import dumps
-from sluice.schema import found, is_unicode, seconds
+from sluice.quote import found
+from sluice.schema import is_unicode, seconds
 from sluice.streams import Message, Producer, open_stream
 
 log = logging.getLogger("sluice")

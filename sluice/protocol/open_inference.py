@@ -18,7 +18,8 @@ from sluice.live import Live, Version
 from sluice.message import Message, request_id
 from sluice.protocol.http import BINARY, Answer, Request, dumps, loads
 from sluice.protocol.tensors import NUMBERS, Tail, read, to_bytes
-from sluice.schema import Field, Schema, found
+from sluice.quote import found
+from sluice.schema import Field, Schema
 
 HEADER = "Inference-Header-Content-Length"
 DATATYPES = {

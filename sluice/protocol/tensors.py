@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sluice.errors import RequestError
-from sluice.schema import found
+from sluice.quote import found
 
 _DTYPES = {
     "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
@@ -85,9 +85,11 @@ def _listed(name: str, data: Any, nested: bool) -> list[Any]:
     """Data may be flat, or nested as its shape says."""
     if not isinstance(data, list):
         raise RequestError(f"input {name!r}: expected data, a list, or binary_data_size")
-    if nested and data and all(isinstance(v, list) and len(v) == 1 for v in data):
-        return list(chain.from_iterable(data))
-    return data
+    if not any(isinstance(value, list) for value in data):
+        return data
+    if not nested or not all(isinstance(value, list) and len(value) == 1 for value in data):
+        raise RequestError(f"input {name!r}: data is not nested as its shape says")
+    return list(chain.from_iterable(data))
 
 
 def from_bytes(name: str, datatype: str, data: bytes) -> list[Any]:
