@@ -8,8 +8,12 @@ from sluice.protocol.surface import Surface
 
 
 def init_context(context: Any) -> None:
-    """Called once per worker by Nuclio, and by the local host: loads the graph and its versions."""
-    context.user_data.surface = Surface.open(context)
+    """Called once per worker by Nuclio, and by the local host: loads the graph and its versions.
+
+    When the worker ends in order, the events that still wait are sent.
+    """
+    surface = context.user_data.surface = Surface.open(context)
+    context.platform.set_termination_callback(surface.service.close)
 
 
 def handler(context: Any, event: Any) -> Any:
