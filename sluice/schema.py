@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from sluice.declaration import Section
 from sluice.errors import RecordError
-from sluice.quote import found as found
+from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
 
 Value = float | str | None
 Column = npt.NDArray[Any]
