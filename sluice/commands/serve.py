@@ -6,25 +6,33 @@ import argparse
 import dataclasses
 import importlib
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from sluice.commands.host import add_options, apply_environment, host_options, log_unused
+from sluice.declaration import Section, read_yaml
 from sluice.errors import NotFound
-from sluice.host import HostOptions
-from sluice.host import serve as host
-from sluice.project import Project
-from sluice.settings import export
+from sluice.host import serve as run
+from sluice.host.function_yaml import FunctionFile
+from sluice.project import FILE, Project
+from sluice.settings import Settings, export, variables
 from sluice.workflow import has_champion
 
 HANDLER = "functions.serve.function:handler"
+FUNCTION = "functions/serve/function.yaml"
+
+# Options of the host that are settings of the project too, with the setting's name.
+_SETTINGS = {
+    "host": "host", "port": "port", "workers": "workers", "max_body_bytes": "max_body",
+    "event_timeout_s": "timeout",
+}  # fmt: skip
 
 
 def add_to(groups: Any) -> None:
     """Declare the command."""
     parser = groups.add_parser("serve", help="answer a graph's requests over HTTP")
     parser.add_argument("graph", help="the graph's name")
-    parser.add_argument("--host", help="address to listen on; default: 127.0.0.1")
-    parser.add_argument("--port", type=int, help="default: 8080, or PORT")
-    parser.add_argument("--workers", type=int, help="worker processes; default: 2")
+    add_options(parser)
     parser.set_defaults(command=serve)
 
 
@@ -32,26 +40,33 @@ def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
     project = Project.find()
     project.graph_file(options.graph)
-    given = {n: getattr(options, n) for n in ("graph", "host", "port", "workers")}
-    settings = dataclasses.replace(
-        project.settings, **{n: v for n, v in given.items() if v is not None}
-    )
-    if not has_champion(project, settings.graph):
-        hint = f"train one: sluice run main --graph {settings.graph}"
-        raise NotFound(f"{settings.graph} has no champion yet: {hint}")
+    path = project.root / FUNCTION
+    file = FunctionFile.read(path) if path.is_file() else FunctionFile("serve")
+    settings = dataclasses.replace(read_settings(project, file, variables()), graph=options.graph)
+    project = dataclasses.replace(project, settings=settings)
+    if not has_champion(project, options.graph):
+        hint = f"train one: sluice run main --graph {options.graph}"
+        raise NotFound(f"{options.graph} has no champion yet: {hint}")
+    apply_environment(file)
     export(settings, project.root)
     os.chdir(project.root)
-    host(
-        HANDLER,
-        options=HostOptions(
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            max_body_bytes=settings.max_body,
-            event_timeout_s=settings.timeout,
-        ),
-        preload=preload,
-    )
+    known = file.options | {o: getattr(settings, s) for o, s in _SETTINGS.items()}
+    settled = host_options(known, options, project.root)
+    log_unused(file, settled)
+    run(HANDLER, options=settled, preload=preload)
+
+
+def read_settings(project: Project, file: FunctionFile, environ: Mapping[str, str]) -> Settings:
+    """The project's settings, with what its function.yaml says below them.
+
+    From weak to strong: defaults, the function.yaml's triggers and times, project.yaml, the
+    function.yaml's spec.env (as on a cluster), the environment.
+    """
+    place = project.root / FILE
+    spec = Section(read_yaml(place), place).section("spec")
+    params = spec.take("params", Mapping, {}).get("sluice") or {}
+    base = {s: file.options[o] for o, s in _SETTINGS.items() if o in file.options}
+    return Settings.load(base | dict(params), file.env | dict(environ), place)
 
 
 def preload() -> None:

@@ -49,19 +49,25 @@ class Link:
         loop.add_reader(self._sock, self._readable)
 
     def _readable(self) -> None:
+        """Take in all that has come: who waits behind a long event has his wait counted."""
+        while self._receive():
+            pass
+
+    def _receive(self) -> bool:
         try:
             data, descriptors, _, _ = socket.recv_fds(self._sock, _WORD.size, 1)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, descriptors = b"", []
         if not data:
             self._gone()
-            return
+            return False
         sock = socket.socket(fileno=descriptors[0]) if descriptors else None
         if sock is not None:
             sock.setblocking(False)
         self._told(unpack(data)[0], sock)
+        return True
 
     def tell(self, word: int) -> None:
         """Send a word, at once or when there is room."""

@@ -190,8 +190,9 @@ class Prefork:
         worker, reason = child.worker_id, self._board.reason(child.worker_id)
         if child.ready is None and self._stop_by is None:
             self._logger.error_with(
-                "reload failed, the workers go on as they were", worker=worker, reason=reason
-            )
+                "reload failed, the workers go on as they were",
+                worker=worker, reason=reason or "the log above says why",
+            )  # fmt: skip
         else:
             self._logger.info_with("worker retired", worker=worker, pid=child.pid, exit_code=code)
 

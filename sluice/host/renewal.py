@@ -43,6 +43,7 @@ class Renewal:
         self._outdated: set[int] = set()
         self._coming: int | None = None
         self._leaving: int | None = None
+        self._heard = b""  # of a line that has not come whole
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def watch(self, folder: str, selector: selectors.BaseSelector) -> None:
@@ -56,14 +57,16 @@ class Renewal:
     def _hear(self, selector: selectors.BaseSelector) -> None:
         assert self._watcher is not None
         assert self._watcher.stdout is not None
-        text = os.read(self._watcher.stdout.fileno(), 65536).decode()
-        if not text:
+        data = os.read(self._watcher.stdout.fileno(), 65536)
+        if not data:
             selector.unregister(self._watcher.stdout)
             self._logger.error_with("changes of files are not seen any longer")
-        elif text == "watching\n":
-            self._logger.info_with("watching for changes")
-        else:
-            self.changed(text.split())
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        for line in lines:
+            if line == b"watching":
+                self._logger.info_with("watching for changes")
+            else:
+                self.changed(line.decode().split())
 
     def changed(self, files: list[str]) -> None:
         """Files have changed: what runs now is outdated."""

@@ -21,14 +21,16 @@ def main(folder: str) -> None:
             return path.endswith(SUFFIXES) and super().__call__(change, path)
 
     parent = os.getppid()
-    changes = watch(
-        folder, watch_filter=Sources(), debounce=400, rust_timeout=1000, yield_on_timeout=True,
+    said = False
+    for change in watch(
+        folder, watch_filter=Sources(), debounce=400, rust_timeout=300, yield_on_timeout=True,
         raise_interrupt=False,
-    )  # fmt: skip
-    print("watching", flush=True)  # noqa: T201
-    for change in changes:
+    ):  # fmt: skip
         if os.getppid() != parent:
             return
+        if not said:  # only now: before its first turn the watcher sees nothing
+            said = True
+            print("watching", flush=True)  # noqa: T201
         if change:
             names = sorted({os.path.relpath(path, folder) for _, path in change})
             print(" ".join(names), flush=True)  # noqa: T201

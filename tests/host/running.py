@@ -93,16 +93,36 @@ def running(
     """Run `handler` (a module of tests/host/handlers) with these options, on a free port."""
     settings = json.dumps({"port": 0, "log_format": "json", **options})
     name = f"tests.host.handlers.{handler}:handler"
+    command = ["-c", MAIN, name, settings, preload]
+    workers = options.get("workers", 2) if listening else 0
+    with _started(command, log, ROOT, workers, {}) as host:
+        yield host
+
+
+@contextmanager
+def commanded(
+    *arguments: str, log: Path, folder: Path, workers: int = 2, **environ: str
+) -> Iterator[Running]:
+    """Run `sluice` with these arguments in a folder, on a free port; 0 workers: do not wait."""
+    command = ["-m", "sluice.cli", *arguments, "--port", "0", "--log-format", "json"]
+    with _started(command, log, folder, workers, environ) as host:
+        yield host
+
+
+@contextmanager
+def _started(
+    command: list[str], log: Path, folder: Path, workers: int, environ: dict[str, str]
+) -> Iterator[Running]:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", MAIN, name, settings, preload],
-            stderr=file, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-W", "error", *command],
+            stderr=file, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         )  # fmt: skip
     host = Running(process, log)
     try:
-        if listening:
+        if workers:
             host.await_listening()
-            host.await_ready(options.get("workers", 2))
+            host.await_ready(workers)
         yield host
     finally:
         if process.poll() is None:
