@@ -66,6 +66,8 @@ class Settings:
         environ = os.environ if environ is None else environ
         known = {f.name: f for f in fields(cls) if not f.metadata.get("internal")}
         values: dict[str, Any] = {}
+        if not isinstance(params or {}, Mapping):
+            raise DeclarationError(file, "spec.params.sluice", "expected a mapping of settings")
         for name, value in (params or {}).items():
             if name not in known:
                 raise DeclarationError(
@@ -111,11 +113,21 @@ def _serving_spec(environ: Mapping[str, str]) -> str:
 _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
+_NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+_KINDS: dict[str, Any] = {"str": str, "int": int, "float": float}
+
+
 def _typed(kind: Any, value: Any, file: object, where: str) -> Any:
+    """A value from a file, or the text of a variable, as the type that a setting has."""
     try:
         if kind == "bool":
             return _TRUE[str(value).lower()]
-        return {"str": str, "int": int, "float": float}[kind](value)
-    except (KeyError, ValueError, TypeError):
-        names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-        raise DeclarationError(file, where, f"expected {names[kind]}, found {value!r}") from None
+        if isinstance(value, (str, _KINDS[kind])) and not isinstance(value, bool):
+            typed = _KINDS[kind](value)
+            if typed == typed:
+                return typed
+        elif kind == "float" and type(value) is int:
+            return float(value)
+    except (KeyError, ValueError):
+        pass
+    raise DeclarationError(file, where, f"expected {_NAMES[kind]}, found {value!r}")
