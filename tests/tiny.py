@@ -99,7 +99,7 @@ class Tiny:
 
 def make(folder: Path) -> Tiny:
     """The project with its features materialised; the last candidate of each graph is champion."""
-    for name in ("project.yaml", "features.yaml", "tinyshop.py"):
+    for name in ("project.yaml", "features.yaml", "tinyshop.py", "tinytimes.py"):
         shutil.copy(SHOP / name, folder / name)
     for graph in GRAPHS:
         (folder / "graphs" / graph).mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +13,6 @@ from sluice.transform import Category, Clip, Columns, Difference, Inputs, Number
 CITIES = ["Aden", "Bonn", "Cork", "Ñandú"]
 START = 1_704_067_200.0  # 2024-01-01T00:00:00Z
 HOURS = 240
-
-
-def asked(record: Mapping[str, Any]) -> Any:
-    """Look-ups are as of the order itself."""
-    return record["time"]
 
 
 def weather() -> pd.DataFrame:
