@@ -4,7 +4,8 @@ It reads a command a line on standard input and answers each with a line of JSON
 
     {"answers": n}     the probabilities of the first n records
     {"seconds": s}     count, median_us, p99_us, cpu_us per request, one after the other for s
-    {"steps": n}       the median µs that each step of Sluice's graph took, over n requests
+    {"steps": n}       what each step of Sluice's graph took over n requests, median µs, and how
+                       many monitoring events were dropped until then
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Sluice:
         from sluice.message import Message
         from sluice.service import Service
 
-        self.message = Message.of
-        self.run = Service.open(bench_project(), GRAPH).run
+        self.message, service = Message.of, Service.open(bench_project(), GRAPH)
+        self.run, self.emitter = service.run, service.application.emitter
 
     def ready(self, record: dict[str, Any]) -> Any:
         return record
@@ -76,7 +77,9 @@ class Sluice:
         messages = [self.message(next(records)) for _ in range(count)]
         for message in messages:
             self.run(message)
-        return {n: median(m.timings[n] for m in messages) for n in messages[0].timings}
+        assert self.emitter is not None
+        steps = {f"{n}_us": median(m.timings[n] for m in messages) for n in messages[0].timings}
+        return {**steps, "events_dropped": sum(self.emitter.dropped.values())}
 
 
 class MLRun:

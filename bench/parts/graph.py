@@ -64,7 +64,7 @@ def graph(bench: Bench) -> Figures:
         for name in bench.turns("graph", PEERS):
             found[name].append(children[name].tell(seconds=bench.seconds))
         steps = sluice.tell(steps=_STEPS)
-    return {**_figures(found), **{f"graph_{name}_us": taken for name, taken in steps.items()}}
+    return {**_figures(found), **{f"graph_{name}": value for name, value in steps.items()}}
 
 
 def _figures(found: dict[str, list[dict[str, float]]]) -> dict[str, float]:
