@@ -107,7 +107,7 @@ def test_durations(text: Any, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "2 weeks", "-5s", "h", "1h30m", -5, math.nan])
 def test_what_is_no_duration_is_refused(text: Any) -> None:
-    with pytest.raises(DeclarationError, match=r"not a duration: .*write 500ms, 90s, 15m, 2h or 1d"):
+    with pytest.raises(DeclarationError, match=r"not a duration: .+write 500ms, 90s, 15m"):
         section({"a": text}).duration("a")
 
 
