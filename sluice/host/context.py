@@ -30,7 +30,8 @@ class Context:
 
     Args:
         logger: writes records with this worker's id.
-        worker_id: from 0; a worker that is replaced hands its id on.
+        worker_id: "0", "1" and so on, as Nuclio's wrapper gives it; one that is replaced hands its
+            id on.
         trigger: the trigger that the worker belongs to.
         host: the host's state as seen by all workers. Under Nuclio there is no such attribute.
     """
@@ -40,11 +41,11 @@ class Context:
     def __init__(
         self,
         logger: Logger | None = None,
-        worker_id: int = 0,
+        worker_id: str = "0",
         trigger: Trigger = HTTP,
         host: HostState | None = None,
     ) -> None:
-        self.logger = logger or Logger(worker=str(worker_id))
+        self.logger = logger or Logger(worker=worker_id)
         self.worker_id = worker_id
         self.trigger = trigger
         self.trigger_name = trigger.name

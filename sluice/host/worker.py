@@ -59,7 +59,7 @@ class Worker:
         self.trigger = Trigger("http", options.trigger_name)
         self.logger = Logger(options.log_level, options.log_format, str(worker_id))
         self.context = Context(
-            self.logger, worker_id, self.trigger, HostState(board, options.workers)
+            self.logger, str(worker_id), self.trigger, HostState(board, options.workers)
         )
         self.draining = self.retiring = False
         self.held = 0

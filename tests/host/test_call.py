@@ -50,5 +50,5 @@ def test_context_has_what_nuclios_has_but_no_host() -> None:
         ]
 
     assert call(handler, Event()) == Reply(
-        200, "application/json", b'[0, "http", "default-http", "local"]'
+        200, "application/json", b'["0", "http", "default-http", "local"]'
     )

@@ -32,10 +32,10 @@ def test_event_as_nuclio_gives_it(echo: Running) -> None:
     )
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json | {"worker": 0} == {
+    assert answer.json | {"worker": "0"} == {
         "body": {"a": [1]}, "size": 10, "method": "POST", "path": "/v2/a b",
         "fields": {"x": "2", "y": ""}, "content_type": "application/json", "header": "s",
-        "trigger": "default-http", "worker": 0, "kind": "dict",
+        "trigger": "default-http", "worker": "0", "kind": "dict",
     }  # fmt: skip
 
 

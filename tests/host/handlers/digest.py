@@ -5,4 +5,4 @@ from typing import Any
 
 
 def handler(context: Any, event: Any) -> Any:
-    return {"size": len(event.raw), "sha256": hashlib.sha256(event.raw).hexdigest()}
+    return {"size": event.size, "sha256": hashlib.sha256(event.body).hexdigest()}

@@ -16,4 +16,4 @@ async def handler(context: Any, event: Any) -> Any:
     under_way -= 1
     if event.path == "/die":
         os._exit(9)
-    return {"most": most, "body": event.raw.decode()}
+    return {"most": most, "body": event.body.decode()}

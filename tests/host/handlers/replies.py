@@ -17,5 +17,11 @@ def handler(context: Any, event: Any) -> Any:
         "/large": "x" * 8_000_000,
         "/split": response({"X-Bad": "a\r\nX-Evil: 1"}, "body"),
         "/generator": (i for i in range(3)),
+        "/tuple-list": (200, [1, {"a": None}]),
+        "/response-dict": response({"X-A": "b"}, {"a": [1]}, "text/plain", 202),
+        "/response-bytes": response({}, b"\x00\xff", "application/octet-stream"),
+        "/nan": {"a": float("nan"), "b": {1}},
+        "/number": 3.5,
+        "/unicode": {"a": "€"},
         "/nothing": None,
     }[event.path]
