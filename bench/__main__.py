@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -51,11 +50,8 @@ def machine(when: str) -> dict[str, float]:
 
 def forget_events() -> None:
     """Delete the monitoring events of the measured requests: they are many."""
-    events = work.FOLDER / "events.log"
-    if events.is_dir():
-        shutil.rmtree(events)
-    else:
-        events.unlink(missing_ok=True)
+    for file in work.FOLDER.glob("events.log*"):
+        file.unlink()
 
 
 def progress(name: str, turns: list[Any]) -> Iterable[Any]:
