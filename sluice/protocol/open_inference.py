@@ -56,7 +56,7 @@ def split(request: Request) -> tuple[Any, Tail | None]:
     Raises RequestError.
     """
     length = request.header(HEADER.lower())
-    body = request.body.encode() if isinstance(request.body, str) else request.body
+    body = request.body
     if length is None or not isinstance(body, bytes):
         return loads(body), None
     if not (length.isascii() and length.isdigit() and len(length) < 20):

@@ -33,13 +33,14 @@ _FAILURES = {
 _ANY = ("400", "401", "403", "405", "408", "413", "429", "431", "500", "503", "504")
 # In a list, whatever is no good record has its error in its place in the reply.
 _BODIES = {"anyOf": [ref("Record"), ref("Records"), ref("MLRunRequest")]}
+_REPLIES = {"anyOf": [ref("Reply"), ref("MLRunReply")]}
 _WAIT = ("429", "503")
 
 
 def document(live: Live, schema: Schema, max_records: int, feedback: bool) -> dict[str, Any]:
     """The document. `feedback` says whether that path is there."""
     model = f"/v2/models/{live.graph}"
-    paths = {"/": {"post": _operation("ask", _BODIES, "Reply", "422")}}
+    paths = {"/": {"post": _operation("ask", _BODIES, _REPLIES, "422")}}
     for operation in ("infer", "predict"):
         for path, name in (
             (model, operation),
@@ -77,19 +78,19 @@ def _failures(*more: str) -> dict[str, Any]:
     return {s: {"$ref": f"#/components/responses/{s}"} for s in sorted((*_ANY, *more))}
 
 
-def _operation(id: str, body: dict[str, Any], reply: str, *more: str) -> dict[str, Any]:
+def _operation(id: str, body: Any, reply: Any, *more: str) -> dict[str, Any]:
     return {
         "operationId": id,
         "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
-        "responses": {"200": _json(ref(reply), "the answer"), **_failures(*more)},
+        "responses": {"200": _json(reply, "the answer"), **_failures(*more)},
     }
 
 
 def _infer(id: str, path: str) -> dict[str, Any]:
     tensors = [ref("TensorRequest"), ref("MLRunRequest")]
-    operation = _operation(id, {"anyOf": tensors}, "TensorReply", "404", "422")
+    replies = {"anyOf": [ref("TensorReply"), ref("MLRunReply")]}
+    operation = _operation(id, {"anyOf": tensors}, replies, "404", "422")
     answered = operation["responses"]["200"]
-    answered["content"][JSON]["schema"] = {"anyOf": [ref("TensorReply"), ref("MLRunReply")]}
     answered["content"][BINARY] = {"schema": {}}
     answered["headers"] = {HEADER: {"description": "bytes of the JSON", "schema": COUNT}}
     operation["requestBody"]["content"][BINARY] = {"schema": {}}
@@ -109,7 +110,7 @@ def _version(path: str) -> list[dict[str, Any]]:
 def _feedback() -> dict[str, Any]:
     entries = {"type": "array", "minItems": 1, "items": ref("FeedbackEntry")}
     operation = _operation(
-        "feedback", {"anyOf": [ref("FeedbackEntry"), entries]}, "Accepted", "422"
+        "feedback", {"anyOf": [ref("FeedbackEntry"), entries]}, ref("Accepted"), "422"
     )
     accepted = operation["responses"].pop("200")
     operation["responses"]["202"] = {**accepted, "description": "kept"}
