@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sluice.features.definitions import Aggregate, Definitions, Entity, Feature
-from sluice.features.exact import Sum, add, difference
+from sluice.features.exact import Sum, add, difference, rebased as rebase
 from sluice.schema import Column, Value
 
 Totals = Sequence[Value]  # one stored row, in the order of `Accumulators.columns`
@@ -102,6 +102,15 @@ class Accumulators:
                 row[slot.last] = value
         if newest and self._id is not None:
             row[self._id] = event.id
+        return row
+
+    def rebased(self, totals: Totals, before: Totals, after: Totals) -> list[Value]:
+        """What `totals`, that began from the totals `before`, are when they begin from `after`."""
+        row = list(totals)
+        counts = [_COUNT, *(slot.count for slot in self._slots)]
+        sums = [slot.total for slot in self._slots if slot.total is not None]
+        for at in (*counts, *sums):
+            row[at] = rebase(sum_of(row[at]), sum_of(before[at]), sum_of(after[at]))
         return row
 
     @property

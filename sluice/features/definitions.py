@@ -10,6 +10,7 @@ entities:
     timestamp: time_hour            # event time of a row; absent: a table without time
     delay: 1h                       # a row is known this long after its event time
     max_age: 6h                     # an older value takes its default, and the reply says so
+    retention: 90d                  # older rows go; absent: all are kept
     owner: …
     features: {temp: {type, default, max_age, description}}
   origin_delays:                    # aggregates over events
@@ -21,6 +22,7 @@ events:
     source: package.module.function # → a table with all events that there were
     time: at                        # the field with the time at which it happened
     lateness: 15m                   # how much later than others it may come
+    retention: 90d                  # of what aggregates over it keep
     fields: {at: {type: timestamp}, origin: {type: string}, late: {type: boolean}}
 """
 
@@ -76,13 +78,15 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One kind of event. `lateness` in seconds: an event that much older than the newest counts."""
+    """One kind of event. `lateness`, `retention` in seconds: an event that much older than the
+    newest still counts; rows of totals that much older go."""
 
     name: str
     source: str
     time: str
     lateness: float
     fields: Schema
+    retention: float = math.inf
     description: str = ""
 
 
@@ -96,6 +100,7 @@ class Entity:
     features: tuple[Feature, ...]
     timestamp: str | None = None
     delay: float = 0.0
+    retention: float = math.inf
     owner: str = ""
     description: str = ""
     events: str | None = None
@@ -188,6 +193,7 @@ def _event_type(name: str, section: Section) -> EventType:
         time=time,
         lateness=section.duration("lateness"),
         fields=fields,
+        retention=section.duration("retention", math.inf),
         description=section.take("description", str, ""),
     )
     section.done()
@@ -218,6 +224,7 @@ class _Reader:
             features=tuple(self._feature(n, s, max_age) for n, s in features.items()),
             timestamp=event.time if event else section.take("timestamp", str, None),
             delay=section.duration("delay", 0.0),
+            retention=event.retention if event else section.duration("retention", math.inf),
             owner=section.take("owner", str, ""),
             description=section.take("description", str, ""),
             events=event.name if event else None,

@@ -8,6 +8,7 @@ a window's sum is the float nearest to the true one, whatever came when.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 Sum = float | str
@@ -38,9 +39,23 @@ def difference(total: Sum, before: Sum) -> float:
     """
     if type(total) is float and type(before) is float:
         return total - before
-    return float(Fraction(total) - Fraction(before))
+    return _nearest(Fraction(total) - Fraction(before))
+
+
+def rebased(total: Sum, before: Sum, after: Sum) -> Sum:
+    """The exact sum that grew from `before` to `total`, had it grown from `after`."""
+    if before == after:
+        return total
+    return _kept(Fraction(total) - Fraction(before) + Fraction(after))
 
 
 def _kept(total: Fraction) -> Sum:
-    nearest = float(total)
-    return nearest if Fraction(nearest) == total else str(total)
+    nearest = _nearest(total)
+    return nearest if math.isfinite(nearest) and Fraction(nearest) == total else str(total)
+
+
+def _nearest(total: Fraction) -> float:
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf

@@ -7,9 +7,9 @@ names in a store are prefixed with project and graph, so that many graphs share 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ Key = tuple[float | str, ...]
 Found = tuple[float, list[Value]]
 Row = tuple[Key, float, Sequence[Value]]
 TIMELESS = float("-inf")
+T = TypeVar("T")
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -42,6 +43,52 @@ class Layout(msgspec.Struct, frozen=True):
     def columns(self) -> list[str]:
         """The features' names without the entity's, in the order of the stored values."""
         return [name for name, _ in self.features]
+
+
+class Rows(Protocol):
+    """A transaction on a store: what it writes is there whole, or not at all.
+
+    A state is a few bytes by a name of up to 200, for what ingesting has to remember.
+    """
+
+    def ensure(self, layout: Layout) -> Layout:
+        """The published layout of an entity: `layout`, if there was none."""
+
+    def around(self, layout: Layout, key: Key, moment: float) -> tuple[list[Found], Found | None]:
+        """The rows of a key newer than `moment`, from new to old; its newest at or before it."""
+
+    def put(self, layout: Layout, row: Row) -> None:
+        """Write a row; see put_many."""
+
+    def clear(self, layout: Layout, key: Key) -> None:
+        """Delete all rows of a key."""
+
+    def state(self, name: bytes) -> bytes | None:
+        """The state of that name."""
+
+    def keep(self, name: bytes, value: bytes) -> None:
+        """Set a state."""
+
+    def forget(self, name: bytes) -> None:
+        """Delete a state, if it is there."""
+
+    def states(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The first `limit` names of states from `first` to before `end`, sorted."""
+
+
+class Trimmed(NamedTuple):
+    """How many rows went, and the bytes freed; `resume` is where to go on, empty at the end."""
+
+    rows: int
+    freed: int
+    resume: bytes
+
+
+class Superseded(NamedTuple):
+    """(event time of the next newer row of its key, else infinity; bytes) of rows; see Trimmed."""
+
+    rows: list[tuple[float, int]]
+    resume: bytes
 
 
 class OnlineStore(Protocol):
@@ -77,6 +124,26 @@ class OnlineStore(Protocol):
     def layout(self, entity: str) -> Layout | None:
         """The published layout of an entity; None when there is none yet."""
 
+    def update(self, work: Callable[[Rows], T]) -> T:
+        """`work(rows)` in one transaction: nobody reads half of what it writes, or writes between.
+
+        It may run more than once, so it must change nothing but `rows`. When it raises, nothing
+        is written. Raises as put_many does.
+        """
+
+    def state(self, name: bytes) -> bytes | None:
+        """A state, as the last transaction left it."""
+
+    def trim(self, layout: Layout, before: float, start: bytes, limit: int) -> Trimmed:
+        """Delete rows that a newer row at or before `before` supersedes; see Trimmed.
+
+        Looks at up to `limit` keys from `start` on (empty: the first), and deletes up to `limit`
+        rows, in one transaction. Answers as of `before` and later stay the same.
+        """
+
+    def superseded(self, layout: Layout, start: bytes, limit: int) -> Superseded:
+        """Since when up to `limit` rows from `start` on have been superseded, and their bytes."""
+
     def close(self) -> None:
         """Let go of what the store holds; safe to call twice."""
 
@@ -103,17 +170,24 @@ def stored_layout(definitions: Definitions, entity: str, store: OnlineStore) -> 
     Raises DeclarationError that says what differs, and what to run.
     """
     declared, stored = layout_of(definitions, entity), store.layout(entity)
-    if stored == declared:
-        return declared
-    where, hint = f"entities.{entity}", "run `sluice materialise`"
     if stored is None:
+        where, hint = f"entities.{entity}", "run `sluice materialise`"
         raise DeclarationError(definitions.file, where, "the store has no rows of it", hint)
+    refuse_other(definitions, declared, stored)
+    return declared
+
+
+def refuse_other(definitions: Definitions, declared: Layout, stored: Layout) -> None:
+    """Raise DeclarationError that says what differs between two layouts, and what to run."""
+    if stored == declared:
+        return
     fields = [n for n in Layout.__struct_fields__ if getattr(stored, n) != getattr(declared, n)]
     differs = "; ".join(
         f"{n}: the store has {_text(getattr(stored, n))}, "
         f"declared are {_text(getattr(declared, n))}"
         for n in fields
     )
+    where, hint = f"entities.{declared.entity}", "run `sluice materialise`"
     raise DeclarationError(definitions.file, where, differs, hint)
 
 

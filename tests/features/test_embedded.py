@@ -14,7 +14,8 @@ import lmdb
 import pytest
 
 from sluice.errors import DeclarationError, StoreUnavailable
-from sluice.features.embedded import EmbeddedStore, descending
+from sluice.features.embedded import EmbeddedStore
+from sluice.features.names import descending
 from sluice.features.store import Layout, Row, open_store
 from tests.streams.processes import fork, kill
 
