@@ -15,18 +15,17 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import DeclarationError, SluiceError
+from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.store import OnlineStore
-from sluice.features.store import open_store as open_features
 from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
-from sluice.models.store import open_store as open_models
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Source
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
+from sluice.stores import feature_store, model_store
 from sluice.streams import Producer, open_stream
 
 log = logging.getLogger("sluice")
@@ -80,8 +79,8 @@ class Application:
         return cls(
             graph,
             definitions,
-            open_models(project.path(settings.models, "models")),
-            open_features(project.path(settings.features, "features"), (project.name, graph)),
+            model_store(project),
+            feature_store(project, graph),
             emitter=emitter,
             refresh=settings.refresh,
         )
@@ -126,13 +125,15 @@ class Application:
             before = dict(self._live.aliases) if self._live else {}
             live = self.load()
             log.info("%s: %s serve now, %s did", self.graph, dict(live.aliases), before)
-        except (SluiceError, OSError) as error:
+        except (StoreUnavailable, OSError) as error:
+            self._keep(self._token, error)  # it may pass: tried again at the next look
+        except SluiceError as error:
             self._keep(token, error)
         finally:
             self._loading.release()
 
     def _keep(self, token: Hashable, error: Exception) -> None:
-        """The old versions go on; the same aliases are not tried again until they move."""
+        """The old versions go on; aliases with this token are not tried again until they move."""
         self._token, self.refusal = token, str(error)
         log.error("%s: kept the versions that served: %s", self.graph, error)
 

@@ -59,6 +59,8 @@ class Project:
         workflows = spec.take("workflows", list, [])
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
+        _refuse_nameless(functions, file, "spec.functions")
+        _refuse_nameless(workflows, file, "spec.workflows")
         graphs, jobs = _graphs(functions, root), _jobs(functions)
         return cls(root, name, settings, graphs, jobs, _workflows(workflows))
 
@@ -78,6 +80,12 @@ class Project:
         if "://" in setting:
             return setting
         return str(self.root / (setting or f"{self.settings.state}/{default}"))
+
+
+def _refuse_nameless(entries: list[Any], file: Path, where: str) -> None:
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            raise DeclarationError(file, f"{where}[{index}]", "expected a mapping with a name")
 
 
 def _graphs(functions: list[Any], root: Path) -> dict[str, Path]:

@@ -11,8 +11,9 @@ from typing import Any
 from sluice.declaration import load_object
 from sluice.errors import NotFound, nearest
 from sluice.live import CHAMPION
-from sluice.models.store import open_store, resolve
+from sluice.models.store import resolve
 from sluice.project import FILE, Project
+from sluice.stores import model_store
 
 
 def run_workflow(project: Project, name: str, **arguments: Any) -> None:
@@ -42,7 +43,7 @@ def run_job(project: Project, job: str, **params: Any) -> dict[str, Any]:
 
 def has_champion(project: Project, graph: str) -> bool:
     """Whether `graph` has a champion to serve."""
-    models = open_store(project.path(project.settings.models, "models"))
+    models = model_store(project)
     try:
         return bool(resolve(models, graph, CHAMPION))
     except NotFound:

@@ -35,7 +35,7 @@ class Ticking:
 
 def flip(tiny: Tiny, graph: str, version: str, name: str) -> None:
     """Change one byte in the middle of a version's file."""
-    file = tiny.root / ".sluice" / "models" / graph / version / name
+    file = tiny.root / ".sluice" / "models" / "tiny" / graph / version / name
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.chmod(0o644)
@@ -138,7 +138,7 @@ def test_a_tampered_challenger_is_left_out_at_the_start(shop: Tiny, name: str) -
 
 def test_a_challenger_whose_folder_is_gone_is_left_out(shop: Tiny) -> None:
     shop.models.promote("binary", "1", "challenger")
-    folder = shop.root / ".sluice" / "models" / "binary" / "1"
+    folder = shop.root / ".sluice" / "models" / "tiny" / "binary" / "1"
     folder.rename(folder.parent.parent / "elsewhere")
     live = shop.open("binary").live()
     assert live.aliases == {"champion": "2"}
@@ -153,7 +153,7 @@ def test_a_tampered_champion_is_refused_at_the_start(shop: Tiny, name: str) -> N
 
 
 def test_without_a_champion_the_error_says_what_to_do(shop: Tiny, tmp_path: Path) -> None:
-    (shop.root / ".sluice" / "models" / "binary" / "aliases.json").unlink()
+    (shop.root / ".sluice" / "models" / "tiny" / "binary" / "aliases.json").unlink()
     with pytest.raises(NotFound, match="binary has no champion yet: train one"):
         shop.service("binary")
 

@@ -46,7 +46,7 @@ def test_the_rest_of_the_year(flights: Path, state: Path) -> None:
     with served("flight-delay", flights) as client:
         online = ask(client, data.records)
         number = client.get("/v2/health/ready").body["versions"]["champion"]
-    stored = open_store(state / "models").read("flight-delay", number)
+    stored = open_store(state / "models/sluice").read("flight-delay", number)
     version = load_version(stored, definitions)
     tensors = version.transform.transform(data.table)
     offline = version.model.predict(tensors)[:, 0]

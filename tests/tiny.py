@@ -44,7 +44,7 @@ class Tiny:
 
     @property
     def models(self) -> FolderStore:
-        return FolderStore(self.root / ".sluice" / "models")
+        return FolderStore(self.root / ".sluice" / "models" / "tiny")
 
     @property
     def definitions(self) -> Definitions:

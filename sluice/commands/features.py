@@ -9,10 +9,10 @@ from sluice.commands.show import as_json, json_option, table
 from sluice.errors import VersionRefused
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.registry import Use, describe, users
-from sluice.models.store import open_store
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.service import read_spec
+from sluice.stores import model_store
 
 
 def add_to(groups: Any) -> None:
@@ -71,7 +71,7 @@ def _definitions(options: argparse.Namespace) -> dict[str, Definitions]:
 
 def _uses(graph: str) -> list[Use]:
     project = Project.find()
-    models = open_store(project.path(project.settings.models, "models"))
+    models = model_store(project)
     uses = []
     for number in models.versions(graph):
         try:

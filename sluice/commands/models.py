@@ -13,10 +13,11 @@ from sluice.commands.show import as_json, json_option, say, table
 from sluice.errors import VersionRefused
 from sluice.gate import Gate
 from sluice.live import CHAMPION
-from sluice.models.store import ModelStore, open_store, resolve
+from sluice.models.store import ModelStore, resolve
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.service import read_spec
+from sluice.stores import model_store
 
 
 def add_to(groups: Any) -> None:
@@ -114,4 +115,4 @@ def _moved(options: argparse.Namespace, alias: Any) -> None:
 def _models(options: argparse.Namespace) -> ModelStore:
     project = Project.find()
     project.graph_file(options.graph)
-    return open_store(project.path(project.settings.models, "models"))
+    return model_store(project)

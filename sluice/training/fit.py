@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.features.definitions import Definitions, require
+from sluice.features.leaks import refuse_leaks
 from sluice.live import TRANSFORM_FILE
 from sluice.models.convert import convert
 from sluice.models.manifest import Draft
@@ -54,10 +55,12 @@ class Fitting:
         """Fit on the earlier rows, score on the holdout, fit again on all, convert and describe.
 
         Raises DeclarationError for a column that isn't known at request time, SluiceError for
-        one that float32 can't hold, GateFailed when no format answers as the estimator does.
+        one that float32 can't hold, GateFailed for a column that tells the label, and when no
+        format answers as the estimator does.
         """
         needed = candidate.transform.inputs
         require(self.definitions, needed, f"training candidate {name!r}")
+        self._refuse_leaks(needed)
         metrics = self._holdout(candidate)
         tensors, estimator = fit(candidate, self.data)
         sample = {n: t[self._sampled] for n, t in tensors.items()}
@@ -76,6 +79,12 @@ class Fitting:
         described.training.update(info)
         described.metrics.update(metrics)
         return Fitted(described, files, metrics)
+
+    def _refuse_leaks(self, needed: list[str]) -> None:
+        labels = self.data.labels
+        if self.training.task == "classification":
+            labels = np.unique(labels, return_inverse=True)[1]
+        refuse_leaks(self.data.table, labels, needed, self.training.vouched)
 
     def _holdout(self, candidate: Candidate) -> dict[str, float]:
         earlier, later = self.data.split(self.training.holdout)

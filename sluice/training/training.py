@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +34,8 @@ class Training:
         window: what of the past to train on; the arguments of `requests`.
         holdout: share of the rows, the latest by as-of time, on which candidates are compared.
         metric: lower is better; log_loss or brier for classification, rmse or mae for regression.
+        vouched: columns that are known at request time however well they tell the label; any
+            other that equals it, or splits two classes perfectly, is refused as a leak.
     """
 
     requests: Callable[..., Any]
@@ -43,6 +45,7 @@ class Training:
     window: Mapping[str, Any] = field(default_factory=dict)
     holdout: float = 0.2
     metric: Literal["log_loss", "brier", "rmse", "mae", ""] = ""
+    vouched: Collection[str] = ()
 
     @property
     def compared_by(self) -> str:

@@ -16,7 +16,8 @@ class Inputs(Transform):
     """One tensor [n, 1] per column: text as objects ("" where there is none), numbers as float32.
 
     For a scikit-learn Pipeline that was fitted on a table with text columns, or any ONNX file
-    with several inputs.
+    with several inputs. A feature's dot is an underscore in its tensor's name, as ONNX converters
+    want it: a Pipeline finds `weather.sky` as `weather_sky`.
     """
 
     kind = "inputs"
@@ -37,7 +38,7 @@ class Inputs(Transform):
         return self.columns
 
     def get_feature_names_out(self) -> npt.NDArray[np.str_]:
-        return np.array(self.columns, np.str_)
+        return np.array([tensor_name(c) for c in self.columns], np.str_)
 
     def fit(self, table: Mapping[str, Column]) -> Inputs:
         """Learn which columns are text; `table` has columns of [n].
@@ -51,7 +52,7 @@ class Inputs(Transform):
         return self
 
     def transform(self, table: Mapping[str, Column]) -> Tensors:
-        return {c: self._tensor(c, table[c].tolist()) for c in self.columns}
+        return {tensor_name(c): self._tensor(c, table[c].tolist()) for c in self.columns}
 
     def bind(self, columns: Sequence[str]) -> _Rows:
         return _Rows(self, [columns.index(c) for c in self.columns])
@@ -69,7 +70,13 @@ class _Rows:
 
     def __init__(self, inputs: Inputs, positions: list[int]) -> None:
         self._tensor = inputs._tensor
-        self._places = list(zip(inputs.columns, positions, strict=True))
+        names = [tensor_name(c) for c in inputs.columns]
+        self._places = list(zip(names, inputs.columns, positions, strict=True))
 
     def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
-        return {n: self._tensor(n, [row[i] for row in rows]) for n, i in self._places}, []
+        return {t: self._tensor(n, [row[i] for row in rows]) for t, n, i in self._places}, []
+
+
+def tensor_name(column: str) -> str:
+    """The tensor of a column."""
+    return column.replace(".", "_")

@@ -97,7 +97,7 @@ def test_a_champion(checkout: Path) -> None:
     assert model["spec"]["metrics"].keys() == {"rmse", "mae"}
     evidence = yaml.safe_load(next(logged.glob("**/parity.json")).read_text("utf-8"))
     assert (evidence["rows"], evidence["differ"]) == (500, {})
-    champion = open_store(checkout / ".sluice/models").aliases("arrival-delay")["champion"]
+    champion = open_store(checkout / ".sluice/models/sluice").aliases("arrival-delay")["champion"]
     assert champion.version == "1"
 
 

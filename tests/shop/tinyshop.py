@@ -108,7 +108,7 @@ def _pipeline(seed: int) -> Mapping[str, Candidate]:
     from sklearn.preprocessing import OneHotEncoder
 
     columns = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), ["city", "weather.sky"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["city", "weather_sky"]),
         (SimpleImputer(), ["amount"]),
     )
     inputs = Inputs("city", "weather.sky", "amount")
