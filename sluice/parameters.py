@@ -6,6 +6,7 @@ parameters:
     graph: flight-delay                                 # its name, as in metadata.name
     features: serving_graphs/flight_delay/features.yaml # from the project's folder
     training: serving_graphs.flight_delay.training.training
+    playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     redact: {tailnum: hash}                             # of monitoring events
 """
 
@@ -27,6 +28,7 @@ class Parameters:
     graph: str
     features: str
     training: str | None = None
+    playback: str | None = None
     redact: Mapping[str, str] | None = None
 
     @classmethod
@@ -40,6 +42,7 @@ class Parameters:
             graph=section.take("graph", str),
             features=section.take("features", str),
             training=section.take("training", str, None),
+            playback=section.take("playback", str, None),
             redact=_redact(section),
         )
         section.done()
