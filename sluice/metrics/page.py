@@ -1,0 +1,102 @@
+"""The metrics of all processes in a folder, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sluice.metrics.slots import read_slots
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+HELP: Mapping[str, str] = {
+    "sluice_requests": "Requests, by HTTP status.",
+    "sluice_request_seconds": "Time of a request in the graph.",
+    "sluice_step_seconds": "Time of a step.",
+    "sluice_records": "Records, by the version that answered and the outcome.",
+    "sluice_defaults": "Columns for which a default stood in, by reason.",
+    "sluice_feature_age_seconds": "Age of the oldest feature used, by its entity.",
+    "sluice_events": "Monitoring events, by what became of them.",
+}
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+class Gauge:
+    """A number as it is now."""
+
+    def __init__(self, name: str, text: str, value: float) -> None:
+        self.name, self.text, self.value = name, text, value
+
+
+def render(folder: Path, gauges: Iterable[Gauge] = ()) -> bytes:
+    """The sums over all processes that count, or have counted, in `folder`."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(folder, list(gauges)))
+    page: bytes = generate_latest(registry)
+    return page
+
+
+class _Collector:
+    def __init__(self, folder: Path, gauges: list[Gauge]) -> None:
+        self._folder, self._gauges = folder, gauges
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        counters, histograms = _sums(self._folder)
+        yield from _counters(counters)
+        yield from _histograms(histograms)
+        for gauge in self._gauges:
+            yield GaugeMetricFamily(gauge.name, gauge.text, value=gauge.value)
+
+
+def _sums(folder: Path) -> tuple[dict[_Key, float], dict[_Key, tuple[list[float], list[float]]]]:
+    counters: dict[_Key, float] = {}
+    histograms: dict[_Key, tuple[list[float], list[float]]] = {}
+    for path in sorted(folder.glob("*.metrics")):
+        for (name, kind, labels, *more), values in read_slots(path):
+            key = (name, kind, tuple((str(k), str(v)) for k, v in labels))
+            if kind == "counter":
+                counters[key] = counters.get(key, 0.0) + values[0]
+            else:
+                bounds = [float(b) for b in more[0]]
+                _, sums = histograms.setdefault(key, (bounds, [0.0] * (len(bounds) + 2)))
+                for i in range(len(sums)):
+                    sums[i] += values[i]
+    return counters, histograms
+
+
+def _counters(sums: Mapping[_Key, float]) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily
+
+    for name, keys in _by_name(sums).items():
+        names = [k for k, _ in keys[0][2]]
+        family = CounterMetricFamily(name, HELP.get(name, name), labels=names)
+        for key in keys:
+            family.add_metric([v for _, v in key[2]], sums[key])
+        yield family
+
+
+def _histograms(sums: Mapping[_Key, tuple[list[float], list[float]]]) -> Iterator[Any]:
+    from prometheus_client.core import HistogramMetricFamily
+
+    for name, keys in _by_name(sums).items():
+        names = [k for k, _ in keys[0][2]]
+        family = HistogramMetricFamily(name, HELP.get(name, name), labels=names)
+        for key in keys:
+            bounds, values = sums[key]
+            buckets, total = [], 0.0
+            for bound, value in zip([*map(str, bounds), "+Inf"], values, strict=False):
+                total += value
+                buckets.append((bound, total))
+            family.add_metric([v for _, v in key[2]], buckets, sum_value=values[-1])
+        yield family
+
+
+def _by_name(sums: Iterable[_Key]) -> dict[str, list[_Key]]:
+    names: dict[str, list[_Key]] = {}
+    for key in sorted(sums):
+        names.setdefault(key[0], []).append(key)
+    return names
