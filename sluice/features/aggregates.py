@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sluice.features.definitions import Aggregate, Definitions, Entity, Feature
-from sluice.features.exact import Sum, add, difference, rebased as rebase
+from sluice.features.exact import Sum, add, difference
+from sluice.features.exact import rebased as rebase
 from sluice.schema import Column, Value
 
 Totals = Sequence[Value]  # one stored row, in the order of `Accumulators.columns`

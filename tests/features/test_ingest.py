@@ -63,7 +63,9 @@ def ingested(definitions: Definitions, store: EmbeddedStore, *events: Any) -> Co
 
 def rows(definitions: Definitions, store: EmbeddedStore) -> dict[Any, list[Found]]:
     """All stored totals."""
-    found = {("delays", o): history(definitions, store, "delays", (o,)) for o in ORIGINS}
+    found: dict[Any, list[Found]] = {
+        ("delays", o): history(definitions, store, "delays", (o,)) for o in ORIGINS
+    }
     for origin, gate in itertools.product(ORIGINS, (1.0, 2.0)):
         found["gates", origin, gate] = history(definitions, store, "gates", (origin, gate))
     return found
@@ -88,7 +90,7 @@ NUMBERS = (
 )
 EVENTS = st.lists(
     st.builds(
-        dict,
+        dict[str, Any],
         at=QUARTERS | st.integers(0, 6).map(float),
         origin=st.sampled_from([*ORIGINS, None]),
         gate=st.sampled_from([1, 2, None]),
@@ -97,17 +99,19 @@ EVENTS = st.lists(
         remark=st.none() | st.text(max_size=3),
     ),
     max_size=25,
-).map(lambda told: [departure(f"e{i * 7 % 25:02}", **fields) for i, fields in enumerate(told)])
+).map(lambda told: [departure(f"e{i * 7 % 25:02}", **each) for i, each in enumerate(told)])
 
 
 def when(event: dict[str, Any]) -> float:
-    return pd.Timestamp(event["data"]["at"]).timestamp()
+    return float(pd.Timestamp(event["data"]["at"]).timestamp())
 
 
 def shuffled(events: list[Any], data: st.DataObject) -> list[Any]:
     """Each event twice, in an order in which none is late."""
-    waits = data.draw(st.lists(st.integers(0, 40), min_size=2 * len(events), max_size=200))
-    arrivals = [when(e) + w / 4 for e, w in zip(events * 2, waits, strict=False)]
+    waits = data.draw(
+        st.lists(st.integers(0, 40), min_size=2 * len(events), max_size=2 * len(events))
+    )
+    arrivals = [when(e) + w / 4 for e, w in zip(events * 2, waits, strict=True)]
     order = sorted(range(len(arrivals)), key=arrivals.__getitem__)
     return [(events * 2)[i] for i in order]
 
@@ -166,7 +170,9 @@ def test_offline_and_online_aggregates_are_the_same_to_the_bit(
     table = training_frame(
         definitions, columns, np.array(moments), dict.fromkeys(AGGREGATES, known), names
     )
-    fields = list(zip(*(columns[n].tolist() for n in definitions.record.names), strict=True))
+    fields: list[Any] = list(
+        zip(*(columns[n].tolist() for n in definitions.record.names), strict=True)
+    )
     served = [f.values for f in Lookup(definitions, names, store).rows(fields, moments)]
     store.close()
     for name, online in zip(names, zip(*served, strict=True), strict=True):

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:::mlrun", "ignore::FutureWarning")
 MLRUN = Path(sys.executable).parent / "mlrun"
-NUCLIO = ["serve", "enrich", "transform", "router", "model", "postprocess"]
+NUCLIO = ["serve", "ingest", "enrich", "transform", "router", "model", "postprocess"]
 JOBS = ["materialise", "train", "gate", "promote", "smoke-test"]
 CHANGING_PLANES = """
 

@@ -1,0 +1,21 @@
+"""What a graph of a project declares, and its online store."""
+
+from __future__ import annotations
+
+from sluice.features.definitions import Definitions, read_definitions
+from sluice.features.store import OnlineStore, open_store
+from sluice.parameters import Parameters
+from sluice.project import Project
+from sluice.service import read_spec
+
+
+def open_features(project: Project, graph: str = "") -> tuple[Definitions, OnlineStore]:
+    """The definitions and the store of a graph; empty: the one that the settings name.
+
+    Raises DeclarationError, StoreUnavailable.
+    """
+    spec = read_spec(project, graph or project.settings.graph)
+    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+    definitions = read_definitions(project.root / parameters.features, project.root)
+    url = project.path(project.settings.features, "features")
+    return definitions, open_store(url, (project.name, parameters.graph))
