@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ class Child:
         killed: it was killed, and is not reaped yet.
         draining: it was told to drain.
         retiring: it was told to retire; it gets no further connection.
+        leave_by: monotonic seconds by which it has to have retired.
     """
 
     worker_id: int
@@ -33,6 +35,7 @@ class Child:
     killed: bool = False
     draining: bool = False
     retiring: bool = False
+    leave_by: float = math.inf
     slots: set[int] = field(default_factory=set)
     _heard: bytes = b""
 

@@ -160,6 +160,7 @@ class Prefork:
         replaced = self._renewal.up(child)
         if replaced is not None:
             self._board.ready[replaced.worker_id] = 0
+            replaced.leave_by = child.ready + self._options.drain_timeout_s
         if not self._ever_ready and self._stop_by is None:
             self._ever_ready = True
             host, port = self._switchboard.listen()
@@ -231,7 +232,7 @@ class Prefork:
             elif child.ready is None and now - child.started > options.worker_start_timeout_s:
                 self._logger.error_with("worker not ready in time", worker=child.worker_id)
                 child.kill()
-            elif self._stop_by is not None and now > self._stop_by:
+            elif now > (child.leave_by if self._stop_by is None else self._stop_by):
                 child.kill()
 
     # The end.

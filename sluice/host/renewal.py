@@ -49,7 +49,8 @@ class Renewal:
     def watch(self, folder: str, selector: selectors.BaseSelector) -> None:
         """Begin to watch a folder."""
         command = [sys.executable, "-P", str(_WATCH), folder]
-        self._watcher = subprocess.Popen(command, stdout=subprocess.PIPE)
+        # In a session of its own, so that Ctrl-C does not reach it.
+        self._watcher = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         assert self._watcher.stdout is not None
         os.set_blocking(self._watcher.stdout.fileno(), False)
         selector.register(self._watcher.stdout, selectors.EVENT_READ, lambda: self._hear(selector))

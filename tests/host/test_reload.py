@@ -17,12 +17,23 @@ def handler(context, event):
 """
 
 
+CONFIG = """
+apiVersion: nuclio.io/v1
+kind: NuclioFunction
+metadata: {name: f}
+spec: {triggers: {http: {kind: http, numWorkers: 2, workerTerminationTimeout: 500ms}}}
+"""
+
+
 @contextmanager
-def reloading(tmp_path: Path, log: Path) -> Iterator[Running]:
-    (tmp_path / "project").mkdir()
-    write(tmp_path, SOURCE.format("old"))
+def reloading(tmp_path: Path, log: Path, source: str = SOURCE) -> Iterator[Running]:
     folder = tmp_path / "project"
-    with commanded("host", "main:handler", "--reload", log=log, folder=folder) as host:
+    folder.mkdir()
+    (tmp_path / "function.yaml").write_text(CONFIG)
+    write(tmp_path, source.format("old"))
+    config = str(tmp_path / "function.yaml")
+    arguments = ("host", "main:handler", "--reload", "--config", config)
+    with commanded(*arguments, log=log, folder=folder) as host:
         until(lambda: bool(host.said("watching for changes")))
         yield host
 
@@ -55,6 +66,24 @@ def test_broken_edit_keeps_the_old_workers(tmp_path: Path, log: Path) -> None:
         write(tmp_path, SOURCE.format("mended"))
         until(lambda: len(host.said("worker retired")) == 2)
         assert {host.ask().body for _ in range(6)} == {b"mended"}
+
+
+def test_worker_that_does_not_retire_is_killed(log: Path, tmp_path: Path) -> None:
+    """Its termination callback hangs; the connections that it has do not hang for ever."""
+    source = (
+        SOURCE
+        + """
+def init_context(context):
+    context.platform.set_termination_callback(lambda: time.sleep(60))
+"""
+    )
+    with reloading(tmp_path, log, source) as host, host.connect() as idle:
+        idle.sendall(request())
+        assert read_reply(idle).body == b"old"
+        write(tmp_path, SOURCE.format("new"))
+        until(lambda: len(host.said("worker retired")) == 2)
+        idle.sendall(request())
+        assert read_reply(idle).body == b"new"
 
 
 def test_other_files_change_nothing(tmp_path: Path, log: Path) -> None:
