@@ -49,8 +49,11 @@ class Request:
 
     def trace(self) -> dict[str, str]:
         """The W3C trace context: what goes on with the monitoring event."""
-        found = {name: self.header(name) for name in ("traceparent", "tracestate")}
-        return {name: value for name, value in found.items() if value}
+        parent = self.header("traceparent")
+        if not parent:
+            return {}
+        state = self.header("tracestate")
+        return {"traceparent": parent, "tracestate": state} if state else {"traceparent": parent}
 
     def json(self) -> Any:
         """The JSON body. Raises RequestError for a body that is not JSON."""
