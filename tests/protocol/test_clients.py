@@ -1,7 +1,7 @@
 """Clients of the Open Inference Protocol, unmodified, against a real server of flight-delay.
 
 kserve and mlserver can't be installed beside our pins: each has an environment of its own, the
-folder that KSERVE_VENV or MLSERVER_VENV names, or one that CLIENTS=1 builds under CLIENTS_CACHE
+folder that KSERVE_VENV or MLSERVER_VENV names, or one that CLIENTS=1 builds under build/clients
 (some 450 and 330 MB, two minutes each).
 """
 
@@ -20,10 +20,11 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.conftest import RECORD
+from tests.conftest import RECORD, ROOT
 from tests.serving import Client, served
 
 MODEL = "flight-delay"
+PINS = {"kserve": "kserve==0.21.0", "mlserver": "mlserver==1.7.1"}
 DTYPES = {"INT64": np.int64, "FP64": np.float64, "BYTES": np.object_}
 RECORDS = [
     RECORD,
@@ -161,11 +162,10 @@ def environment(package: str) -> Path:
         return Path(os.environ[variable]).resolve() / "bin"
     if os.environ.get("CLIENTS") != "1":
         pytest.skip(f"{variable} names no environment with {package}, and CLIENTS is not 1")
-    default = Path(__file__).resolve().parents[2] / ".sluice" / "clients"
-    folder = Path(os.environ.get("CLIENTS_CACHE", default)) / package
+    folder = ROOT / "build" / "clients" / package
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", package]
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet", PINS[package]]
         subprocess.run(pip, check=True, timeout=900)
         (folder / "complete").touch()
     return folder / "bin"

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import RequestError
+from sluice.errors import NotFound, RequestError
 from sluice.protocol.open_inference import Wanted, outputs_of, wrap
+from sluice.protocol.surface import Surface
+from tests.protocol.events import raw
 
 
 def version(number: str, outputs: str, *classes: Any) -> Any:
@@ -84,3 +86,16 @@ def test_classes_are_columns_in_their_order() -> None:
     wanted = Wanted({"outputs": [{"name": "probabilities"}]}, [TEXTS])
     (tensor,) = json.loads(wrap(*answered(OTHER, OTHER), wanted).body)["outputs"]
     assert (tensor["shape"], tensor["data"]) == ([2, 3], [0.5, 0.25, 0.25] * 2)
+
+
+def test_without_a_version_that_serves_a_server_is_not_ready() -> None:
+    def live() -> Any:
+        raise NotFound("shop has no champion yet")
+
+    definitions = SimpleNamespace(record=None)
+    application = SimpleNamespace(definitions=definitions, emitter=None, live=live)
+    service: Any = SimpleNamespace(application=application, name="shop")
+    answer = Surface(service).answer(raw(b"", "/v2/health/ready", "GET"))
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert json.loads(answer.body)["error"] == "not ready: shop has no champion yet"
+    assert Surface(service).answer(raw(b"", "/v2/health/live", "GET")).status == 200
