@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sluice.features.registry import Use, describe, users
+from tests.features import delays
 from tests.features.cases import FEATURES, read
 
 
@@ -15,11 +16,25 @@ def test_every_feature_is_described(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found[0] == {
         "name": "weather.temp", "type": "number", "default": 15.0, "max_age_s": 100.0,
+        "aggregate": None, "of": None, "window_s": None, "events": None, "retention_s": None,
         "entity": "weather", "keys": {"station": "origin"}, "timestamp": "hour", "delay_s": 10.0,
         "source": "tests.features.cases.weather", "owner": "met office",
         "description": "degrees Celsius",
     }  # fmt: skip
     assert (found[5]["default"], found[5]["max_age_s"]) == (None, None)
+
+
+def test_an_aggregate_says_how_it_comes_of_events(tmp_path: Path) -> None:
+    definitions = delays.declared(tmp_path)
+    found = {f["name"]: f for f in describe(definitions)}
+    late, mean = found["delays.late"], found["delays.mean"]
+    assert (late["aggregate"], late["of"], late["window_s"]) == ("rate", "late", 5.0)
+    assert (late["events"], late["timestamp"]) == ("departure", "at")
+    assert mean["window_s"] is None
+    told = {e["feature"]: e["aggregate"] for e in users({"g": definitions}, [])}
+    assert told["delays.late"] == "rate of late over 5s of departure"
+    assert told["delays.ever"] == "count over all time of departure"
+    assert told["weather.temp"] == ""
 
 
 def test_each_feature_knows_its_users(tmp_path: Path) -> None:
