@@ -2,53 +2,34 @@
 
 A record that passes becomes a row of plain values in the schema's order: numbers are float (NaN
 where there is none), text is str (None where there is none), a timestamp is float seconds since
-the Unix epoch. `row` does it for one record, `table` for many by column; both apply one and the
-same converter per field, so they cannot differ.
+the Unix epoch. `row` does it for one record, `table` for many by column. Both apply one and the
+same converter per field; `row` passes by it where a value is of its type already.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sluice.declaration import Section
 from sluice.errors import RecordError
+from sluice.lift import Column as Column  # noqa: PLC0414 (the features take both from here)
+from sluice.lift import confusable, each
+from sluice.lift import lift as lift  # noqa: PLC0414
 from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
 
 Value = float | str | None
-Column = npt.NDArray[Any]
 
 TYPES = ("string", "integer", "number", "boolean", "timestamp")
 NAN = math.nan
+_LARGEST = sys.float_info.max
 _ABSENT: Any = object()
-
-
-class Lifted(dict[Any, Any]):
-    """A function of one value, applied to each distinct value of a column once."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self._function = function
-
-    def __missing__(self, value: Any) -> Any:
-        result = self[value] = self._function(value)
-        return result
-
-
-def lift(function: Callable[[Any], Any], column: Iterable[Any], dtype: Any) -> Column:
-    """`function` of each value of `column` [n] as an array [n]; called once per distinct value."""
-    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
-    lifted = Lifted(function)
-    if dtype is object:
-        result = np.empty(len(values), object)
-        result[:] = [lifted[v] for v in values]
-        return result
-    return np.fromiter(map(lifted.__getitem__, values), dtype, len(values))
 
 
 def _string(value: Any) -> str:
@@ -175,6 +156,34 @@ class Field:
         return result
 
 
+class _Reader(NamedTuple):
+    """How `row` reads a field: what is of its type already costs no call.
+
+    `text`: text in ASCII stands as it is. Numbers of type int and `real` from `low` to `high` only
+    need `+ 0.0` (an int becomes a float, −0.0 becomes 0.0). `convert` takes or refuses the rest.
+    """
+
+    name: str
+    text: bool
+    real: type
+    low: float
+    high: float
+    convert: Callable[[Any], Value]
+    default: Value
+
+    @classmethod
+    def of(cls, field: Field) -> _Reader:
+        low, high = 1.0, 0.0  # no number is in there
+        if field.type in ("integer", "number"):
+            # A larger int is no float.
+            low, high = max(field.minimum, -_LARGEST), min(field.maximum, _LARGEST)
+        real = float if field.type == "number" else int
+        limited = field.minimum > -math.inf or field.maximum < math.inf
+        convert = field.convert if limited else _CONVERTERS[field.type]
+        default = field.empty if field.default is None else field.default
+        return cls(field.name, field.type == "string", real, low, high, convert, default)
+
+
 def _text(number: float) -> str:
     return str(int(number)) if number.is_integer() else str(number)
 
@@ -191,9 +200,7 @@ class Schema:
         self.fields = tuple(fields)
         self.names = [f.name for f in self.fields]
         self.by_name = {f.name: f for f in self.fields}
-        self._plan = [
-            (f.name, f.convert, f.empty if f.default is None else f.default) for f in self.fields
-        ]
+        self._readers = [_Reader.of(f) for f in self.fields]
 
     @classmethod
     def parse(cls, sections: Mapping[str, Section]) -> Schema:
@@ -212,9 +219,14 @@ class Schema:
         defaulted: dict[str, str] = {}
         get = record.get
         try:
-            for name, convert, default in self._plan:
+            for name, text, real, low, high, convert, default in self._readers:
                 value = get(name, _ABSENT)
-                if value is None or value is _ABSENT or value != value:
+                kind = type(value)
+                if kind is str and text and value.isascii():
+                    values.append(value)
+                elif (kind is int or kind is real) and low <= value <= high:
+                    values.append(value + 0.0)
+                elif value is None or value is _ABSENT or value != value:
                     defaulted[name] = "missing" if value is _ABSENT else "null"
                     values.append(default)
                 else:
@@ -274,22 +286,8 @@ class Schema:
                 raise RecordError(field.name, problem) from None
 
         column = values.tolist() if isinstance(values, np.ndarray) else list(values)
-        return (
-            _each(convert, column, dtype) if _confusable(column) else lift(convert, column, dtype)
-        )
-
-
-def _confusable(column: list[Any]) -> bool:
-    """Whether `lift` would take two values for one (1 and true are equal), or cannot hash one."""
-    kinds = set(map(type, column))
-    mixed = not kinds.isdisjoint((bool, np.bool_)) and len(kinds - {type(None)}) > 1
-    return mixed or any(kind.__hash__ is None for kind in kinds)
-
-
-def _each(function: Callable[[Any], Any], column: list[Any], dtype: Any) -> Column:
-    result = np.empty(len(column), dtype)
-    result[:] = [function(value) for value in column]
-    return result
+        apply = each if confusable(column) else lift
+        return apply(convert, column, dtype)
 
 
 def _expected(field: Field) -> str:

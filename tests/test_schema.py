@@ -183,11 +183,12 @@ def outcome(function: Any) -> tuple[str, Any]:
     st.sampled_from(TYPES),
     st.lists(values(), min_size=1, max_size=6),
     st.booleans(),
+    st.sampled_from([{}, {"minimum": -1e6}, {"maximum": 1}, {"minimum": -0.0, "maximum": 1e305}]),
 )
 def test_a_table_gives_what_each_record_gives_alone(
-    kind: str, column: list[Any], nullable: bool
+    kind: str, column: list[Any], nullable: bool, bounds: dict[str, float]
 ) -> None:
-    schema = Schema([field({"type": kind, "nullable": nullable, "minimum": -1e6})])
+    schema = Schema([field({"type": kind, "nullable": nullable, **bounds})])
     alone = [outcome(lambda v=v: schema.row({"x": v})[0]) for v in column]
     together = outcome(lambda: schema.table({"x": column}, len(column))["x"])
     refused = [result for result in alone if result[0] == "refused"]
