@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.ingest.function import IngestSurface, handler, init_context
+from functions.ingest.function import IngestSurface, handler
 from sluice.errors import StoreUnavailable
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.ingest import Ingest
@@ -18,6 +23,7 @@ from sluice.host.event import Event, Trigger
 from tests.conftest import ROOT
 from tests.features import delays
 from tests.features.delays import departure
+from tests.serving import Client, free_port
 
 
 @pytest.fixture
@@ -111,20 +117,37 @@ def test_a_stream_logs_what_is_refused_and_raises_when_the_store_is_down(
         handler(context, sent(departure("b", 1.0), trigger=STREAM))
 
 
-def test_it_opens_the_graph_that_the_settings_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("SLUICE_GRAPH", "flight-delay")
-    monkeypatch.setenv("SLUICE_STATE", str(tmp_path))
-    monkeypatch.setenv("SLUICE_PROJECT", str(ROOT))
-    context = Context()
-    init_context(context)
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The function as its function.yaml says, on the local host."""
+    port, state = free_port(), tmp_path_factory.mktemp("state")
+    command = [
+        sys.executable, "-m", "sluice.cli", "host", "--config",
+        str(ROOT / "functions/ingest/function.yaml"), "--port", str(port),
+    ]  # fmt: skip
+    environ = {**os.environ, "SLUICE_STATE": str(state), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environ)
+    client = Client(f"http://127.0.0.1:{port}")
+    until = time.monotonic() + 60
+    while True:
+        try:
+            assert client.get("/v2/health/ready").status == 200
+            break
+        except urllib.error.URLError:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    yield client
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_the_local_host_serves_it(hosted: Client) -> None:
     data = {
         "at": "2013-01-01T10:17:00Z", "carrier": "UA", "origin": "EWR", "dest": "IAH",
         "dep_delay": 2.0, "late": False,
     }  # fmt: skip
     event = {"type": "departure", "id": "UA1545", "source": "airport", "data": data}
-    assert ask(context, event)[1]["accepted"] == 1
-    assert context.platform.on_termination is not None
-    context.platform.on_termination()
-    assert (tmp_path / "features").is_dir()
+    assert hosted.post("/", event).body["accepted"] == 1
+    assert hosted.post("/", [event]).body["duplicates"] == 1
+    assert hosted.post("/", {**event, "data": {**data, "late": "no"}}).status == 422
