@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.features.embedded import EmbeddedStore
-from sluice.features.store import TIMELESS, Key, Layout, OnlineStore, Row
+from sluice.features.store import TIMELESS, Key, Layout, OnlineStore, Row, Rows
 
 Open = Callable[[Path, tuple[str, str]], OnlineStore]
 STORES: dict[str, Open] = {"embedded": EmbeddedStore}
@@ -194,6 +194,102 @@ def test_what_was_written_is_there_after_opening_again(opened: Open, tmp_path: P
     assert again.layout("weather") == layout()
     assert again.get_many([("weather", ("JFK",))], 1.0) == [(1.0, [1.0])]
     again.close()
+
+
+def test_a_transaction_reads_what_it_writes(store: OnlineStore) -> None:
+    def work(rows: Rows) -> list[float]:
+        assert rows.ensure(layout()) == layout()
+        for t in (1.0, 3.0, 2.0):
+            rows.put(layout(), (("JFK",), t, [t * 10]))
+        rows.put(layout(), (("JFKX",), 2.5, [0.0]))
+        newer, base = rows.around(layout(), ("JFK",), 1.5)
+        assert base == (1.0, [10.0])
+        assert rows.around(layout(), ("JFK",), 0.5)[1] is None
+        assert rows.around(layout(), ("JF",), 9.0) == ([], None)
+        return [t for t, _ in newer]
+
+    assert store.update(work) == [3.0, 2.0]
+    assert times(store, ("JFK",), [1.0, 2.0, 3.0]) == [1.0, 2.0, 3.0]
+    store.update(lambda rows: rows.clear(layout(), ("JFK",)))
+    assert times(store, ("JFK",), [9.0]) == [None]
+    assert times(store, ("JFKX",), [9.0]) == [2.5]
+
+
+def test_a_transaction_that_raises_writes_nothing(store: OnlineStore) -> None:
+    def work(rows: Rows) -> None:
+        rows.ensure(layout())
+        rows.put(layout(), (("JFK",), 1.0, [1.0]))
+        rows.keep(b"a", b"1")
+        rows.put(layout(), (("JFK",), 2.0, [1.0, 2.0]))
+
+    with pytest.raises(ValueError, match="weather: expected 1 key parts and 1 values"):
+        store.update(work)
+    assert store.layout("weather") is None
+    assert store.state(b"a") is None
+
+
+def test_the_layout_that_is_published_stays(store: OnlineStore) -> None:
+    fill(store, [(("JFK",), 1.0, [1.0])])
+    assert store.update(lambda rows: rows.ensure(layout(features=2))) == layout()
+    assert times(store, ("JFK",), [1.0]) == [1.0]
+
+
+def test_states_are_kept_by_name(store: OnlineStore, opened: Open, tmp_path: Path) -> None:
+    def work(rows: Rows) -> None:
+        for name in (b"b2", b"a", b"b1", b"c", b"b\xff"):
+            rows.keep(name, b"of " + name)
+        rows.forget(b"b2")
+        rows.forget(b"nothing")
+        assert rows.state(b"b1") == b"of b1"
+
+    store.update(work)
+    assert (store.state(b"a"), store.state(b"b2")) == (b"of a", None)
+    assert store.update(lambda rows: rows.states(b"b", b"c", 9)) == [b"b1", b"b\xff"]
+    assert store.update(lambda rows: rows.states(b"a", b"d", 2)) == [b"a", b"b1"]
+    other = opened(tmp_path / "store", ("project", "other"))
+    assert other.state(b"a") is None
+    assert other.update(lambda rows: rows.states(b"", b"\xff", 9)) == []
+    other.close()
+
+
+def trimmed(store: OnlineStore, before: float, limit: int) -> int:
+    """How many rows went, in as many transactions as it takes."""
+    rows, resume, steps = 0, b"", 0
+    while steps < 1000:
+        done = store.trim(layout(), before, resume, limit)
+        assert done.rows <= limit
+        rows, resume, steps = rows + done.rows, done.resume, steps + 1
+        if not resume:
+            return rows
+    raise AssertionError("trimming does not come to an end")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_superseded_rows_go_and_the_newest_at_the_cut_stays(store: OnlineStore, limit: int) -> None:
+    keys: list[Key] = [("a",), ("b",), ("b\xff",), ("x" * 600,)]
+    fill(store, [(key, float(t), [1.0]) for key in keys for t in range(5)])
+    fill(store, [(("young",), 9.0, [1.0]), (("old",), -5.0, [1.0]), (("any",), TIMELESS, [1.0])])
+    told: list[tuple[float, int]] = []
+    found = store.superseded(layout(), b"", limit)
+    while found.rows or found.resume:
+        told += found.rows
+        if not found.resume:
+            break
+        found = store.superseded(layout(), found.resume, limit)
+    assert sorted(since for since, _ in told) == sorted(
+        [1.0, 2.0, 3.0, 4.0, math.inf] * 4 + [math.inf] * 3
+    )
+    going = sum(size for since, size in told if since <= 2.5)
+    before = store.trim(layout(), -9.0, b"", 1000)
+    assert before == (0, 0, b"")
+    assert trimmed(store, 2.5, limit) == 2 * 4
+    for key in keys:
+        assert times(store, key, [1.9, 2.0, 2.5, 3.0]) == [None, 2.0, 2.0, 3.0]
+    assert times(store, ("young",), [9.0]) == [9.0]
+    assert times(store, ("old",), [9.0]) == [-5.0]
+    assert times(store, ("any",), [9.0]) == [TIMELESS]
+    assert going > 8 * 10
+    assert trimmed(store, 2.5, limit) == 0
 
 
 MOMENTS = st.floats(allow_nan=False, width=32) | st.integers(-3, 3).map(float)
