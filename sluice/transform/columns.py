@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -73,36 +74,41 @@ class Columns(Transform):
 
 
 class _Rows:
-    """`Columns` with every name turned into a position, once."""
+    """`Columns` with every name turned into a position, once.
+
+    The first inputs of all ops are taken in one call: a plain number is done with that, the other
+    ops replace their own.
+    """
 
     def __init__(self, ops: Mapping[str, Op], order: list[str]) -> None:
-        self._plan = [_call(op, [order.index(i) for i in op.inputs]) for op in ops.values()]
-        self._categories = [
-            (j, order.index(op.inputs[0]), op.inputs[0])
-            for j, op in enumerate(ops.values())
-            if isinstance(op, Category)
-        ]
+        places = [[order.index(i) for i in op.inputs] for op in ops.values()]
+        firsts = [first for first, *_ in places]
+        self._firsts = itemgetter(*firsts, firsts[0])  # one more: of one it would make no tuple
+        self._categories: list[tuple[int, str, Callable[..., float]]] = []
+        self._of_one: list[tuple[int, Callable[[Any], Any]]] = []
+        self._of_two: list[tuple[int, int, Callable[[Any, Any], Any]]] = []
+        for j, (op, place) in enumerate(zip(ops.values(), places, strict=True)):
+            if isinstance(op, Category):
+                self._categories.append((j, op.inputs[0], op.codes.get))
+            elif len(place) == 2:
+                self._of_two.append((j, place[1], op.function))
+            elif type(op) is not Number:
+                self._of_one.append((j, op.function))
 
     def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
-        plan = self._plan
-        table = [[call(values) for call in plan] for values in rows]
-        unknown = [
-            (i, name)
-            for i, row in enumerate(table)
-            for j, source, name in self._categories
-            if row[j] == UNKNOWN and not is_null(rows[i][source])
-        ]
+        unknown: list[Unknown] = []
+        table = [self._row(i, values, unknown) for i, values in enumerate(rows)]
         return {TENSOR: np.array(table, np.float32)}, unknown
 
-
-def _call(op: Op, positions: list[int]) -> Callable[[Sequence[Any]], Any]:
-    from operator import itemgetter
-
-    apply = op.apply
-    if type(op) is Number:
-        return itemgetter(positions[0])
-    if len(positions) == 1:
-        first = positions[0]
-        return lambda values: apply(values[first])
-    left, right = positions
-    return lambda values: apply(values[left], values[right])
+    def _row(self, i: int, values: Sequence[Any], unknown: list[Unknown]) -> list[Any]:
+        row = list(self._firsts(values))
+        row.pop()
+        for j, name, code in self._categories:
+            row[j] = number = code(value := row[j], UNKNOWN)
+            if number == UNKNOWN and not is_null(value):
+                unknown.append((i, name))
+        for j, function in self._of_one:
+            row[j] = function(row[j])
+        for j, second, of_two in self._of_two:
+            row[j] = of_two(row[j], values[second])
+        return row

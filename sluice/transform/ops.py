@@ -50,6 +50,11 @@ class Op:
         """The output for one value (or one array) of each input."""
         raise TypeError(f"{type(self).__name__} does not define apply")
 
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What `apply` calls, if it does no more than that; `apply` itself otherwise."""
+        return self.apply
+
     def table(self, *columns: Column) -> Column:
         """The output [n] for the input columns, each [n]."""
         if self.lifted:
@@ -175,14 +180,17 @@ class TimePart(Op):
         if part not in self.PARTS:
             raise SluiceError(f"no time part {part!r}: {nearest(part, self.PARTS)}")
         self.part = part
-        self._function = self.PARTS[part]
 
     @property
     def params(self) -> dict[str, Any]:
         return {"part": self.part}
 
+    @property
+    def function(self) -> Callable[..., Any]:
+        return self.PARTS[self.part]
+
     def apply(self, value: Any) -> Any:
-        return self._function(value)
+        return self.function(value)
 
 
 OPS: dict[str, type[Op]] = {c.op: c for c in (Number, Category, Clip, Difference, Ratio, TimePart)}

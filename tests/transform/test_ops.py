@@ -84,6 +84,20 @@ def test_a_row_alone_gives_the_bits_of_the_table(
     assert bits(stored.bind(NAMES)(rows_of(rows))[0][TENSOR]) == bits(table)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+@given(st.lists(st.sampled_from(MADE), min_size=1, max_size=12), TRAIN, ROWS)
+def test_many_ops_side_by_side_keep_their_places(
+    makes: list[Callable[[], Op]], train: list[Any], rows: list[Any]
+) -> None:
+    transform = Columns({f"c{i}": make() for i, make in enumerate(makes)}).fit(columns_of(train))
+    bound = transform.bind(NAMES)
+    whole = transform.transform(columns_of(rows))[TENSOR]
+    assert bits(bound(rows_of(rows))[0][TENSOR]) == bits(whole)
+    for name, op in transform.columns.items():
+        alone = Columns({name: op}).bind(NAMES)(rows_of(rows))[1]
+        assert [u for u in alone if u not in bound(rows_of(rows))[1]] == []
+
+
 def test_a_category_that_training_had_not_seen_is_reported_and_none_is_not() -> None:
     train = columns_of([(1.0, 0.0, "a"), (math.nan, 0.0, None), (2.0, 0.0, "b")])
     transform = Columns({"t": Category("t"), "a": Category("a")}).fit(train)
