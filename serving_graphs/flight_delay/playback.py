@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WEATHER_KNOWN_AFTER = "1h"  # as features.yaml has it
-WARM_UP = "2d"  # the oldest thing that a question depends on is a departure of 30 hours before
+WARM_UP = "1d"  # max_age: nothing older is used
+PAST_MIDNIGHT = "6h"  # days are local: the last questions come after midnight in UTC
 # Four destinations are not in the table of airports; all are on Atlantic Standard Time.
 ATLANTIC = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
 
@@ -51,11 +52,11 @@ class Flights:
         )
 
     def events(self, start: str, end: str) -> Events:
-        """Departures at their true time, weather when it is known; from two days before."""
+        """Departures at their true time, weather when it is known; from a day before."""
         import pandas as pd
 
         begin = pd.Timestamp(start, tz="UTC") - pd.Timedelta(WARM_UP)
-        until = pd.Timestamp(end, tz="UTC") + pd.Timedelta("1d")  # days are local
+        until = pd.Timestamp(end, tz="UTC") + pd.Timedelta(PAST_MIDNIGHT)
         departures, weather = sources.departures(), sources.weather()
         weather["id"] = weather["origin"] + "-" + weather["time_hour"]
         parts = [

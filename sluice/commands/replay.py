@@ -36,6 +36,8 @@ def add_to(groups: Any) -> None:
 def play(options: argparse.Namespace) -> None:
     """Play, then print, write and draw the scores."""
     start, end = window(options.first, options.last)
+    if options.at_once < 1:
+        raise SluiceError(f"--at-once {options.at_once}: expected a number above 0")
     plan = Plan(
         graph=options.graph,
         start=start,
@@ -48,7 +50,11 @@ def play(options: argparse.Namespace) -> None:
         out=options.out,
         from_start=options.from_start,
     )
-    report = replay(Project.find(), plan)
+    try:
+        report = replay(Project.find(), plan)
+    except KeyboardInterrupt:
+        say("stopped: the same command goes on from here")
+        raise
     table(rows(report), HEADINGS)
     say(f"scores.json, outcomes.csv and replay.png are in {options.out}")
 
