@@ -50,6 +50,7 @@ def document(live: Live, schema: Schema, max_records: int, feedback: bool) -> di
     if feedback:
         paths["/feedback"] = {"post": _feedback()}
     paths |= _gets(model)
+    paths["/metrics"] = {"get": _metrics()}
     return {
         "openapi": "3.1.0",
         "info": {"title": live.graph, "version": sluice.__version__},
@@ -115,6 +116,12 @@ def _feedback() -> dict[str, Any]:
     accepted = operation["responses"].pop("200")
     operation["responses"]["202"] = {**accepted, "description": "kept"}
     return operation
+
+
+def _metrics() -> dict[str, Any]:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    page = {"description": "all workers' numbers, for Prometheus", "content": text}
+    return {"operationId": "getMetrics", "responses": {"200": page, **_failures()}}
 
 
 def _gets(model: str) -> dict[str, Any]:

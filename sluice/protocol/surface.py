@@ -17,11 +17,13 @@ from sluice.errors import (
 )
 from sluice.live import Live
 from sluice.message import Message
+from sluice.metrics import Registry, shared_folder
 from sluice.observe import observe_failure
 from sluice.project import Project
 from sluice.protocol import mlrun_v2, open_inference, openapi
 from sluice.protocol.feedback import Feedback
 from sluice.protocol.http import Answer, Request, dumps, failed, to_response
+from sluice.protocol.meter import Meter
 from sluice.protocol.tensors import Tail
 from sluice.service import Service
 
@@ -36,7 +38,7 @@ class Surface:
     POST /                                             a record, a list of records, or MLRun v2
     POST /v2/models/{name}[/versions/{v}]/infer        Open Inference Protocol or MLRun v2
     POST /feedback                                     what became of predictions
-    GET  /openapi.json
+    GET  /openapi.json, /metrics
     GET  /v2, /v2/health/live, /v2/health/ready
     GET  /v2/models/{name}[/versions/{v}][/ready]
 
@@ -44,14 +46,19 @@ class Surface:
         service: the graph.
         max_records: the most records in one request.
         feedback: takes feedback in; without one there is no such path.
+        meter: counts; without one there is no /metrics.
     """
 
     def __init__(
-        self, service: Service, max_records: int = 10_000, feedback: Feedback | None = None
+        self,
+        service: Service,
+        max_records: int = 10_000,
+        feedback: Feedback | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.service = service
         self.max_records = max_records
-        self._feedback = feedback
+        self._feedback, self._meter = feedback, meter
         self._application = service.application
         self._schema = service.application.definitions.record
         self._document: tuple[Live, bytes] | None = None
@@ -64,6 +71,8 @@ class Surface:
         }
         if feedback is not None:
             self._paths["/feedback"] = {"POST": partial(self._take, feedback)}
+        if meter is not None:
+            self._paths["/metrics"] = {"GET": lambda _: meter.page()}
 
     @classmethod
     def open(cls, nuclio: Any = None) -> Surface:
@@ -71,7 +80,9 @@ class Surface:
         project = Project.find()
         service = Service.open(project, nuclio=nuclio)
         feedback = Feedback.open(project, service.name)
-        return cls(service, project.settings.max_records, feedback)
+        host = getattr(nuclio, "host", None)
+        meter = Meter(Registry(shared_folder()), service.application, host)
+        return cls(service, project.settings.max_records, feedback, meter)
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (Nuclio's batching) with a list."""
@@ -81,6 +92,12 @@ class Surface:
 
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape. Never raises."""
+        answer = self._answer(event)
+        if self._meter is not None:
+            self._meter.request(answer.status)
+        return answer
+
+    def _answer(self, event: Any) -> Answer:
         try:
             request = Request(event)
             methods = self._paths.get(request.path) or self._model(request.path)
@@ -120,6 +137,8 @@ class Surface:
             answer = failed(error, message.id if message else id)
             observe_failure(self._application, message, error, answer.status)
             return answer
+        if self._meter is not None:
+            self._meter.predicted(message, reply)
         try:
             return wrap(reply)
         except Exception as error:  # it was answered, and has its event
