@@ -112,6 +112,8 @@ class Prefork:
 
     def _start(self, worker_id: int) -> None:
         ours, theirs = socket.socketpair()
+        self._board.begun[worker_id] = 0.0  # before the fork: afterwards they are the worker's
+        self._board.explain(worker_id, "")
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
@@ -125,8 +127,6 @@ class Prefork:
         theirs.close()
         ours.setblocking(False)
         child = self._children[worker_id] = Child(worker_id, pid, ours, self._clock())
-        self._board.begun[worker_id] = 0.0
-        self._board.explain(worker_id, "")
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
 
     def _become(self, worker_id: int, link: socket.socket, parent: int) -> None:
