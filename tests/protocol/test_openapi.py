@@ -24,7 +24,6 @@ from tests.serving import Client, served
 from tests.tiny import GRAPHS, Tiny
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "5"))
-OPERATIONS = 13  # without the document itself, which schemathesis leaves out
 TENSORS = ("/infer", "/predict")
 CHECKS = [
     checks.not_a_server_error,
@@ -47,13 +46,16 @@ def test_a_server_answers_as_its_document_says(server: Client, mode: GenerationM
     """Requests that fit the document, and ones that do not: no 500, no status that it lacks."""
     schema = schemathesis.openapi.from_url(server.url + "/openapi.json")
     operations = [operation(found) for found in schema.get_all_operations()]
-    assert len(operations) == OPERATIONS
+    paths = server.get("/openapi.json").body["paths"]
+    known = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    # Schemathesis leaves the document itself out.
+    assert {o.label for o in operations} == known - {"GET /openapi.json"}
     if mode is GenerationMode.NEGATIVE:  # where there is something to get wrong
         operations = [o for o in operations if o.label.startswith("POST ")]
     statuses = {o.label: hold(o, mode) for o in operations}
     if mode is GenerationMode.POSITIVE:
         plain = [n for n in statuses if "{version}" not in n and not n.endswith(TENSORS)]
-        assert len(plain) == 7
+        assert len(plain) >= 7
         assert {n: statuses[n] & {200, 202} for n in plain if not statuses[n] & {200, 202}} == {}
 
 
