@@ -71,7 +71,7 @@ def _ingest(bench: Bench, folder: Path) -> Figures:
 
 
 def _departures() -> Iterator[dict[str, Any]]:
-    """Departures as they come; each is folded into three entities, a quarter of them out of order."""
+    """Departures, a quarter of them out of order; each is folded into three entities."""
     chance = random.Random(2)
     for i in range(_EVENTS):
         moment = 1.36e9 + 60 * i - chance.choice([0, 0, 0, 300])
