@@ -11,10 +11,10 @@ import numpy.typing as npt
 import orjson
 
 from sluice.errors import RecordError, RequestError, SluiceError
-from sluice.message import Choice, Message, Stalest
+from sluice.message import Choice, Message
 from sluice.schema import Value
 
-FORMAT = 1
+FORMAT = 2  # 1 had of each row the oldest entity alone
 
 
 def encode(message: Message) -> bytes:
@@ -31,7 +31,7 @@ def encode(message: Message) -> bytes:
 
 
 _PLAIN = (
-    "id", "records", "when", "pin", "single", "columns", "rows", "defaults", "stalest", "unknown",
+    "id", "records", "when", "pin", "single", "columns", "rows", "ages", "defaults", "unknown",
     "route", "outputs", "timings",
 )  # fmt: skip
 
@@ -51,6 +51,11 @@ class _Error(msgspec.Struct, forbid_unknown_fields=True):
     status: int
 
 
+class _Stalest(msgspec.Struct):
+    entity: str
+    age_s: float
+
+
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON form of a message, as `encode` writes it."""
 
@@ -66,7 +71,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     values: list[list[_Number | str | None]]
     as_of: list[_Number]
     defaults: list[dict[str, str]]
-    stalest: list[Stalest | None]
+    ages: list[dict[str, float]]
     unknown: dict[str, list[tuple[int, str]]]
     route: list[Choice]
     outputs: list[dict[str, Any]]
@@ -81,7 +86,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
         indices = [*self.rows, *self.errors]
         if not all(0 <= i < len(self.records) for i in indices):
             raise ValueError("rows and errors are not all of its records")
-        per_row = (self.values, self.as_of, self.defaults, self.stalest)
+        per_row = (self.values, self.as_of, self.defaults, self.ages)
         if any(len(part) != n for part in per_row) or any(
             len(part) not in (0, n) for part in (self.route, self.scores)
         ):
@@ -105,14 +110,24 @@ def from_json(content: Any) -> Message:
     """The message in a decoded JSON form. Raises RequestError when it is none that can be read."""
     if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise RequestError("expected a message with a format, as the step before writes it")
-    if content["format"] != FORMAT:
-        raise RequestError(f"message format {content['format']} is not read: only {FORMAT} is")
+    if content["format"] not in (FORMAT - 1, FORMAT):
+        formats = f"only {FORMAT - 1} and {FORMAT} are"
+        raise RequestError(f"message format {content['format']} is not read: {formats}")
     try:
+        if content["format"] == FORMAT - 1:
+            content = _renewed(content)
         read = msgspec.convert(content, _Content, str_keys=True)
         read.check()
         return _message(read)
     except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(f"a broken message: {error}") from None
+
+
+def _renewed(content: dict[str, Any]) -> dict[str, Any]:
+    """The JSON form of a message of the format before, in today's."""
+    stalest = msgspec.convert(content.get("stalest"), list[_Stalest | None])
+    ages = [{} if s is None else {s.entity: s.age_s} for s in stalest]
+    return {k: v for k, v in content.items() if k != "stalest"} | {"ages": ages}
 
 
 def _message(content: _Content) -> Message:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
 from sluice.features.definitions import Definitions
-from sluice.features.lookup import Lookup
+from sluice.features.lookup import Lookup, wanted
 from sluice.features.store import OnlineStore
 from sluice.models.manifest import Manifest, Stored
 from sluice.models.model import Model, load_model
@@ -24,7 +24,11 @@ TRANSFORM_FILE = "transform.json"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One loaded model version; `used` are the columns whose defaults concern its answers."""
+    """One loaded model version.
+
+    `used` are the columns whose defaults concern its answers, `features` those of them that are
+    looked up, by entity.
+    """
 
     number: str
     manifest: Manifest
@@ -32,6 +36,7 @@ class Version:
     transform: Transform
     digest: str
     used: frozenset[str]
+    features: Mapping[str, tuple[str, ...]]
 
 
 def load_version(stored: Stored, definitions: Definitions) -> Version:
@@ -49,8 +54,16 @@ def load_version(stored: Stored, definitions: Definitions) -> Version:
     if transform.digest != manifest.transform_digest:
         raise _refused(manifest, TRANSFORM_FILE, "is not the transform that the manifest names")
     model = load_model(manifest, stored.files)
-    used = frozenset(transform.inputs)
-    return Version(manifest.version, manifest, model, transform, transform.digest, used)
+    looked_up = wanted(definitions, [n for n in transform.inputs if n in definitions.features])
+    return Version(
+        number=manifest.version,
+        manifest=manifest,
+        model=model,
+        transform=transform,
+        digest=transform.digest,
+        used=frozenset(transform.inputs),
+        features={entity: tuple(f.name for f in found) for entity, found in looked_up.items()},
+    )
 
 
 def _refuse_changed(manifest: Manifest, definitions: Definitions) -> None:

@@ -35,14 +35,6 @@ class Choice:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stalest:
-    """The feature table whose value was the oldest of those used, and its age in seconds."""
-
-    entity: str
-    age_s: float
-
-
 class Message:
     """One request on its way through the graph.
 
@@ -52,7 +44,9 @@ class Message:
         when: the time of the request, in seconds since the epoch.
         pin: a version that the caller asked for, past the router, or None.
         columns: the names of the values in a row.
-        rows, values, as_of, defaults, stalest, route: per row.
+        rows, values, as_of, defaults, route: per row.
+        ages: per row, entity → how old the row of it is that gave a value, in seconds; of the
+            entities that any live version uses.
         tensors: by transform digest, named arrays [rows, …].
         unknown: by transform digest, the (row, column) whose category its training had not seen.
         scores: per row, an array [k]: one number for binary classification (the probability of
@@ -64,9 +58,9 @@ class Message:
     """
 
     __slots__ = (
-        "as_of", "columns", "defaults", "errors", "headers", "id", "live", "outputs", "pin",
-        "records", "route", "rows", "scores", "single", "stalest", "started", "tensors",
-        "timings", "unknown", "values", "when",
+        "ages", "as_of", "columns", "defaults", "errors", "headers", "id", "live", "outputs", "pin",
+        "records", "route", "rows", "scores", "single", "started", "tensors", "timings", "unknown",
+        "values", "when",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +83,7 @@ class Message:
         self.values: list[list[Value]] = []
         self.as_of: list[float] = []
         self.defaults: list[dict[str, str]] = []
-        self.stalest: list[Stalest | None] = []
+        self.ages: list[dict[str, float]] = []
         self.tensors: dict[str, dict[str, npt.NDArray[Any]]] = {}
         self.unknown: dict[str, list[tuple[int, str]]] = {}
         self.route: list[Choice] = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.live import Version
-from sluice.message import Message, Stalest
+from sluice.message import Message
 
 MIXED = "mixed"
+UNKNOWN = "unknown"  # why a category has no code of its own: its value was there
 
 
 def output(message: Message, row: int, version: Version) -> dict[str, Any]:
@@ -44,7 +46,8 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
     """The whole reply.
 
     `version` and `route` are those of all rows; where rows differ they say `mixed`, and each
-    output has its own. `stalest` is the oldest feature that was used, or null.
+    output has its own. `stalest` is the entity of the oldest feature that the answering versions
+    used, or null.
     """
     answer: dict[str, Any] = {"id": message.id, "model": graph}
     choices = set(message.route)
@@ -61,7 +64,7 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
     else:
         answer["version"] = answer["route"] = None
     answer["outputs"] = message.outputs
-    answer["stalest"] = _stalest(message.stalest)
+    answer["stalest"] = _stalest(message)
     return answer
 
 
@@ -72,9 +75,21 @@ def _route(choice: Any) -> dict[str, Any]:
     return route
 
 
-def _stalest(ages: list[Stalest | None]) -> dict[str, Any] | None:
-    known = [s for s in ages if s is not None]
-    if not known:
-        return None
-    oldest = max(known, key=lambda s: s.age_s)
-    return {"entity": oldest.entity, "age_s": oldest.age_s}
+def _stalest(message: Message) -> dict[str, Any] | None:
+    """The oldest entity of each row, as far as the version that answers the row uses it."""
+    entity, oldest = "", -math.inf
+    for row, ages in enumerate(message.ages):
+        if not ages:
+            continue
+        features = message.live.version(message.route[row].version).features
+        for name, age in ages.items():
+            if age > oldest and _gave(features.get(name, ()), message.defaults[row]):
+                entity, oldest = name, age
+    return {"entity": entity, "age_s": oldest} if entity else None
+
+
+def _gave(features: Sequence[str], defaults: Mapping[str, str]) -> bool:
+    """Whether any of an entity's features that a version uses has its value from the store."""
+    if not defaults:
+        return bool(features)
+    return any(defaults.get(name, UNKNOWN) == UNKNOWN for name in features)

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from sluice.codec import decode, encode, from_json
 from sluice.errors import RecordError, RequestError
-from sluice.message import Choice, Message, Stalest
+from sluice.message import Choice, Message
 
 TEXT = st.text(max_size=5)
 JSON = st.recursive(
@@ -27,7 +27,7 @@ SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3)
 NUMERIC = st.sampled_from(DTYPES).flatmap(lambda d: hnp.arrays(d, SHAPES))
 OBJECTS = hnp.arrays(object, SHAPES, elements=TEXT)
 CHOICES = st.builds(Choice, TEXT, TEXT, TEXT, st.floats(0.1, 1), TEXT)
-STALEST = st.none() | st.builds(Stalest, TEXT, st.floats(0, 1e9))
+AGES = st.dictionaries(TEXT, st.floats(0, 1e9), max_size=2)
 RECORDS = st.lists(
     st.dictionaries(TEXT, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT),
     max_size=3,
@@ -49,7 +49,7 @@ def messages(draw: st.DrawFn) -> Message:
     message.values = [[draw(value) for _ in range(width)] for _ in rows]
     message.as_of = [draw(st.floats()) for _ in rows]
     message.defaults = [draw(st.dictionaries(TEXT, TEXT, max_size=2)) for _ in rows]
-    message.stalest = [draw(STALEST) for _ in rows]
+    message.ages = [draw(AGES) for _ in rows]
     message.route = [draw(CHOICES) for _ in rows]
     message.errors = {i: RecordError(draw(TEXT), draw(TEXT)) for i in sorted(bad)}
     tensors = st.dictionaries(TEXT, NUMERIC | OBJECTS, max_size=2)
@@ -96,7 +96,7 @@ def test_a_message_with_one_part_replaced_is_read_or_refused(
     except RequestError:
         return
     assert isinstance(read.records, list)
-    for name in ("values", "as_of", "defaults", "stalest"):
+    for name in ("values", "as_of", "defaults", "ages"):
         assert len(getattr(read, name)) in (0, len(read.rows))
 
 
@@ -143,15 +143,31 @@ def test_a_message_that_would_break_a_step_is_refused(part: str, value: Any) -> 
         from_json({**ONE, part: value})
 
 
-@pytest.mark.parametrize("version", [0, 2, 99])
+@pytest.mark.parametrize("version", [0, 3, 99])
 def test_another_format_is_refused_by_its_number(version: int) -> None:
-    with pytest.raises(RequestError, match=f"message format {version} is not read: only 1 is"):
+    with pytest.raises(
+        RequestError, match=f"message format {version} is not read: only 1 and 2 are"
+    ):
         from_json({**ONE, "format": version})
+
+
+@given(messages(), st.data())
+def test_the_format_before_is_read(message: Message, data: st.DataObject) -> None:
+    content = orjson.loads(encode(message))
+    del content["ages"]
+    ages = st.none() | st.fixed_dictionaries({"entity": TEXT, "age_s": st.floats(0, 1e9)})
+    stalest = [data.draw(ages) for _ in message.rows]
+    read = from_json({**content, "format": 1, "stalest": stalest})
+    assert read.ages == [{s["entity"]: s["age_s"]} if s else {} for s in stalest]
+    assert plain(read.values) == plain(message.values)
+    for broken in ({}, {"stalest": [7]}, {"stalest": [*stalest, None]}):
+        with pytest.raises(RequestError, match="a broken message"):
+            from_json({**content, "format": 1, **broken})
 
 
 def test_numbers_that_json_lacks() -> None:
     message = Message([{"a": 1}], "id")
-    message.rows, message.as_of, message.defaults, message.stalest = [0], [math.nan], [{}], [None]
+    message.rows, message.as_of, message.defaults, message.ages = [0], [math.nan], [{}], [{}]
     message.columns = list("abcdef")
     message.values = [[math.nan, math.inf, -math.inf, -0.0, None, "nan"]]
     nan, *others = decode(encode(message)).values[0]

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sluice.message import Choice, Message, Stalest
+from sluice.message import Choice, Message
 from sluice.reply import output, reply
 
 
-def version(*classes: Any, used: tuple[str, ...] = ("a", "b")) -> Any:
+def version(*classes: Any, used: tuple[str, ...] = ("a", "b"), **features: Any) -> Any:
     manifest = SimpleNamespace(classes=list(classes))
-    return SimpleNamespace(number="3", manifest=manifest, used=frozenset(used))
+    return SimpleNamespace(number="3", manifest=manifest, used=frozenset(used), features=features)
 
 
 def scored(*rows: Any, defaults: Any = None) -> Message:
@@ -22,7 +22,7 @@ def scored(*rows: Any, defaults: Any = None) -> Message:
     message.rows = list(range(len(rows)))
     message.scores = [np.array(row, np.float32) for row in rows]
     message.defaults = defaults or [{} for _ in rows]
-    message.stalest = [None for _ in rows]
+    message.ages = [{} for _ in rows]
     message.outputs = [{} for _ in rows]
     return message
 
@@ -79,8 +79,31 @@ def test_one_version_by_two_routes_is_not_mixed() -> None:
     assert answer["outputs"][1]["route"]["reason"] == "rival is not live"
 
 
+def stalest(message: Message, **versions: Any) -> Any:
+    message.live = SimpleNamespace(version=versions.__getitem__)
+    message.route = [Choice("weights", "any", number) for number in versions]
+    return reply(message, "graph")["stalest"]
+
+
 def test_the_stalest_is_the_oldest_of_all_rows() -> None:
     message = scored([1.0], [2.0], [3.0])
-    message.stalest = [Stalest("weather", 5.0), None, Stalest("delays", 7.0)]
-    assert reply(message, "graph")["stalest"] == {"entity": "delays", "age_s": 7.0}
+    message.ages = [{"weather": 5.0}, {}, {"delays": 7.0, "weather": 6.0}]
+    one, two = version(weather=["weather.a"]), version(weather=["weather.a"], delays=["delays.a"])
+    assert stalest(message, v1=one, v2=two, v3=two) == {"entity": "delays", "age_s": 7.0}
+    assert stalest(message, v1=one, v2=two, v3=one) == {"entity": "weather", "age_s": 6.0}
+    assert stalest(message, v1=one, v2=two, v3=version()) == {"entity": "weather", "age_s": 5.0}
+    assert stalest(message, v1=version(), v2=two, v3=version()) is None
     assert reply(scored(), "graph")["stalest"] is None
+
+
+def test_an_entity_whose_defaults_stood_in_is_not_used() -> None:
+    used = version(weather=["weather.a", "weather.b"], delays=["delays.a"])
+    for defaults, entity in (
+        ({"weather.a": "null", "weather.z": "null"}, "weather"),
+        ({"weather.a": "null", "weather.b": "stale"}, "delays"),
+        ({"weather.a": "null", "weather.b": "unknown"}, "weather"),
+        ({"carrier": "missing"}, "weather"),
+    ):
+        message = scored([1.0], defaults=[defaults])
+        message.ages = [{"delays": 7.0, "weather": 9.0}]
+        assert stalest(message, v1=used)["entity"] == entity

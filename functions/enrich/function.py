@@ -6,7 +6,7 @@ from typing import Any
 
 from sluice.application import application
 from sluice.errors import RecordError, RequestError
-from sluice.message import Message, Stalest
+from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
 
@@ -59,7 +59,7 @@ class Enrich(Step):
         for row, defaults, looked_up in zip(message.values, message.defaults, found, strict=True):
             row.extend(looked_up.values)
             defaults.update(looked_up.defaulted)
-        message.stalest = [None if f.age is None else Stalest(str(f.oldest), f.age) for f in found]
+        message.ages = [f.ages for f in found]
 
 
 def init_context(context: Any) -> None:

@@ -9,7 +9,7 @@ from sluice.application import application
 from sluice.message import Message
 from sluice.observe import observe
 from sluice.protocol.apart import StepSurface
-from sluice.reply import output, reply
+from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import make_rules
 from sluice.step import Step
 
@@ -63,7 +63,7 @@ def _report_unknown(message: Message) -> None:
     for digest, unknown in message.unknown.items():
         for row, name in unknown:
             if message.live.version(message.route[row].version).digest == digest:
-                message.defaults[row][name] = "unknown"
+                message.defaults[row][name] = UNKNOWN
 
 
 def init_context(context: Any) -> None:

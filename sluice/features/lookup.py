@@ -32,16 +32,14 @@ class Looked(NamedTuple):
 
     Attributes:
         values: in the order of the look-up's names.
-        defaulted: feature name → missing, null or stale, where the default stands in.
-        age: seconds from the event time of the oldest row used to `as_of`; None when no value with
-            an event time was used.
-        oldest: the entity of that row.
+        defaulted: feature name → missing, null, empty or stale, where the default stands in.
+        ages: entity → seconds from the event time of its row to `as_of`, of the entities whose
+            rows have a time and gave at least one value.
     """
 
     values: list[Value]
     defaulted: dict[str, str]
-    age: float | None
-    oldest: str | None
+    ages: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,8 @@ class Lookup:
     def _looked(self, now: float, found: list[Found | None]) -> Looked:
         values: list[Value] = []
         defaulted: dict[str, str] = {}
-        oldest, oldest_age, place = None, -math.inf, 0
+        ages: dict[str, float] = {}
+        place = 0
         for plan in self._plans:
             row = found[place]
             begin, place = place + 1, place + plan.width
@@ -161,11 +160,11 @@ class Lookup:
             else:
                 values += picked
             used = len(defaulted) - before < len(picked)
-            if used and oldest_age < age < math.inf:  # a row without time is infinitely old
-                oldest, oldest_age = plan.entity, age
+            if used and age < math.inf:  # a row without time is infinitely old
+                ages[plan.entity] = age
         if self._reorder is not None:
             values = list(self._reorder(values))
-        return Looked(values, defaulted, None if oldest is None else oldest_age, oldest)
+        return Looked(values, defaulted, ages)
 
 
 def wanted(definitions: Definitions, names: Sequence[str]) -> dict[str, list[Feature]]:

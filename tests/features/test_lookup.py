@@ -40,7 +40,8 @@ def test_values_come_in_the_order_of_the_names(
 ) -> None:
     names = ["planes.maker", "weather.temp", "planes.seats", "gates.queue", "weather.sky"]
     [found] = Lookup(definitions, names, store).rows([row()], [1010.0])
-    assert found == (["BOEING", 1.5, 150.0, 2.0, "clear"], {}, 1010.0 - 500.25, "gates")
+    ages = {"gates": 1010.0 - 500.25, "weather": 10.0}  # planes have no time
+    assert found == (["BOEING", 1.5, 150.0, 2.0, "clear"], {}, ages)
     names.reverse()
     [found] = Lookup(definitions, names, store).rows([row()], [1010.0])
     assert found.values == ["clear", 2.0, 150.0, 1.5, "BOEING"]
@@ -55,7 +56,7 @@ def test_a_row_is_known_its_delay_after_it_happened(
     assert [f.values for f in found] == [[None], ["clear"], [None], ["fog"]]
     assert found[0].defaulted == {"weather.sky": "missing"}
     assert found[2].defaulted == {"weather.sky": "stale"}
-    assert [f.age for f in found] == [None, 10.0, None, 10.0]
+    assert [f.ages for f in found] == [{}, {"weather": 10.0}, {}, {"weather": 10.0}]
 
 
 def test_each_feature_has_its_own_age_limit_and_default(
@@ -63,14 +64,14 @@ def test_each_feature_has_its_own_age_limit_and_default(
 ) -> None:
     lookup = Lookup(definitions, ["weather.temp", "weather.sky", "weather.calm"], store)
     young, older, old, too_old = lookup.rows([row("LGA")] * 4, [1050.0, 1100.0, 2000.0, 2001.0])
-    assert young == ([4.5, "rain", 1.0], {}, 50.0, "weather")
-    assert older == ([4.5, None, 1.0], {"weather.sky": "stale"}, 100.0, "weather")
+    assert young == ([4.5, "rain", 1.0], {}, {"weather": 50.0})
+    assert older == ([4.5, None, 1.0], {"weather.sky": "stale"}, {"weather": 100.0})
     assert old.values == [15.0, None, 1.0]
     assert old.defaulted == {"weather.temp": "stale", "weather.sky": "stale"}
-    assert old.age == 1000.0
+    assert old.ages == {"weather": 1000.0}
     assert too_old.values == [15.0, None, 1.0]
     assert set(too_old.defaulted.values()) == {"stale"}
-    assert (too_old.age, too_old.oldest) == (None, None)
+    assert too_old.ages == {}
 
 
 def test_a_null_is_not_a_missing_row(definitions: Definitions, store: EmbeddedStore) -> None:
@@ -88,7 +89,7 @@ def test_a_null_or_unknown_key_is_missing(
     queue, seats = found.values
     assert queue != queue
     assert seats == 150.0
-    assert found[1:] == ({"gates.queue": "missing"}, None, None)
+    assert found[1:] == ({"gates.queue": "missing"}, {})
 
 
 def test_at_no_time_only_what_has_no_time_is_known(
@@ -96,7 +97,7 @@ def test_at_no_time_only_what_has_no_time_is_known(
 ) -> None:
     lookup = Lookup(definitions, ["weather.temp", "planes.seats"], store)
     for found in lookup.rows([row()] * 2, [math.nan, -math.inf]):
-        assert found == ([15.0, 150.0], {"weather.temp": "missing"}, None, None)
+        assert found == ([15.0, 150.0], {"weather.temp": "missing"}, {})
 
 
 def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
@@ -121,7 +122,7 @@ def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
 def test_nothing_wanted_is_nothing_looked_up(
     definitions: Definitions, store: EmbeddedStore
 ) -> None:
-    assert Lookup(definitions, [], store).rows([row()], [0.0]) == [([], {}, None, None)]
+    assert Lookup(definitions, [], store).rows([row()], [0.0]) == [([], {}, {})]
     assert Lookup(definitions, ["planes.seats"], store).rows([], []) == []
 
 
