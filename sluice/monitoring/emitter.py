@@ -25,8 +25,8 @@ log = logging.getLogger("sluice.monitoring")
 Build = Callable[[Observation, float], Message]
 
 FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
-_TICK_S = 0.1  # between two looks at an empty buffer
-_SLICE, _PAUSE_S = 16, 0.0005  # build so many, then leave the interpreter to the replies
+_TICK_S, _LINGER = 0.1, 5  # so many ticks of this length make one batch, if it is not full before
+_SLICE, _PAUSE_S = 64, 0.0005  # build so many, then leave the interpreter to the replies
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
@@ -43,7 +43,9 @@ class Emitter:
         topic: where events go.
         build: the event of an observation, given the percentage that is sampled.
         capacity: how many records may wait.
-        batch: how many records are sent at once, if one observation has not more.
+        batch: how many records are sent at once, if one observation has not more. What waits is
+            sent when it is as many, or after half a second: a commit costs as much as building
+            fifty events.
         clock: for waiting.
         sample, seed: the share of observations that are emitted, each whole or not at all.
 
@@ -62,7 +64,7 @@ class Emitter:
         build: Build,
         *,
         capacity: int = 10_000,
-        batch: int = 128,
+        batch: int = 512,
         clock: Clock = time,
         sample: float = 1.0,
         seed: int = 0,
@@ -131,15 +133,21 @@ class Emitter:
 
     def _run(self) -> None:
         while not self._given_up:
+            self._linger()
             batch = self._take()
             if batch:
                 self._deliver(self._messages(batch))
             elif self._closing:
                 break
-            else:
-                self._clock.sleep(_TICK_S)
         if self._producer is not None:
             self._producer.close()
+
+    def _linger(self) -> None:
+        """Wait for a batch to fill, but not for long."""
+        for _ in range(_LINGER):
+            if self._closing or self._rows >= self._batch:
+                return
+            self._clock.sleep(_TICK_S)
 
     def _take(self) -> list[Observation]:
         batch: list[Observation] = []

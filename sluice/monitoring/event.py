@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ TYPE = "org.kubeflow.serving.inference.response"  # KServe's name for such an ev
 _NESTED = (dict, list, tuple)
 TRACE_HEADERS = ("traceparent", "tracestate")
 
-Table = tuple[list[str], list[list[Any]]]  # the names of the columns, and the rows
+Table = tuple[orjson.Fragment, list[list[Any]]]  # the names of the columns, and the rows
 
 
 class Observation(NamedTuple):
@@ -39,7 +40,7 @@ class Observation(NamedTuple):
             when the request failed as a whole.
         route: policy, name, propensity and reason of the router's choice.
         ages: seconds, by the name of a feature or feature table: the oldest that was used.
-        defaults: by feature, why and where a default stood in; it must quote no record.
+        defaults: per row, by feature, why a default stood in; it must quote no record.
         timings: by step, microseconds.
         error: of a request that failed as a whole, its status and message.
         headers: traceparent and tracestate, if the request had them; others stay here.
@@ -54,7 +55,7 @@ class Observation(NamedTuple):
     outputs: Sequence[Mapping[str, Any]] = ()
     route: Mapping[str, Any] = {}
     ages: Mapping[str, float] = {}
-    defaults: Mapping[str, Any] = {}
+    defaults: Sequence[Mapping[str, str]] = ()
     timings: Mapping[str, float] = {}
     error: tuple[int, str] | None = None
     headers: Mapping[str, str] = {}
@@ -84,63 +85,76 @@ class Source:
     outputs: Sequence[str] = ()
 
 
+class _Place(NamedTuple):
+    """What all events of a graph have in common."""
+
+    head: bytes  # of the value, encoded, up to the first field that differs
+    source: str
+
+
 class EventBuilder:
-    """Makes the event of an observation, which it leaves as it is."""
+    """Makes the event of an observation, which it leaves as it is; for one thread."""
 
     def __init__(self, source: Source, redaction: Redaction | None = None) -> None:
         self._source, self._redaction = source, redaction or Redaction()
         self._inputs = Columns(source.inputs, self._redaction)
         self._outputs = Columns(source.outputs, self._redaction)
-        self._places: dict[str, tuple[str, str]] = {}  # by graph: endpoint id, CloudEvents source
+        self._places: dict[str, _Place] = {}  # by graph
+        self._second, self._text = 0, _text(0)  # the last second that was an event's
 
     def __call__(self, seen: Observation, sampling_percentage: float = 100.0) -> Message:
         """The event: its key is the request's id.
 
         Raises TypeError, ValueError where an observation holds what JSON cannot.
         """
-        endpoint, origin = self._places.get(seen.graph) or self._place(seen.graph)
-        when = datetime.fromtimestamp(seen.when, UTC).isoformat(" ", "microseconds")
-        value = self._common(seen, when, sampling_percentage)
-        value["endpoint_id"] = endpoint
-        names, rows = self._inputs.table(seen.records)
-        value["request"] = {"id": seen.id, "inputs": rows, "input_schema": names}
-        value["sluice"] = block = _block(seen)
+        place = self._places.get(seen.graph) or self._place(seen.graph)
+        when = self._utc(seen.when)
+        names, rows = self._inputs.table([r if isinstance(r, dict) else {} for r in seen.records])
+        value = {
+            "when": when,
+            "microsec": seen.duration_us,
+            "sampling_percentage": sampling_percentage,
+            "request": {"id": seen.id, "inputs": rows, "input_schema": names},
+            "sluice": (block := _block(seen)),
+        }
         if seen.error is None:
             value["resp"] = self._response(seen, when, block)
         else:
             block["status"], text = seen.error
             value["error"] = self._redaction.text(text, seen.records)
-        headers = self._headers(seen, when, origin)
-        return Message(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), seen.id, headers)
+        data = place.head + orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
+        return Message(data, seen.id, _headers(seen, place.source, when))
 
-    def _place(self, graph: str) -> tuple[str, str]:
-        project = self._source.project
-        endpoint = self._source.endpoint_id or endpoint_id(project, graph)
-        self._places[graph] = endpoint, f"/{quote(project)}/{quote(graph)}"
-        return self._places[graph]
-
-    def _common(self, seen: Observation, when: str, percentage: float) -> dict[str, Any]:
+    def _place(self, graph: str) -> _Place:
         source = self._source
-        return {
-            "model": seen.graph,
+        common = {
+            "endpoint_id": source.endpoint_id or endpoint_id(source.project, graph),
+            "model": graph,
             "class": source.model_class,
             "function_uri": source.function_uri,
             "host": source.host,
             "worker": source.worker,
             "labels": source.labels,
             "op": "infer",
-            "when": when,
-            "microsec": seen.duration_us,
-            "sampling_percentage": percentage,
             # MLRun's processor gives this to each row of an event, and sums.
             "effective_sample_count": 1,
         }
+        head = orjson.dumps(common)[:-1] + b","
+        self._places[graph] = _Place(head, f"/{quote(source.project)}/{quote(graph)}")
+        return self._places[graph]
+
+    def _utc(self, when: float) -> str:
+        """As datetime.isoformat has it, but the part up to the second is made once a second."""
+        second = int(when)
+        microseconds = round((when - second) * 1e6)
+        if not 0 <= microseconds < 1_000_000:  # before 1970, or rounded up
+            second, microseconds = second + microseconds // 1_000_000, microseconds % 1_000_000
+        if second != self._second:
+            self._second, self._text = second, _text(second)
+        return f"{self._text}.{microseconds:06d}+00:00"
 
     def _response(self, seen: Observation, when: str, block: dict[str, Any]) -> dict[str, Any]:
-        plain = seen.outputs
-        if not all(map(_is_plain, plain)):
-            plain = self._plain(seen, block)
-        names, rows = self._outputs.table(plain)
+        names, rows = self._outputs.table(self._plain(seen, block))
         return {
             "id": seen.id,
             "model_name": seen.graph,
@@ -153,51 +167,50 @@ class EventBuilder:
     def _plain(self, seen: Observation, block: dict[str, Any]) -> list[dict[str, Any]]:
         """The outputs' columns; errors, lists and mappings go into the block, by record."""
         plain = []
-        errors, details = block["errors"], block["details"]
         for index, output in enumerate(seen.outputs):
-            columns = dict(output)
-            if "error" in columns:
-                text = str(columns.pop("error"))
-                errors[str(index)] = self._redaction.text(text, seen.records[index : index + 1])
-            names = [name for name, v in columns.items() if isinstance(v, _NESTED)]
-            nested = {name: columns.pop(name) for name in names}
-            if kept := self._redaction.names(nested):
-                details[str(index)] = {k: self._redaction.value(k, nested[k]) for k in kept}
+            columns: dict[str, Any] = {}
+            nested: dict[str, Any] = {}
+            for name, value in output.items():
+                if name == "error":
+                    records = seen.records[index : index + 1]
+                    block["errors"][str(index)] = self._redaction.text(str(value), records)
+                elif isinstance(value, _NESTED):
+                    nested[name] = value
+                else:
+                    columns[name] = value
+            if nested and (kept := self._redaction.fields(nested)):
+                block["details"][str(index)] = kept
             plain.append(columns)
         return plain
 
-    def _headers(self, seen: Observation, when: str, origin: str) -> dict[str, str]:
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_id": seen.id,
-            "ce_source": origin,
-            "ce_type": TYPE,
-            "ce_time": when[:10] + "T" + when[11:-6] + "Z",
-            "content-type": "application/json",
-        }
-        for name in TRACE_HEADERS:
-            if name in seen.headers:
-                headers["ce_" + name] = seen.headers[name]
-        return headers
-
 
 class Columns:
-    """Turns records into rows: the declared names in their order, then what else there is."""
+    """Turns records into rows: the declared names in their order, then what else there is.
+
+    What one event's records look like, those of the next one mostly do: the last layout is kept.
+    """
 
     def __init__(self, declared: Sequence[str], redaction: Redaction) -> None:
         self._declared, self._redaction = list(declared), redaction
-        self._known = frozenset(declared)
+        self._redacts = bool(redaction)
+        self._lay(())
 
-    def table(self, records: Sequence[Any]) -> Table:
-        """The names and the rows; a record that is no mapping is a row of nulls."""
-        good = [record if isinstance(record, dict) else {} for record in records]
-        names = self._declared
-        if not all(map(self._known.issuperset, good)):
-            names = list(dict.fromkeys([*names, *(name for record in good for name in record)]))
-        if not self._redaction:
-            return names, [list(map(record.get, names)) for record in good]
-        names, value = self._redaction.names(names), self._redaction.value
-        return names, [[value(name, record.get(name)) for name in names] for record in good]
+    def _lay(self, found: tuple[str, ...]) -> None:
+        """Keep the layout of records that have these fields."""
+        names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
+        self._layout = found, names, orjson.Fragment(orjson.dumps(names))
+
+    def table(self, records: Sequence[Mapping[str, Any]]) -> Table:
+        """The names and the rows, with null for a field that is not there."""
+        one = len(records) == 1
+        found = tuple(records[0] if one else dict.fromkeys(chain.from_iterable(records)))
+        if found != self._layout[0]:
+            self._lay(found)
+        _, names, schema = self._layout
+        if not self._redacts:
+            return schema, [list(map(record.get, names)) for record in records]
+        value = self._redaction.value
+        return schema, [[value(name, record.get(name)) for name in names] for record in records]
 
 
 def endpoint_id(project: str, graph: str) -> str:
@@ -209,6 +222,24 @@ def endpoint_id(project: str, graph: str) -> str:
     return blake2b(f"{project}/{graph}".encode(), digest_size=16).hexdigest()
 
 
+def _text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat(" ")[:-6]
+
+
+def _headers(seen: Observation, source: str, when: str) -> dict[str, str]:
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": seen.id,
+        "ce_source": source,
+        "ce_type": TYPE,
+        "ce_time": f"{when[:10]}T{when[11:-6]}Z",
+        "content-type": "application/json",
+    }
+    if seen.headers:
+        headers |= {f"ce_{n}": seen.headers[n] for n in TRACE_HEADERS if n in seen.headers}
+    return headers
+
+
 def _block(seen: Observation) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -216,13 +247,20 @@ def _block(seen: Observation) -> dict[str, Any]:
         "route": seen.route,
         "propensity": seen.route.get("propensity"),
         "ages": seen.ages,
-        "defaults": seen.defaults,
+        "defaults": _counts(seen.defaults),
         "timings": seen.timings,
         "errors": {},
         "details": {},
     }
 
 
-def _is_plain(output: Mapping[str, Any]) -> bool:
-    """Whether all of an output is columns."""
-    return "error" not in output and not any(isinstance(v, _NESTED) for v in output.values())
+def _counts(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[str, int]]:
+    """By column, how many rows took its default, and why."""
+    if len(rows) == 1:
+        return {name: {why: 1} for name, why in rows[0].items()}
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for name, why in row.items():
+            reasons = counts.setdefault(name, {})
+            reasons[why] = reasons.get(why, 0) + 1
+    return counts

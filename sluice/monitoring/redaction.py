@@ -42,6 +42,12 @@ class Redaction:
         """The names without those that are dropped."""
         return [name for name in names if self._fields.get(name) != DROP]
 
+    def fields(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values by name, without those that are dropped, and the others as they may leave."""
+        if not self._fields:
+            return values
+        return {name: self.value(name, values[name]) for name in self.names(values)}
+
     def value(self, name: str, value: Any) -> Any:
         """The value as it may leave."""
         if value is None or self._fields.get(name) != HASH:

@@ -36,7 +36,7 @@ def test_the_example_is_what_is_built() -> None:
         [output, {"error": "distance: expected a number, found 'far'"}],
         {"policy": "champion", "name": "champion", "propensity": 1.0},
         {"weather": 3600.0},
-        {"weather.wind_gust": {"missing": 1}},
+        [defaults],
         timings,
     )
     build = EventBuilder(source, Redaction({"tailnum": "hash"}, b"a salt of 16 bytes, or more"))

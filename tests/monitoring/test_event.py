@@ -42,7 +42,7 @@ def test_the_cloudevents_package_reads_it() -> None:
 
 
 def test_every_field() -> None:
-    assert value(observation(defaults={"weather.wind": {"missing": 1}}), sample=25.0) == {
+    assert value(observation(defaults=[{"weather.wind": "missing"}]), sample=25.0) == {
         "endpoint_id": endpoint_id("flights", "flight-delay"),
         "model": "flight-delay",
         "class": "sluice",
