@@ -70,10 +70,12 @@ class GateFailed(SluiceError):
 
 
 class StoreUnavailable(SluiceError):
-    """A store or stream that the answer needs does not respond; trying again may do."""
+    """A store or stream that the answer needs does not respond; trying again may do.
+
+    Its text names places, so a caller is only told that.
+    """
 
     status = 503
-    public = True
     retry_after_s = 1
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sluice.errors import RecordError, RequestError, StoreUnavailable, nearest
+from sluice.errors import RecordError, RequestError, StoreUnavailable, Unavailable, nearest
 from sluice.live import Live
 from sluice.message import request_id
 from sluice.project import Project
@@ -72,7 +72,7 @@ class Feedback:
         Raises:
             RequestError: for a body that is no entry, nor a list of up to `most`.
             RecordError: naming the entries that are wrong.
-            StoreUnavailable: nothing was written.
+            Unavailable: nothing was written.
         """
         given = body if isinstance(body, list) else [body]
         if not 0 < len(given) <= most:
@@ -108,7 +108,7 @@ class Feedback:
         except (StoreUnavailable, OSError) as error:
             self._producer = None
             log.error("feedback was not taken: %s", error)
-            raise StoreUnavailable("feedback can't be kept now: send it again later") from error
+            raise Unavailable("feedback can't be kept now: send it again later") from error
 
 
 def _entry(entry: Any, now: float, kinds: set[type]) -> dict[str, Any]:

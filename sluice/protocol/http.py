@@ -13,6 +13,10 @@ from sluice.errors import MethodNotAllowed, RequestError, SluiceError
 from sluice.message import request_id
 
 log = logging.getLogger("sluice")
+_UNSAID = {
+    500: "the server failed; its log has the reason under this id",
+    503: "a store that the answer needs does not respond; try again",
+}
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -97,7 +101,7 @@ def failed(error: Exception, id: str | None) -> Answer:
         id = id or os.urandom(16).hex()
         log.error("request %s: %s: %s", id, type(error).__name__, error, exc_info=not known)
     public = isinstance(error, SluiceError) and error.public
-    text = str(error) if public else "the server failed; its log has the reason under this id"
+    text = str(error) if public else _UNSAID.get(status, _UNSAID[500])
     # A caller's names may hold halves of surrogate pairs, which no JSON can carry.
     body = {"error": text.encode(errors="replace").decode()}
     if id:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from tests.host.running import ROOT, Answer
 
