@@ -58,5 +58,5 @@ def test_no_project_here(tmp_path: Path) -> None:
 
 def test_an_unknown_graph_names_those_there_are(tmp_path: Path) -> None:
     found = project(tmp_path, "  functions: [{name: a, url: a/graph.yaml}]\n")
-    with pytest.raises(DeclarationError, match="no graph 'b' .*allowed: a"):
+    with pytest.raises(DeclarationError, match=r"no graph 'b' .*allowed: a"):
         found.graph_file("b")

@@ -30,7 +30,9 @@ class Block(NamedTuple):
 
 def blocks() -> list[Block]:
     found, heading = [], ""
-    for part in re.finditer(r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+    for part in re.finditer(
+        r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+    ):
         if part[1]:
             heading = part[1]
         else:
