@@ -8,9 +8,6 @@ from typing import Any
 
 from sluice.commands.show import say, table
 from sluice.errors import SluiceError
-from sluice.playback.recording import window
-from sluice.playback.replay import Plan, replay
-from sluice.playback.scores import HEADINGS, rows
 from sluice.project import Project
 
 
@@ -35,6 +32,11 @@ def add_to(groups: Any) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Play, then print, write and draw the scores."""
+    # Here, so that other commands load none of it, and what is not installed is missed at once.
+    from sluice.playback.recording import window
+    from sluice.playback.replay import Plan, replay
+    from sluice.playback.scores import HEADINGS, rows
+
     start, end = window(options.first, options.last)
     if options.at_once < 1:
         raise SluiceError(f"--at-once {options.at_once}: expected a number above 0")

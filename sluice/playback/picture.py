@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from sluice.playback.scores import Report
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 PANELS = {"auc": "AUC", "log_loss": "log loss", "brier": "Brier score"}
 _BETTER = {"auc": "higher is better", "log_loss": "lower is better", "brier": "lower is better"}
@@ -16,9 +16,6 @@ _BETTER = {"auc": "higher is better", "log_loss": "lower is better", "brier": "l
 
 def draw(report: Report, file: Path) -> None:
     """Draw a report into a file, PNG or SVG by its name."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, metric in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
