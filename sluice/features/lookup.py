@@ -15,7 +15,7 @@ The row of an aggregate is that of its newest event; see aggregates.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Looked(NamedTuple):
 class _Plan:
     """How one entity is looked up.
 
-    `rules` are (name, default, max_age) of its features, `max_age` the shortest of them.
+    `names`, `defaults` and `max_ages` are those of its features, `max_age` is the shortest.
     """
 
     entity: str
@@ -55,28 +55,23 @@ class _Plan:
     pick: Callable[[Sequence[Any]], tuple[Value, ...]]
     take: Take | None
     windows: tuple[float, ...]
-    rules: tuple[tuple[str, Value, float], ...]
+    names: tuple[str, ...]
     defaults: tuple[Value, ...]
-    missing: dict[str, str]
+    max_ages: tuple[float, ...]
     max_age: float
-
-    @property
-    def width(self) -> int:
-        """How many rows it takes: at the moment asked about, and at the windows' beginnings."""
-        return 1 + len(self.windows)
+    missing: dict[str, str]
 
     def replace(
         self, picked: tuple[Value, ...], age: float, defaulted: dict[str, str]
     ) -> list[Value]:
         """The values with defaults for those that are null or stale; says so in `defaulted`."""
-        values: list[Value] = []
-        for (name, default, max_age), value in zip(self.rules, picked, strict=True):
-            if value is None or age > max_age:
-                nothing = "null" if self.take is None else "empty"
-                defaulted[name] = nothing if value is None else "stale"
-                values.append(default)
-            else:
-                values.append(value)
+        values = list(picked)
+        nothing = "null" if self.take is None else "empty"
+        some_stale = age > self.max_age
+        for place, value in enumerate(picked):
+            if value is None or (some_stale and age > self.max_ages[place]):
+                values[place] = self.defaults[place]
+                defaulted[self.names[place]] = nothing if value is None else "stale"
         return values
 
 
@@ -100,8 +95,7 @@ class Lookup:
             _plan(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
         ]
-        self._width = sum(plan.width for plan in self._plans)
-        found = [rule[0] for plan in self._plans for rule in plan.rules]
+        found = [name for plan in self._plans for name in plan.names]
         self._reorder = None if found == self.names else _getter(map(found.index, self.names))
 
     def rows(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
@@ -116,51 +110,47 @@ class Lookup:
         """
         asked: list[tuple[str, Key]] = []
         times: list[float] = []
-        places: list[int] = []
-        place = 0
+        keys: list[Key | None] = []
         for row, now in zip(fields, as_of, strict=True):
             for plan in self._plans:
                 key = plan.key(row)
+                keys.append(key)
                 if key is not None:
-                    asked.append((plan.entity, key))
-                    times.append(now - plan.delay)
-                    places.append(place)
-                    for n, window in enumerate(plan.windows, place + 1):
-                        asked.append((plan.entity, key))
-                        times.append(now - plan.delay - window)
-                        places.append(n)
-                place += plan.width
-        found: list[Found | None] = [None] * place
-        for place, answer in zip(places, self._store.get_many(asked, times), strict=True):
-            found[place] = answer
-        width = self._width
-        return [self._looked(t, found[i * width : (i + 1) * width]) for i, t in enumerate(as_of)]
+                    name, moment = (plan.entity, key), now - plan.delay
+                    asked.append(name)
+                    times.append(moment)
+                    for window in plan.windows:
+                        asked.append(name)
+                        times.append(moment - window)
+        found, each_key = iter(self._store.get_many(asked, times)), iter(keys)
+        return [self._looked(now, each_key, found) for now in as_of]
 
-    def _looked(self, now: float, found: list[Found | None]) -> Looked:
+    def _looked(
+        self, now: float, keys: Iterator[Key | None], found: Iterator[Found | None]
+    ) -> Looked:
+        """What the next record looks up: of its keys, those that are null were not asked for."""
         values: list[Value] = []
         defaulted: dict[str, str] = {}
         ages: dict[str, float] = {}
-        place = 0
         for plan in self._plans:
-            row = found[place]
-            begin, place = place + 1, place + plan.width
+            key = next(keys)
+            row = None if key is None else next(found)
+            begins = [next(found) for _ in plan.windows] if plan.windows and key is not None else []
             if row is None:
                 values += plan.defaults
                 defaulted.update(plan.missing)
                 continue
             event_time, stored = row
-            picked = (
-                plan.pick(stored)
-                if plan.take is None
-                else plan.take(stored, _values(found[begin:place]))
-            )
-            age, before = now - event_time, len(defaulted)
+            picked = plan.pick(stored) if plan.take is None else plan.take(stored, _values(begins))
+            age = now - event_time
             if age > plan.max_age or None in picked:
+                before = len(defaulted)
                 values += plan.replace(picked, age, defaulted)
+                if len(defaulted) - before == len(picked):
+                    continue
             else:
                 values += picked
-            used = len(defaulted) - before < len(picked)
-            if used and age < math.inf:  # a row without time is infinitely old
+            if age < math.inf:  # a row without time is infinitely old
                 ages[plan.entity] = age
         if self._reorder is not None:
             values = list(self._reorder(values))
@@ -198,10 +188,11 @@ def _plan(
         pick=_getter(places),
         take=take,
         windows=windows,
-        rules=tuple((f.name, f.default, f.max_age) for f in features),
+        names=tuple(f.name for f in features),
         defaults=tuple(f.default for f in features),
-        missing={f.name: "missing" for f in features},
+        max_ages=tuple(f.max_age for f in features),
         max_age=min(f.max_age for f in features),
+        missing={f.name: "missing" for f in features},
     )
 
 
