@@ -66,7 +66,7 @@ class Application:
         self._token: Hashable = None
         self._next_look = math.inf if live else 0.0
         self._live = live
-        self._loading = threading.Lock()
+        self._loading, self._closed = threading.Lock(), threading.Event()
 
     @classmethod
     def open(cls, project: Project, parameters: Parameters, worker: str = "") -> Application:
@@ -98,6 +98,14 @@ class Application:
         if self._live is None:
             return self.load()
         return self._live
+
+    def watch(self) -> None:
+        """Look at the aliases from a thread too, so that an idle server follows them."""
+        threading.Thread(target=self._watch, name="sluice-aliases", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(self._refresh):
+            self._look()
 
     def load(self) -> Live:
         """Load the live versions now. Raises VersionRefused, NotFound."""
@@ -139,6 +147,7 @@ class Application:
 
     def close(self) -> None:
         """Flush the events and close the stores."""
+        self._closed.set()
         if self.emitter is not None:
             self.emitter.close()
         self.features.close()

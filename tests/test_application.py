@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,15 @@ def test_a_service_is_what_it_was_opened_with(tiny: Tiny) -> None:
     with Service.open(tiny.project, "binary", application=application) as service:
         assert service.application is application
         assert service.name == "binary"
+
+
+def test_an_idle_server_follows_the_aliases(shop: Tiny) -> None:
+    application = shop.open("binary", _refresh=0.01)
+    before = application.live().champion.number
+    application.watch()
+    shop.models.promote("binary", "1" if before != "1" else "2")
+    end = time.monotonic() + 20
+    while application._live is None or application._live.champion.number == before:
+        assert time.monotonic() < end, "the alias was not followed"
+        time.sleep(0.02)
+    application.close()

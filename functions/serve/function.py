@@ -10,9 +10,11 @@ from sluice.protocol.surface import Surface
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host: loads the graph and its versions.
 
-    When the worker ends in order, the events that still wait are sent.
+    From then on the worker follows the aliases. When it ends in order, the events that still wait
+    are sent.
     """
     surface = context.user_data.surface = Surface.open(context)
+    surface.service.application.watch()
     context.platform.set_termination_callback(surface.service.close)
 
 
