@@ -6,6 +6,7 @@ from typing import Any
 
 from sluice.application import application
 from sluice.errors import RecordError, RequestError
+from sluice.fields import Fields
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
@@ -22,6 +23,7 @@ class Enrich(Step):
         self._application = application(self.context)
         definitions = self._application.definitions
         self._schema, self._as_of = definitions.record, definitions.as_of
+        self._places = {name: i for i, name in enumerate(self._schema.names)}
         self._application.live()
 
     def do(self, body: Any) -> Message:
@@ -50,11 +52,11 @@ class Enrich(Step):
         message.columns = live.columns
 
     def _look_up(self, message: Message) -> None:
-        names, as_of = self._schema.names, self._as_of
+        places, as_of = self._places, self._as_of
         if as_of is None:
             message.as_of = [message.when] * len(message.rows)
         else:
-            message.as_of = [as_of(dict(zip(names, v, strict=True))) for v in message.values]
+            message.as_of = [as_of(Fields(places, values)) for values in message.values]
         found = message.live.lookup.rows(message.values, message.as_of)
         for row, defaults, looked_up in zip(message.values, message.defaults, found, strict=True):
             row.extend(looked_up.values)
