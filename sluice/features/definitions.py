@@ -36,6 +36,7 @@ from typing import Any
 
 from sluice.declaration import Section, load_object, read_yaml
 from sluice.errors import DeclarationError, nearest
+from sluice.features.events import EventType
 from sluice.schema import Field as RecordField
 from sluice.schema import Schema, Value
 
@@ -74,20 +75,6 @@ class Feature:
             window = None if math.isinf(self.aggregate.window) else self.aggregate.window
             told |= {"aggregate": self.aggregate.kind, "of": self.aggregate.of, "window_s": window}
         return told
-
-
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """One kind of event. `lateness`, `retention` in seconds: an event that much older than the
-    newest still counts; rows of totals that much older go."""
-
-    name: str
-    source: str
-    time: str
-    lateness: float
-    fields: Schema
-    retention: float = math.inf
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +150,7 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if version != FORMAT:
         raise top.error("format", f"{version} is not read by this Sluice", f"it reads {FORMAT}")
     record = Schema.parse(top.sections("record"))
-    events = {n: _event_type(n, s) for n, s in top.sections("events", {}).items()}
+    events = {n: EventType.parse(n, s) for n, s in top.sections("events", {}).items()}
     sections = top.sections("entities", {})
     entities = {n: _Reader(n, s, record, events).read() for n, s in sections.items()}
     as_of = top.take("as_of", str, None)
@@ -176,28 +163,6 @@ def read_definitions(path: Path, root: Path) -> Definitions:
         raise top.error(f"events.{clash}", "an entity has that name: its rows come as such events")
     function = load_object(as_of, path, "as_of", root) if as_of else None
     return Definitions(path, record, entities, as_of, function, events)
-
-
-def _event_type(name: str, section: Section) -> EventType:
-    fields = Schema.parse(section.sections("fields"))
-    time = section.take("time", str)
-    if time not in fields.by_name:
-        raise section.error("time", f"no field {time!r}", nearest(time, fields.names))
-    declared = fields.by_name[time]
-    if declared.type != "timestamp" or declared.nullable or not declared.required:
-        hint = "{type: timestamp, required: true, nullable: false}"
-        raise section.error(f"fields.{time}", "every event needs its time", hint)
-    event = EventType(
-        name=name,
-        source=section.take("source", str),
-        time=time,
-        lateness=section.duration("lateness"),
-        fields=fields,
-        retention=section.duration("retention", math.inf),
-        description=section.take("description", str, ""),
-    )
-    section.done()
-    return event
 
 
 class _Reader:

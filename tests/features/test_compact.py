@@ -136,11 +136,17 @@ def test_what_must_stay_may_be_more_than_the_size(
     definitions: Definitions, store: EmbeddedStore
 ) -> None:
     fill(definitions, store, departures(400))
+    end = 399 / 4
+    before = answers(definitions, store, end)
     done = compact(definitions, store, to_bytes=0, progress=False)
     assert done.left is not None
     assert done.left > 0
-    late = departure("last", 399 / 4 - 10.0, "JFK")
+    assert answers(definitions, store, end) == before
+    late = departure("last", end - 10.0, "JFK", remark="late")
     assert Ingest(definitions, store).take([late]).accepted == 1
+    ever = [found[1][0] for found in history(definitions, store, "delays", ("JFK",))]
+    assert ever[0] == 135.0
+    assert ever == [135.0 - n for n in range(len(ever))]
 
 
 def test_ingesting_deletes_now_and_then(retained: Definitions, store: EmbeddedStore) -> None:

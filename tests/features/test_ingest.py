@@ -272,6 +272,18 @@ def test_two_graphs_do_not_share_ids_or_watermarks(definitions: Definitions, fol
     two.close()
 
 
+def test_what_was_ingested_after_the_source_stands_on_its_totals(
+    definitions: Definitions, store: EmbeddedStore
+) -> None:
+    first, second, third = (departure(f"{t}", t, delay=0.1) for t in (1.0, 5.0, 6.0))
+    stray = departure("stray", 0.5)  # the source knows better
+    ingested(definitions, store, second, third, stray)
+    delays.TOLD[:] = [first]
+    materialise(definitions, ROOT, store, entities=["gates"], progress=False)
+    assert rows(definitions, store) == offline_rows(definitions, [first, second, third])
+    assert ingested(definitions, store, first, second, third) == (0, 3, 0, [])
+
+
 @given(events=EVENTS, data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_materialise_and_ingest_meet_wherever_the_source_ends(
