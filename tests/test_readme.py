@@ -66,7 +66,8 @@ def run(command: list[str], root: Path, **environ: str) -> str:
 def test_no_block_is_left_out() -> None:
     covered = {
         ("Sluice", "text"), ("Two commands", "sh"), ("Two commands", "json"),
-        ("In Python, with no server", "python"), ("With MLRun", "sh"), ("Versions", "sh"),
+        ("In Python, with no server", "python"), ("Fresh features", "sh"),
+        ("With MLRun", "sh"), ("Versions", "sh"),
         ("Add a graph", "yaml"), ("Add a graph", "python"), ("Add a graph", "sh"),
         ("Where things are", "text"),
     }  # fmt: skip
@@ -115,6 +116,18 @@ def test_in_python(flights: Path) -> None:
 def test_versions(flights: Path) -> None:
     for command in commands(under("Versions", "sh")[0]):
         assert run(command, flights).strip()
+
+
+def test_fresh_features(flights: Path, tmp_path: Path) -> None:
+    lines = under("Fresh features", "sh")[0].splitlines()
+    event, get, play = lines
+    script = event.replace("sluice ingest", f"{sys.executable} -m sluice.cli ingest")
+    assert "accepted 1," in run(["sh", "-c", script], flights)
+    values = run(commands(get)[0], flights)
+    assert "late_3h" in values
+    out = tmp_path / "replay"
+    month = [*commands(play)[0], "--out", str(out)]
+    assert "2013-04" in run(month, flights)
 
 
 @pytest.fixture
