@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -142,6 +143,7 @@ def _message(content: _Content) -> Message:
         d: {n: _unarray(a) for n, a in t.items()} for d, t in content.tensors.items()
     }
     message.scores = [_unarray(s) for s in content.scores]
+    message.ended = time.perf_counter()
     return message
 
 

@@ -53,14 +53,16 @@ class Message:
             the second class) and regression, one per class otherwise.
         outputs: per record, set by the last step.
         errors: by record index, why it could not be answered.
-        timings: by step, microseconds.
+        timings: by step that has ended, microseconds since the one before had.
+        started, ended: when it was made here, and when its last step ended, by the process's
+            clock time.perf_counter.
         live: the model versions that answer this request; belongs to the process.
     """
 
     __slots__ = (
-        "ages", "as_of", "columns", "defaults", "errors", "headers", "id", "live", "outputs", "pin",
-        "records", "route", "rows", "scores", "single", "started", "tensors", "timings", "unknown",
-        "values", "when",
+        "ages", "as_of", "columns", "defaults", "ended", "errors", "headers", "id", "live",
+        "outputs", "pin", "records", "route", "rows", "scores", "single", "started", "tensors", "timings",
+        "unknown", "values", "when",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +76,7 @@ class Message:
         self.id = id or os.urandom(16).hex()
         self.records = records
         self.when = time.time() if when is None else when
-        self.started = time.perf_counter()
+        self.started = self.ended = time.perf_counter()
         self.pin = pin
         self.headers = headers or {}
         self.single = False
@@ -93,9 +95,11 @@ class Message:
         self.timings: dict[str, float] = {}
         self.live: Any = None
 
-    def timed(self, step: str) -> _Timed:
-        """A context in which the time counts as `step`'s."""
-        return _Timed(self, step)
+    def lap(self, step: str) -> None:
+        """The time since `ended` was `step`'s: one look at the clock per step."""
+        now = time.perf_counter()
+        self.timings[step] = (now - self.ended) * 1e6
+        self.ended = now
 
     @classmethod
     def of(cls, body: Any) -> Message:
@@ -117,21 +121,6 @@ class Message:
         message = cls([body])
         message.single = True
         return message
-
-
-class _Timed:
-    """Adds the time that a block takes to a message's timings."""
-
-    __slots__ = ("_message", "_name", "_start")
-
-    def __init__(self, message: Message, name: str) -> None:
-        self._message, self._name = message, name
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._message.timings[self._name] = (time.perf_counter() - self._start) * 1e6
 
 
 def request_id(value: Any) -> str | None:

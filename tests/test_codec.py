@@ -74,7 +74,7 @@ def plain(value: Any) -> Any:
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 
-KEPT = [name for name in Message.__slots__ if name not in ("live", "started")]
+KEPT = [name for name in Message.__slots__ if name not in ("live", "started", "ended")]
 
 
 @given(messages())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -28,3 +29,12 @@ def test_an_id_is_short_and_printable(value: Any) -> None:
         request_id(value)
     assert request_id("æ-1") == "æ-1"
     assert request_id(None) is None
+
+
+def test_a_step_takes_from_the_end_of_the_one_before_to_its_own() -> None:
+    message = Message([])
+    begun = message.ended = time.perf_counter() - 1.0
+    message.lap("first")
+    assert message.timings["first"] == pytest.approx((message.ended - begun) * 1e6)
+    message.lap("second")
+    assert message.timings["first"] >= 1e6 > message.timings["second"] >= 0.0

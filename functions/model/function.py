@@ -21,11 +21,11 @@ class Model(Step):
 
     def do(self, body: Message) -> Message:
         message = body
-        with message.timed(self.name):
-            if message.live is None:
-                message.live = self._application.live()
-            if message.rows:
-                self._predict(message)
+        if message.live is None:
+            message.live = self._application.live()
+        if message.rows:
+            self._predict(message)
+        message.lap(self.name)
         return message
 
     def _predict(self, message: Message) -> None:

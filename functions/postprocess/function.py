@@ -35,11 +35,11 @@ class Postprocess(Step):
 
     def do(self, body: Message) -> dict[str, Any]:
         message = body
-        with message.timed(self.name):
-            if message.live is None:
-                message.live = self._application.live()
-            self._answer(message)
-            answer = reply(message, self._application.graph)
+        if message.live is None:
+            message.live = self._application.live()
+        self._answer(message)
+        answer = reply(message, self._application.graph)
+        message.lap(self.name)
         observe(self._application, message, answer)
         return answer
 

@@ -39,13 +39,13 @@ class Router(Step):
 
     def do(self, body: Message) -> Message:
         message = body
-        with message.timed(self.name):
-            live = message.live = message.live or self._application.live()
-            if message.pin is not None:
-                version = live.version(message.pin).number
-                message.route = [Choice("pinned", message.pin, version)] * len(message.rows)
-            else:
-                message.route = self.policy.choose(message, live)
+        live = message.live = message.live or self._application.live()
+        if message.pin is not None:
+            version = live.version(message.pin).number
+            message.route = [Choice("pinned", message.pin, version)] * len(message.rows)
+        else:
+            message.route = self.policy.choose(message, live)
+        message.lap(self.name)
         return message
 
 

@@ -19,11 +19,11 @@ class Transform(Step):
 
     def do(self, body: Message) -> Message:
         message = body
-        with message.timed(self.name):
-            if message.live is None:
-                message.live = self._application.live()
-            if message.rows:
-                self._transform(message)
+        if message.live is None:
+            message.live = self._application.live()
+        if message.rows:
+            self._transform(message)
+        message.lap(self.name)
         return message
 
     def _transform(self, message: Message) -> None:
