@@ -61,8 +61,8 @@ class Message:
 
     __slots__ = (
         "ages", "as_of", "columns", "defaults", "ended", "errors", "headers", "id", "live",
-        "outputs", "pin", "records", "route", "rows", "scores", "single", "started", "tensors", "timings",
-        "unknown", "values", "when",
+        "outputs", "pin", "records", "route", "rows", "scores", "single", "started", "tensors",
+        "timings", "unknown", "values", "when",
     )  # fmt: skip
 
     def __init__(

@@ -15,6 +15,8 @@ class Champion(Policy):
 
     policy = "champion"
 
+    def arms(self, live: Live) -> dict[str, Choice]:
+        return {CHAMPION: Choice(self.policy, CHAMPION, live.aliases[CHAMPION])}
+
     def choose(self, message: Message, live: Live) -> list[Choice]:
-        choice = Choice(self.policy, CHAMPION, live.aliases[CHAMPION])
-        return [choice] * len(message.rows)
+        return [self.choices(live)[CHAMPION]] * len(message.rows)

@@ -13,16 +13,30 @@ from sluice.message import Choice, Message
 class Policy:
     """Chooses a version for each row of a message.
 
-    A subclass sets `policy`, takes its own parameters in `__init__`, and writes `choose`.
+    A subclass sets `policy`, takes its own parameters in `__init__`, and writes `choose`. Where
+    there are few choices it says them all in `arms`, and takes them from `choices`.
     """
 
     policy: ClassVar[str]
+    _made: tuple[Live | None, Mapping[str, Choice]] = (None, {})
 
     def __init__(self) -> None:
         """Without parameters; a subclass names its own."""
 
     def check(self, fields: Sequence[str]) -> None:
         """Raise ValueError where a parameter names a field that no record has."""
+
+    def arms(self, live: Live) -> Mapping[str, Choice]:
+        """The choices that there are, by the policy's names, among the versions that are live."""
+        return {}
+
+    def choices(self, live: Live) -> Mapping[str, Choice]:
+        """What `arms` said of these live versions; asked once, for they never change."""
+        made, arms = self._made
+        if made is not live:
+            arms = self.arms(live)
+            self._made = live, arms
+        return arms
 
     def choose(self, message: Message, live: Live) -> list[Choice]:
         """A choice per row, among the versions that are live."""

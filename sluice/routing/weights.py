@@ -59,8 +59,8 @@ class Weights(Policy):
         return max(self.shares, key=lambda name: self.shares[name] / -math.log(_unit(name, key)))
 
     def choose(self, message: Message, live: Live) -> list[Choice]:
-        shares = self._live_shares(live)
-        return [self._choice(key, live, shares) for key in self._keys(message)]
+        choices = self.choices(live)
+        return [choices[self.arm(key)] for key in self._keys(message)]
 
     def _keys(self, message: Message) -> list[str]:
         """By row, what is kept together: the typed value, so that 515 and 515.0 are one key."""
@@ -68,6 +68,10 @@ class Weights(Policy):
         values = [None if place is None else row[place] for row in message.values]
         pairs = zip(message.rows, values, strict=True)
         return [f"{message.id}/{i}" if v is None or v != v else str(v) for i, v in pairs]
+
+    def arms(self, live: Live) -> dict[str, Choice]:
+        shares = self._live_shares(live)
+        return {name: self._choice(name, live, shares) for name in self.shares}
 
     def _live_shares(self, live: Live) -> dict[str, float]:
         """The probability with which each live alias is chosen."""
@@ -77,8 +81,7 @@ class Weights(Policy):
             shares[CHAMPION] = shares.get(CHAMPION, 0.0) + passed
         return shares
 
-    def _choice(self, key: str, live: Live, shares: Mapping[str, float]) -> Choice:
-        name = self.arm(key)
+    def _choice(self, name: str, live: Live, shares: Mapping[str, float]) -> Choice:
         if name in live.aliases:
             return Choice(self.policy, name, live.aliases[name], shares[name])
         reason = f"{name} is not live: {live.refused.get(name, 'no such alias')}"

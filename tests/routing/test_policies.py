@@ -5,6 +5,7 @@ A policy joins the list of checks by being in SAMPLES, which must have all that 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -54,6 +55,16 @@ def test_every_policy_has_a_sample() -> None:
     with pytest.raises(DeclarationError) as error:
         make_policy("none-such", {}, "router")
     assert error.value.hint == f"allowed: {', '.join(sorted(SAMPLES))}"
+
+
+@pytest.mark.parametrize(("name", "params"), MADE)
+def test_a_policy_follows_the_aliases(name: str, params: dict[str, Any], live: Live) -> None:
+    policy, moved = make_policy(name, params, "router"), dict.fromkeys(live.aliases, "9")
+    later = dataclasses.replace(live, versions={"9": live.champion}, aliases=moved)
+    message = message_of(*KEYS[:9], column=params.get("key", "city"))
+    before = policy.choose(message, live)
+    assert {choice.version for choice in policy.choose(message, later)} == {"9"}
+    assert policy.choose(message, live) == before
 
 
 @pytest.mark.parametrize(("name", "params"), MADE)
