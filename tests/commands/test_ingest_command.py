@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +14,20 @@ from typing import Any
 from tests.conftest import ROOT
 
 
+def environ(state: Path) -> dict[str, str]:
+    return {**os.environ, "SLUICE_STATE": str(state), "PYTHONPATH": str(ROOT)}
+
+
 def sluice(state: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "SLUICE_STATE": str(state), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "sluice.cli", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environ, input=given, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=environ(state),
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -46,6 +57,29 @@ def test_a_file_then_what_it_left(tmp_path: Path) -> None:
         "accepted 0, duplicates 1, late 1, refused 1",
         "  line 23: departure flight 21: late: expected true or false, found 'no'",
     ]
+
+
+def test_control_c_says_how_to_go_on(tmp_path: Path) -> None:
+    file, n = tmp_path / "events.jsonl", 12_000
+    lines = (departure(i % 50).replace("flight", f"{i}") for i in range(n))
+    file.write_text("".join(lines), "utf-8")
+    command = [sys.executable, "-m", "sluice.cli", "ingest", "flight-delay", str(file)]
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stderr is not None
+    shown = b""
+    while b"accepted" not in shown:
+        shown += running.stderr.read1(100)  # type: ignore[attr-defined]
+    running.send_signal(signal.SIGINT)
+    told, _ = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert b"stopped: run it again to go on from there" in told
+    again = sluice(tmp_path, "ingest", "flight-delay", str(file))
+    assert again.returncode == 0
+    assert "goes on after line " in again.stdout
+    once = sum(map(int, re.findall(r"(?:accepted|late) (\d+)", told.decode() + again.stdout)))
+    assert n - 2000 <= once <= n  # a batch may be written, and Ctrl-C come before it is counted
 
 
 def test_a_pipe_then_what_a_key_is_and_was(tmp_path: Path) -> None:
