@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sluice.features.definitions import Definitions, read_definitions
-from sluice.features.store import OnlineStore, open_store
+from sluice.features.store import OnlineStore
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.service import read_spec
+from sluice.stores import feature_store
 
 
 def open_features(project: Project, graph: str = "") -> tuple[Definitions, OnlineStore]:
@@ -17,5 +18,4 @@ def open_features(project: Project, graph: str = "") -> tuple[Definitions, Onlin
     spec = read_spec(project, graph or project.settings.graph)
     parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
     definitions = read_definitions(project.root / parameters.features, project.root)
-    url = project.path(project.settings.features, "features")
-    return definitions, open_store(url, (project.name, parameters.graph))
+    return definitions, feature_store(project, parameters.graph)
