@@ -45,7 +45,7 @@ class Emitter:
         capacity: how many records may wait.
         batch: how many records are sent at once, if one observation has not more. What waits is
             sent when it is as many, or after half a second: a commit costs as much as building
-            fifty events.
+            dozens of events.
         clock: for waiting.
         sample, seed: the share of observations that are emitted, each whole or not at all.
 

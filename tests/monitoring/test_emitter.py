@@ -101,6 +101,38 @@ def test_events_arrive_in_order_in_batches_of_bounded_size() -> None:
     assert sink.closed
 
 
+class SteppedClock(FastClock):
+    """Each sleep takes one of its `steps`, and lasts until there is one."""
+
+    steps = 0
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+        until(lambda: self.steps > 0)
+        self.steps -= 1
+
+
+def test_a_batch_waits_until_it_is_full_but_no_longer_than_half_a_second() -> None:
+    sink, clock = Sink(), SteppedClock()
+    target = emitter(sink, batch=10, clock=clock)
+    emit_all(target, names(3))
+    until(lambda: clock.now > 0)
+    for _ in range(4):
+        clock.steps = 1
+        until(lambda: clock.steps == 0)
+    assert sink.batches == []
+    clock.steps = 1
+    until(lambda: len(sink.batches) == 1)
+    assert clock.now <= 0.7
+    emit_all(target, names(12))
+    clock.steps = 1
+    until(lambda: len(sink.batches) == 2)
+    assert [len(batch) for batch in sink.batches] == [3, 10]
+    clock.steps = 100
+    target.close()
+    assert target.sent == 15
+
+
 def test_a_large_request_is_a_batch_of_its_own() -> None:
     sink = Sink()
     target = emitter(sink, batch=10, capacity=1000)

@@ -111,6 +111,37 @@ def test_fields_that_were_not_declared_follow_those_that_were() -> None:
     assert request["inputs"] == [[None, None, 1, 2, None], ["UA", None, None, None, 3]]
 
 
+def test_defaults_are_counted_by_column_and_reason() -> None:
+    rows = [{"wind": "null", "gust": "stale"}, {}, {"wind": "null"}, {"wind": "missing"}]
+    event = value(observation(rows=4, defaults=rows))
+    assert event["sluice"]["defaults"] == {"wind": {"null": 2, "missing": 1}, "gust": {"stale": 1}}
+    assert value(observation(defaults=[{}]))["sluice"]["defaults"] == {}
+
+
+def test_records_of_other_shapes_take_turns() -> None:
+    builder = EventBuilder(SOURCE)
+    shapes: list[dict[str, Any]] = [
+        {"x": 1},
+        {"carrier": "UA"},
+        {"x": 2, "y": 3},
+        {},
+        {"carrier": "UA"},
+    ]
+    for shape in shapes:
+        request = value(observation(records=[shape], outputs=[shape]), builder)["request"]
+        row = dict(zip(request["input_schema"], request["inputs"][0], strict=True))
+        assert row == {"carrier": None, "tailnum": None, "distance": None, **shape}
+
+
+@given(st.floats(-1e9, 4e9) | st.integers(-9, 9).map(lambda n: n - 4e-7))
+def test_times_are_as_datetime_writes_them(when: float) -> None:
+    message = build(observation(when=when))
+    written = datetime.fromisoformat(orjson.loads(message.value)["when"])
+    assert abs(written - datetime.fromtimestamp(when, UTC)).total_seconds() <= 1e-6
+    assert len(orjson.loads(message.value)["when"]) == len("2013-01-01 10:00:00.250000+00:00")
+    assert datetime.fromisoformat(message.headers["ce_time"]) == written
+
+
 def test_a_request_that_failed_as_a_whole() -> None:
     event = value(observation(outputs=(), version=None, error=(504, "over time")))
     assert event["error"] == "over time"
