@@ -27,10 +27,10 @@ def test_connections_beyond_the_limit_are_told_so(log: Path) -> None:
 
 
 def test_requests_that_waited_too_long_are_turned_away(log: Path) -> None:
-    with running("on_demand", log, workers=1, queue_timeout_s=0.5) as host, ExitStack() as stack:
+    with running("on_demand", log, workers=1, queue_timeout_s=0.3) as host, ExitStack() as stack:
         socks = [stack.enter_context(host.connect()) for _ in range(6)]
         for sock in socks:
-            sock.sendall(request("/sleep?ms=300"))
+            sock.sendall(request("/sleep?ms=600"))
         answers = [read_reply(sock) for sock in socks]
         statuses = sorted(a.status for a in answers)
         assert statuses[0] == 200
