@@ -56,9 +56,10 @@ class OnnxModel:
             # differs; two rows and more are alike. So one row goes twice.
             feed = {name: tensor.repeat(2, axis=0) for name, tensor in feed.items()}
         answer = self._run(self._fetch, feed, None)[0]
-        if answer.ndim == 2 and self._width == 1:
+        if answer.ndim != 2:
+            answer = answer.reshape(-1, self._width)
+        elif self._width == 1:
             answer = answer[:, -1:]
-        answer = answer.reshape(-1, self._width)
         return answer[:1] if twice else answer
 
 
