@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from sluice.message import Choice, Message
 from sluice.reply import output, reply
+from tests.tiny import ORDER, Tiny
 
 
 def version(*classes: Any, used: tuple[str, ...] = ("a", "b"), **features: Any) -> Any:
@@ -107,3 +109,16 @@ def test_an_entity_whose_defaults_stood_in_is_not_used() -> None:
         message = scored([1.0], defaults=[defaults])
         message.ages = [{"delays": 7.0, "weather": 9.0}]
         assert stalest(message, v1=used)["entity"] == entity
+
+
+def test_versions_that_use_other_features_are_told_their_own(tiny: Tiny, tmp_path: Path) -> None:
+    shop = tiny.copy(tmp_path / "shop")
+    shop.models.promote("binary", "1", "challenger")  # of amount and visits alone
+    with shop.service("binary") as service:
+        told = {}
+        for name in ("champion", "challenger"):
+            message = Message([ORDER])
+            message.pin = name
+            told[name] = service.run(message)["stalest"]
+            assert message.ages == [{"weather": 5400.0}]
+    assert told == {"champion": {"entity": "weather", "age_s": 5400.0}, "challenger": None}
