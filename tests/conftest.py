@@ -5,6 +5,7 @@ Nothing here reads or writes the .sluice of the working tree.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -34,6 +35,15 @@ RECORD: dict[str, Any] = {
     "sched_arr_time": 819,
     "time_hour": "2013-04-01T09:00:00Z",
 }
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Handlers that a test let Sluice's log go through are gone after it."""
+    own = logging.getLogger("sluice")
+    before = own.handlers[:], own.level, own.propagate
+    yield
+    own.handlers[:], own.level, own.propagate = before
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Enrich(Step):
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host."""
-    context.user_data.surface = StepSurface.open(Enrich, "enrich")
+    context.user_data.surface = StepSurface.open(Enrich, "enrich", context)
 
 
 def handler(context: Any, event: Any) -> Any:

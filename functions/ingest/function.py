@@ -12,6 +12,7 @@ from sluice.features.open import open_features
 from sluice.features.store import OnlineStore
 from sluice.project import Project
 from sluice.protocol.http import Answer, Request, dumps, failed, to_response
+from sluice.protocol.log import through
 
 HEALTH = ("/v2/health/live", "/v2/health/ready")
 
@@ -90,6 +91,7 @@ def _told(sent: Sent, outcomes: list[Outcome]) -> Answer:
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host: opens the store."""
+    through(context.logger)
     surface = context.user_data.surface = IngestSurface.open()
     context.platform.set_termination_callback(surface.store.close)
 

@@ -29,15 +29,15 @@ class Model(Step):
         return message
 
     def _predict(self, message: Message) -> None:
-        numbers = {choice.version for choice in message.route}
-        if len(numbers) == 1:
-            version = message.live.version(numbers.pop())
+        route = message.route
+        if route.count(route[0]) == len(route):
+            version = message.live.version(route[0].version)
             message.scores = list(version.model.predict(message.tensors[version.digest]))
             return
         scores: list[Any] = [None] * len(message.rows)
-        for number in sorted(numbers):
+        for number in sorted({choice.version for choice in route}):
             version = message.live.version(number)
-            rows = np.array([i for i, c in enumerate(message.route) if c.version == number])
+            rows = np.array([i for i, c in enumerate(route) if c.version == number])
             tensors = {n: t[rows] for n, t in message.tensors[version.digest].items()}
             for row, score in zip(rows, version.model.predict(tensors), strict=True):
                 scores[row] = score
@@ -46,7 +46,7 @@ class Model(Step):
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host."""
-    context.user_data.surface = StepSurface.open(Model, "model")
+    context.user_data.surface = StepSurface.open(Model, "model", context)
 
 
 def handler(context: Any, event: Any) -> Any:

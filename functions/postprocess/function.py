@@ -68,7 +68,7 @@ def _report_unknown(message: Message) -> None:
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host."""
-    context.user_data.surface = StepSurface.open(Postprocess, "postprocess")
+    context.user_data.surface = StepSurface.open(Postprocess, "postprocess", context)
 
 
 def handler(context: Any, event: Any) -> Any:

@@ -51,7 +51,7 @@ class Router(Step):
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host."""
-    context.user_data.surface = StepSurface.open(Router, "router")
+    context.user_data.surface = StepSurface.open(Router, "router", context)
 
 
 def handler(context: Any, event: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sluice.protocol.log import through
 from sluice.protocol.surface import Surface
 
 
@@ -13,6 +14,7 @@ def init_context(context: Any) -> None:
     From then on the worker follows the aliases. When it ends in order, the events that still wait
     are sent.
     """
+    through(context.logger)
     surface = context.user_data.surface = Surface.open(context)
     surface.service.application.watch()
     context.platform.set_termination_callback(surface.service.close)

@@ -34,7 +34,7 @@ class Transform(Step):
 
 def init_context(context: Any) -> None:
     """Called once per worker by Nuclio, and by the local host."""
-    context.user_data.surface = StepSurface.open(Transform, "transform")
+    context.user_data.surface = StepSurface.open(Transform, "transform", context)
 
 
 def handler(context: Any, event: Any) -> Any:

@@ -11,7 +11,8 @@ from sluice.graph import StepSpec
 from sluice.message import Message
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.protocol.http import Answer, Request, dumps, failed, to_response
+from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
+from sluice.protocol.log import through
 from sluice.service import make_context, read_spec
 from sluice.step import Step
 
@@ -23,25 +24,28 @@ class StepSurface:
         self.step = step
 
     @classmethod
-    def open(
-        cls, step: type[Step], name: str, application: Application | None = None
-    ) -> StepSurface:
+    def open(cls, step: type[Step], name: str, nuclio: Any) -> StepSurface:
         """The surface of the step `name` of the graph that the settings name, with its class_args.
 
-        Raises DeclarationError when the graph has no such step.
+        `nuclio` is the host's context. Raises DeclarationError when the graph has no such step.
         """
+        through(nuclio.logger)
         project = Project.find()
         spec = read_spec(project, project.settings.graph)
         declared = _step(spec.steps, name, spec.file)
-        context = make_context(project, spec)
+        context = make_context(project, spec, nuclio)
         parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
-        context.application = application or Application.open(project, parameters)
+        context.application = Application.open(project, parameters, str(nuclio.worker_id))
         made = step(context=context, name=name, **declared.class_args)
         made.post_init()
+        context.application.watch()
+        nuclio.platform.set_termination_callback(context.application.close)
         return cls(made)
 
     def handle(self, context: Any, event: Any) -> Any:
-        """Answer one event."""
+        """Answer one event, or a list of events (Nuclio's batching) with a list."""
+        if isinstance(event, list):
+            return [of_event(to_response(context, self.answer(e)), e) for e in event]
         return to_response(context, self.answer(event))
 
     def answer(self, event: Any) -> Answer:
@@ -51,14 +55,18 @@ class StepSurface:
             if request.method == "GET" and request.path in ("/v2/health/live", "/v2/health/ready"):
                 return Answer(200, b"{}")
             return failed(MethodNotAllowed(request.method, request.path, ["POST"]), None)
-        message: Message | None = None
+        id: str | None = None
         try:
+            id = request.id()
             body = request.json()
             is_message = isinstance(body, dict) and "format" in body and "records" in body
             message = from_json(body) if is_message else Message.of(body)
+            if id and not is_message:
+                message.id = id
+            id = message.id
             result = self.step.do(message)
         except Exception as error:  # the one place where a defect becomes a 500
-            return failed(error, message.id if message else None)
+            return failed(error, id)
         done = encode(result) if isinstance(result, Message) else dumps(result)
         return Answer(200, done)
 

@@ -99,7 +99,9 @@ def failed(error: Exception, id: str | None) -> Answer:
     status = error.status if isinstance(error, SluiceError) else 500
     if status >= 500:
         id = id or os.urandom(16).hex()
-        log.error("request %s: %s: %s", id, type(error).__name__, error, exc_info=not known)
+        fields = {"request": id, "status": status, "error": type(error).__name__}
+        text = f"request {id}: {fields['error']}: {error}"
+        log.error("%s", text, exc_info=not known, extra={"with": fields})
     public = isinstance(error, SluiceError) and error.public
     text = str(error) if public else _UNSAID.get(status, _UNSAID[500])
     # A caller's names may hold halves of surrogate pairs, which no JSON can carry.
@@ -122,3 +124,9 @@ def to_response(context: Any, answer: Answer) -> Any:
         content_type=answer.content_type,
         status_code=answer.status,
     )
+
+
+def of_event(response: Any, event: Any) -> Any:
+    """The response as one of a batch: it names its event."""
+    response.event_id = event.id
+    return response

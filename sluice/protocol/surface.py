@@ -22,7 +22,7 @@ from sluice.observe import observe_failure
 from sluice.project import Project
 from sluice.protocol import mlrun_v2, open_inference, openapi
 from sluice.protocol.feedback import Feedback
-from sluice.protocol.http import Answer, Request, dumps, failed, to_response
+from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
 from sluice.protocol.meter import Meter
 from sluice.protocol.tensors import Tail
 from sluice.service import Service
@@ -87,7 +87,7 @@ class Surface:
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (Nuclio's batching) with a list."""
         if isinstance(event, list):
-            return [_of_event(to_response(context, self.answer(e)), e) for e in event]
+            return [of_event(to_response(context, self.answer(e)), e) for e in event]
         return to_response(context, self.answer(event))
 
     def answer(self, event: Any) -> Answer:
@@ -227,8 +227,3 @@ def _model_path(path: str) -> tuple[str, str | None, str]:
     if len(rest) > 1 or (rest and rest[0] not in ("infer", "predict", "ready")):
         raise NotFound(f"no path {path}")
     return graph, version, rest[0] if rest else ""
-
-
-def _of_event(response: Any, event: Any) -> Any:
-    response.event_id = event.id
-    return response
