@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,24 @@ class Settings:
     port: int = field(default=8080, metadata={"help": "port that `serve` listens on"})
     workers: int = field(default=2, metadata={"help": "worker processes of `serve`"})
     refresh: float = field(
-        default=1.0, metadata={"help": "seconds between looks at the aliases by a server"}
+        default=1.0,
+        metadata={
+            "help": "seconds between looks at the aliases by a server",
+            "least": 0.01,
+            "most": 86_400.0,
+        },
     )
     max_body: int = field(default=8_388_608, metadata={"help": "largest request body, bytes"})
-    max_records: int = field(default=10_000, metadata={"help": "most records in one request"})
+    max_records: int = field(
+        default=10_000, metadata={"help": "most records in one request", "least": 1}
+    )
     timeout: float = field(default=30.0, metadata={"help": "seconds that one event may take"})
     monitoring: bool = field(default=True, metadata={"help": "whether predictions are events"})
     retention_bytes: int = field(
-        default=1_073_741_824, metadata={"help": "monitoring events kept, bytes"}
+        default=1_073_741_824, metadata={"help": "monitoring events kept, bytes", "least": 1}
     )
     retention_s: float = field(
-        default=604_800.0, metadata={"help": "monitoring events kept, seconds"}
+        default=604_800.0, metadata={"help": "monitoring events kept, seconds", "least": 1.0}
     )
     salt: str = field(default="", metadata={"help": "salt of fields that events carry hashed"})
     seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})
@@ -61,7 +68,8 @@ class Settings:
     ) -> Settings:
         """Settings from a project's parameters and the environment.
 
-        Raises DeclarationError for a name that is no setting or a value of the wrong type.
+        Raises DeclarationError for a name that is no setting, or a value of the wrong type or
+        out of its range.
         """
         environ = os.environ if environ is None else environ
         known = {f.name: f for f in fields(cls) if not f.metadata.get("internal")}
@@ -73,13 +81,13 @@ class Settings:
                 raise DeclarationError(
                     file, f"spec.params.sluice.{name}", "no such setting", nearest(name, known)
                 )
-            values[name] = _typed(known[name].type, value, file, f"spec.params.sluice.{name}")
+            values[name] = _read(known[name], value, file, f"spec.params.sluice.{name}")
         for name, setting in known.items():
             variable = PREFIX + name.upper()
             if variable in environ:
-                values[name] = _typed(setting.type, environ[variable], "environment", variable)
+                values[name] = _read(setting, environ[variable], "environment", variable)
         if "PORT" in environ and PREFIX + "PORT" not in environ:
-            values["port"] = _typed("int", environ["PORT"], "environment", "PORT")
+            values["port"] = _read(known["port"], environ["PORT"], "environment", "PORT")
         return cls(**values, serving_spec=_serving_spec(environ))
 
     def environment(self) -> dict[str, str]:
@@ -115,6 +123,17 @@ _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 
 _NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
 _KINDS: dict[str, Any] = {"str": str, "int": int, "float": float}
+
+
+def _read(setting: Field[Any], value: Any, file: object, where: str) -> Any:
+    """A value as the type that a setting has, within its range if it has one."""
+    typed = _typed(setting.type, value, file, where)
+    least, most = setting.metadata.get("least"), setting.metadata.get("most")
+    if least is not None and typed < least:
+        raise DeclarationError(file, where, f"expected at least {least}, found {value!r}")
+    if most is not None and typed > most:
+        raise DeclarationError(file, where, f"expected at most {most}, found {value!r}")
+    return typed
 
 
 def _typed(kind: Any, value: Any, file: object, where: str) -> Any:

@@ -50,6 +50,9 @@ def test_true_and_false(text: str) -> None:
         ({"state": {"a": 1}}, {}, "state: expected text"),
         ([1], {}, "spec.params.sluice: expected a mapping"),
         ({}, {"SLUICE_PORT": ""}, "environment: SLUICE_PORT: expected a whole number, found ''"),
+        ({"refresh": 0}, {}, "spec.params.sluice.refresh: expected at least 0.01, found 0"),
+        ({}, {"SLUICE_REFRESH": "inf"}, "SLUICE_REFRESH: expected at most 86400.0, found 'inf'"),
+        ({"max_records": 0}, {}, "max_records: expected at least 1, found 0"),
         ({}, {"PORT": "http"}, "environment: PORT: expected a whole number"),
     ],
 )

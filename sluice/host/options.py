@@ -83,6 +83,8 @@ class HostOptions:
             least = 0 if field.name in _MAY_BE_0 else 1e-3
             if isinstance(value, int | float) and value < least:
                 raise ValueError(f"{field.name}: {value} is too small")
+        if self.port > 65535:
+            raise ValueError(f"port: {self.port} is too large")
         if self.max_held_bytes < self.max_body_bytes:
             raise ValueError(f"max_held_bytes: {self.max_held_bytes} is less than max_body_bytes")
         if self.log_format not in {"text", "json"}:

@@ -10,7 +10,7 @@ from sluice.host import HostOptions
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"workers": 0}, {"port": -1}, {"event_timeout_s": 0.0}, {"log_level": "loud"},
+    [{"workers": 0}, {"port": -1}, {"port": 65536}, {"event_timeout_s": 0.0}, {"log_level": "loud"},
      {"log_format": "xml"}, {"max_connections": 0}],
 )  # fmt: skip
 def test_wrong_value_is_named(wrong: dict[str, Any]) -> None:
