@@ -122,7 +122,7 @@ class Application:
         try:
             token = self.models.aliases_token(self.graph)
         except (SluiceError, OSError) as error:
-            self._keep(self._token, error)
+            self._keep(None, error)  # so that the next look that succeeds loads, and clears it
             return
         if token != self._token and self._loading.acquire(blocking=False):
             target, name = self._reload, "sluice-reload"

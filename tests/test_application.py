@@ -118,10 +118,15 @@ def test_a_store_that_cannot_be_looked_at_leaves_the_versions_in_place(
         def aliases_token(self, graph: str) -> Any:
             raise OSError("the disk is gone")
 
+    store = application.models
     application.models = Failing()
     look(application, clock)
     assert application.live() is live
     assert application.refusal == "the disk is gone"
+    application.models = store
+    look(application, clock)
+    assert application.refusal is None
+    assert application.live().aliases == live.aliases
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "transform.json", "manifest.json"])
