@@ -7,11 +7,11 @@ Every job returns a small dictionary; where MLRun gives it a context, it logs it
 # __future__ in this file.
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sluice.application import Application
-from sluice.errors import GateFailed
+from sluice.errors import DeclarationError, GateFailed
 from sluice.features.materialise import materialise as fill
 from sluice.gate import Gate
 from sluice.live import CHAMPION
@@ -23,7 +23,7 @@ from sluice.replay import GOLDEN_FILE
 from sluice.service import Service, read_spec
 from sluice.training.dataset import build_dataset
 from sluice.training.fit import Fitted, Fitting
-from sluice.training.training import load_training
+from sluice.training.training import Training, load_training
 
 
 def materialise(context: Any = None, graph: str = "") -> dict[str, Any]:
@@ -40,21 +40,22 @@ def train(
 ) -> dict[str, Any]:
     """Fit every candidate, log each as a version; `best` did best on the holdout."""
     project, parameters = _graph(graph)
-    training = load_training(project, parameters)
+    training, seed = load_training(project, parameters), project.settings.seed
     application = Application.open(project, parameters)
     definitions, models = application.definitions, application.models
     data = build_dataset(definitions, training, project.root, {**training.window, **(window or {})})
-    seed = project.settings.seed
+    candidates = training.candidates(seed)
+    _refuse_incomparable(training, candidates, len(data))
     fitting = Fitting(training, definitions, data, seed)
     made: dict[str, tuple[str, Mapping[str, float]]] = {}
-    for name, candidate in training.candidates(seed).items():
+    for name, candidate in candidates.items():
         fitted = fitting.fit(name, candidate)
         number = models.log(parameters.graph, fitted.draft, fitted.files)
         made[number] = (name, fitted.metrics)
         _log_model(context, f"{parameters.graph}-{number}", fitted)
         print(f"version {number}: {name}, {_shown(fitted.metrics)}", flush=True)  # noqa: T201
     application.close()
-    best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))
+    best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))  # one needs none
     metrics = {f"{made[n][0]}.{k}": v for n in made for k, v in made[n][1].items()}
     result = {"best": best, "versions": list(made), "rows": len(data), **metrics}
     return _logged(context, result)
@@ -101,6 +102,16 @@ def _graph(graph: str) -> tuple[Project, Parameters]:
     project = Project.find()
     spec = read_spec(project, graph or project.settings.graph)
     return project, Parameters.parse(spec.parameters.get("sluice"), spec.file)
+
+
+def _refuse_incomparable(training: Training, candidates: Collection[str], rows: int) -> None:
+    """Without a holdout nothing says which of many candidates is best."""
+    if not candidates:
+        raise DeclarationError("training", "candidates", "there are none")
+    if len(candidates) > 1 and not round(rows * training.holdout):
+        problem = f"{training.holdout} of {rows} rows leaves none to compare on"
+        hint = f"there are {', '.join(candidates)}: a larger share, or one candidate"
+        raise DeclarationError("training", "holdout", problem, hint)
 
 
 def _shown(metrics: Mapping[str, float]) -> str:

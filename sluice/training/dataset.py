@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,12 @@ def build_dataset(
 
     Only the record's fields and declared features are in it: any other column that `requests`
     gives (such as one that is known only after the event) is out of every transform's reach.
-    Raises DeclarationError for a label that is missing or has no value somewhere, RecordError
-    for requests that break the schema.
+    Raises DeclarationError for a window that `requests` does not take, and for a label that is
+    missing or has no value somewhere; RecordError for requests that break the schema.
     """
     import pandas as pd
 
+    _refuse_unknown(training, window)
     frame = training.requests(**window)
     labels = _labels(frame, training, definitions)
     n = len(frame)
@@ -79,6 +81,15 @@ def build_dataset(
     table = {name: joined[name].to_numpy() for name in definitions.names}
     order = np.argsort(as_of, kind="stable")
     return Dataset(records, table, as_of, labels).rows(order)
+
+
+def _refuse_unknown(training: Training, window: Mapping[str, Any]) -> None:
+    takes = signature(training.requests)
+    try:
+        takes.bind(**window)
+    except TypeError as error:
+        hint = f"requests takes {takes}"
+        raise DeclarationError("training", "window", str(error), hint) from None
 
 
 def _labels(frame: Any, training: Training, definitions: Definitions) -> npt.NDArray[Any]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sluice.declaration import load_object
-from sluice.errors import DeclarationError
+from sluice.errors import DeclarationError, nearest
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.transform.transform import Transform
+
+# What candidates are compared by: lower is better, so accuracy and auc are not among them.
+METRICS = {"classification": ("log_loss", "brier"), "regression": ("rmse", "mae")}
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Training:
         task: what kind of question it is.
         candidates: from a seed, the estimators to fit, by name.
         window: what of the past to train on; the arguments of `requests`.
-        holdout: share of the rows, the latest by as-of time, on which candidates are compared.
+        holdout: share of the rows, the latest by as-of time, on which candidates are compared;
+            0 for none, where there is one candidate.
         metric: lower is better; log_loss or brier for classification, rmse or mae for regression.
         vouched: columns that are known at request time however well they tell the label; any
             other that equals it, or splits two classes perfectly, is refused as a leak.
@@ -46,6 +50,18 @@ class Training:
     holdout: float = 0.2
     metric: Literal["log_loss", "brier", "rmse", "mae", ""] = ""
     vouched: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        allowed = METRICS.get(self.task)
+        if allowed is None:
+            hint = nearest(self.task, METRICS)
+            raise DeclarationError("training", "task", f"no task {self.task!r}", hint)
+        if self.compared_by not in allowed:
+            problem = f"{self.metric!r} does not compare candidates of a {self.task}"
+            raise DeclarationError("training", "metric", problem, nearest(self.metric, allowed))
+        if not 0 <= self.holdout < 1:
+            problem = f"expected a share from 0 to below 1, found {self.holdout!r}"
+            raise DeclarationError("training", "holdout", problem)
 
     @property
     def compared_by(self) -> str:

@@ -63,6 +63,12 @@ def test_requests_that_serving_would_refuse_are_refused(tiny: Tiny) -> None:
         dataset(tiny, changed(tiny, lambda f: f.drop(columns="city")))
 
 
+def test_a_window_that_requests_does_not_take_is_refused(tiny: Tiny) -> None:
+    training = tiny.training("binary")
+    with pytest.raises(DeclarationError, match=r"window: .*'since'.*requests takes \(rows"):
+        build_dataset(tiny.definitions, training, tiny.root, {"since": "2013-01"})
+
+
 def test_rows_come_in_as_of_order_with_their_records(tiny: Tiny) -> None:
     data = dataset(tiny, tiny.training("binary"))
     assert np.all(np.diff(data.as_of) >= 0)
@@ -153,3 +159,25 @@ def test_scores_of_known_predictions() -> None:
         "classification", np.array(["a"]), np.array([[0.5, 0.25, 0.25]]), ["a", "b", "c"]
     )
     assert three["brier"] == pytest.approx(0.375)
+
+
+def test_a_label_that_nothing_could_be_learnt_of_is_named() -> None:
+    even = np.full((2, 1), 0.5)
+    with pytest.raises(DeclarationError, match="label: c, d first comes in the holdout"):
+        scores("classification", np.array(["d", "c"]), even, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"task": "ranking"}, "task: no task 'ranking'"),
+        ({"metric": "auc"}, "metric: 'auc' does not compare candidates of a classification"),
+        ({"task": "regression", "metric": "brier"}, "metric: 'brier' does not compare"),
+        ({"holdout": 1.0}, "holdout: expected a share from 0 to below 1, found 1.0"),
+    ],
+)
+def test_a_training_that_makes_no_sense_is_refused(
+    tiny: Tiny, fields: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(DeclarationError, match=problem):
+        replace(tiny.training("binary"), **fields)
