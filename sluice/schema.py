@@ -27,6 +27,7 @@ from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it 
 Value = float | str | None
 
 TYPES = ("string", "integer", "number", "boolean", "timestamp")
+FLOAT32 = 3.4028234663852886e38  # the largest that float32 holds
 NAN = math.nan
 _LARGEST = sys.float_info.max
 _ABSENT: Any = object()
@@ -116,18 +117,19 @@ class Field:
     description: str = ""
 
     @classmethod
-    def parse(cls, name: str, section: Section) -> Field:
-        """A field from its declaration. Raises DeclarationError."""
+    def parse(cls, name: str, section: Section, largest: float = math.inf) -> Field:
+        """A field from its declaration; `largest` bounds numbers. Raises DeclarationError."""
         kind = section.choose("type", TYPES)
         required = section.take("required", bool, False)
+        most = largest if kind in ("integer", "number") else math.inf
         field = cls(
             name=name,
             type=kind,
             required=required,
             nullable=section.take("nullable", bool, True),
             default=section.take("default", object, None),
-            minimum=section.take("minimum", float, -math.inf),
-            maximum=section.take("maximum", float, math.inf),
+            minimum=section.take("minimum", float, -most),
+            maximum=section.take("maximum", float, most),
             description=section.take("description", str, ""),
         )
         section.done()
@@ -185,6 +187,8 @@ class _Reader(NamedTuple):
 
 
 def _text(number: float) -> str:
+    if abs(number) >= 1e15:
+        return f"{number:.2e}"
     return str(int(number)) if number.is_integer() else str(number)
 
 
@@ -203,9 +207,13 @@ class Schema:
         self._readers = [_Reader.of(f) for f in self.fields]
 
     @classmethod
-    def parse(cls, sections: Mapping[str, Section]) -> Schema:
-        """A schema from the `record` section of features.yaml. Raises DeclarationError."""
-        return cls(Field.parse(name, section) for name, section in sections.items())
+    def parse(cls, sections: Mapping[str, Section], largest: float = math.inf) -> Schema:
+        """A schema from a section of features.yaml. Raises DeclarationError.
+
+        `largest` bounds all numbers: of records it is FLOAT32, for a model's float32 would make
+        an infinity of a larger one.
+        """
+        return cls(Field.parse(name, section, largest) for name, section in sections.items())
 
     def row(self, record: Any) -> tuple[list[Value], dict[str, str]]:
         """The typed values of one record, and the fields that took their default and why.

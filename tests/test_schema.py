@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sluice.declaration import Section
 from sluice.errors import DeclarationError, RecordError
-from sluice.schema import TYPES, Field, Schema, seconds
+from sluice.schema import FLOAT32, TYPES, Field, Schema, seconds
 
 HUGE = 10**400
 GOOD: dict[str, list[tuple[Any, Any]]] = {
@@ -193,3 +193,12 @@ def test_a_table_gives_what_each_record_gives_alone(
     together = outcome(lambda: schema.table({"x": column}, len(column))["x"])
     refused = [result for result in alone if result[0] == "refused"]
     assert together == (refused[0] if refused else ("ok", [r[1][0] for r in alone]))
+
+
+def test_a_number_that_float32_does_not_hold_is_refused() -> None:
+    section = Section({"amount": {"type": "number"}}, "features.yaml", "record")
+    schema = Schema.parse({"amount": section.section("amount")}, FLOAT32)
+    assert schema.row({"amount": 3.4e38}) == ([3.4e38], {})
+    for found in (3.5e38, -1e300, 10**39):
+        with pytest.raises(RecordError, match=r"amount: expected -3.40e\+38 to 3.40e\+38, found"):
+            schema.row({"amount": found})

@@ -37,8 +37,8 @@ from typing import Any
 from sluice.declaration import Section, load_object, read_yaml
 from sluice.errors import DeclarationError, nearest
 from sluice.features.events import EventType
+from sluice.schema import FLOAT32, Schema, Value
 from sluice.schema import Field as RecordField
-from sluice.schema import Schema, Value
 
 FORMAT = 1
 FEATURE_TYPES = ("string", "integer", "number", "boolean")
@@ -149,7 +149,7 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     version = top.take("format", int)
     if version != FORMAT:
         raise top.error("format", f"{version} is not read by this Sluice", f"it reads {FORMAT}")
-    record = Schema.parse(top.sections("record"))
+    record = Schema.parse(top.sections("record"), FLOAT32)
     events = {n: EventType.parse(n, s) for n, s in top.sections("events", {}).items()}
     sections = top.sections("entities", {})
     entities = {n: _Reader(n, s, record, events).read() for n, s in sections.items()}

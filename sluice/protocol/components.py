@@ -63,7 +63,7 @@ def _field(field: Field) -> dict[str, Any]:
         made["format"] = "date-time"
     for name, limit in (("minimum", field.minimum), ("maximum", field.maximum)):
         if math.isfinite(limit):
-            made[name] = int(limit) if limit.is_integer() else limit
+            made[name] = int(limit) if limit.is_integer() and abs(limit) < 2**53 else limit
     if field.description:
         made["description"] = field.description
     return made

@@ -23,9 +23,6 @@ from tests.protocol.test_feedback import Kept
 from tests.protocol.test_surface import tensors
 from tests.tiny import ORDER, Tiny
 
-# A number beyond float32 is infinite to a model; numpy warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-
 COUNT = int(os.environ.get("MALFORMED", "10000"))
 INFER = "/v2/models/binary/infer"
 PATHS = ("/", INFER, "/v2/models/binary/versions/2/infer", "/feedback")
