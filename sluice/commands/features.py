@@ -1,4 +1,4 @@
-"""sluice features list|lineage|get|compact: what there is, who uses it, what it is, what goes."""
+"""sluice features list|show|lineage|get|compact: what there is, who uses it, its values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice.commands.show import as_json, json_option, say, table
 from sluice.declaration import Section
-from sluice.errors import VersionRefused
+from sluice.errors import DeclarationError, VersionRefused, nearest
 from sluice.features.compact import compact
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.inspect import value_of, when
@@ -27,15 +27,17 @@ def add_to(groups: Any) -> None:
     group = groups.add_parser("features", help="what features exist, and who uses them")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "list", list_features, "every feature, with its default, age, source and owner")
+    parser = _add(commands, "show", show, "all that is known of one feature, as JSON", one=True)
+    parser.add_argument("feature", help="entity.feature, as list names it")
     _add(commands, "lineage", lineage, "which model versions use each feature")
     parser = _add(commands, "get", get, "what a key's values are, or were as of a time", one=True)
     parser.add_argument("entity", help="the entity's name")
     parser.add_argument("key", nargs="+", help="the parts of the key, in the order of its keys")
-    parser.add_argument("--as-of", type=seconds, metavar="TIME", help="such as 2013-04-01T09:00Z")
+    parser.add_argument("--as-of", type=_moment, metavar="TIME", help="such as 2013-04-01T09:00Z")
     text = "delete rows that retention does not keep, or older, or more than given"
     parser = _add(commands, "compact", compact_rows, text, one=True)
     parser.add_argument("--older-than", metavar="AGE", help="such as 90d")
-    parser.add_argument("--to-bytes", type=int, metavar="N", help="names and values of rows")
+    parser.add_argument("--to-bytes", type=_size, metavar="N", help="names and values of rows")
 
 
 def _add(
@@ -47,6 +49,19 @@ def _add(
     parser.set_defaults(command=function)
     json_option(parser)
     return parser
+
+
+def _moment(text: str) -> float:
+    try:
+        return seconds(text)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"expected {error}, found {text!r}") from None
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
+    return int(text)
 
 
 def list_features(options: argparse.Namespace) -> None:
@@ -64,6 +79,18 @@ def list_features(options: argparse.Namespace) -> None:
     for line, aggregate in zip(lines, aggregates, strict=True):
         line.insert(5, aggregate)
     table(lines, [*head[:5], "aggregate", *head[5:]])
+
+
+def show(options: argparse.Namespace) -> None:
+    """What is declared of one feature, how it comes of events, and the versions that use it."""
+    graph, name = options.graph, options.feature
+    declared = _definitions(options)
+    if name not in declared[graph].features:
+        hint = nearest(name, declared[graph].features)
+        raise DeclarationError(declared[graph].file, "entities", f"no feature {name!r}", hint)
+    [row] = [row for row in describe(declared[graph]) if row["name"] == name]
+    [used] = [e for e in users(declared, _uses(graph)) if e["feature"] == name]
+    as_json({"graph": graph, **row, "told": used["aggregate"], "versions": used["versions"]})
 
 
 def lineage(options: argparse.Namespace) -> None:
