@@ -17,7 +17,8 @@ from sluice.settings import variables
 
 def add_to(groups: Any) -> None:
     """Declare the command."""
-    parser = groups.add_parser("host", help="answer HTTP requests with any Nuclio handler")
+    text = "answer HTTP requests with any Nuclio handler"
+    parser = groups.add_parser("host", help=text, description=text)
     parser.add_argument("handler", nargs="?", default="", help="package.module:function")
     parser.add_argument("--config", type=Path, help="the function's function.yaml")
     add_options(parser)

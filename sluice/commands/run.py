@@ -13,7 +13,8 @@ from sluice.workflow import has_champion, run_job, run_workflow
 
 def add_to(groups: Any) -> None:
     """Declare the commands."""
-    parser = groups.add_parser("run", help="run a workflow of project.yaml, without MLRun")
+    text = "run a workflow of project.yaml, without MLRun"
+    parser = groups.add_parser("run", help=text, description=text)
     parser.add_argument("workflow", help="its name, such as main")
     parser.add_argument("--graph", default="flight-delay", help="default: flight-delay")
     text = "do nothing when the graph has a champion already"

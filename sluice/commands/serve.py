@@ -30,7 +30,8 @@ _SETTINGS = {
 
 def add_to(groups: Any) -> None:
     """Declare the command."""
-    parser = groups.add_parser("serve", help="answer a graph's requests over HTTP")
+    text = "answer a graph's requests over HTTP"
+    parser = groups.add_parser("serve", help=text, description=text)
     parser.add_argument("graph", help="the graph's name")
     add_options(parser)
     parser.set_defaults(command=serve)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 
 def say(text: str) -> None:
-    """A line on standard output."""
-    print(text, flush=True)  # noqa: T201
+    """A line on standard output. Ends the command when nobody reads it any more, as `head` does."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        raise SystemExit(128 + signal.SIGPIPE) from None
 
 
 def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> None:
