@@ -11,8 +11,9 @@ import msgspec
 from sluice.application import Application
 from sluice.commands.show import as_json, json_option, say, table
 from sluice.errors import VersionRefused
+from sluice.features.definitions import Definitions, read_definitions
 from sluice.gate import Gate
-from sluice.live import CHAMPION
+from sluice.live import CHAMPION, load_version
 from sluice.models.store import ModelStore, resolve
 from sluice.parameters import Parameters
 from sluice.project import Project
@@ -89,9 +90,16 @@ def promote(options: argparse.Namespace) -> None:
 
 
 def rollback(options: argparse.Namespace) -> None:
-    """Move the alias back; the version was champion before, so no gate holds it up."""
-    alias = _models(options).rollback(options.graph, options.alias, by=getpass.getuser())
-    _moved(options, alias)
+    """Move the alias back; the version was champion before, so no gate holds it up.
+
+    One that servers would refuse, because columns are declared otherwise by now, is refused here:
+    they would go on with the version that is to be left.
+    """
+    models = _models(options)
+    alias = models.aliases(options.graph).get(options.alias)
+    if alias is not None and alias.previous is not None:
+        load_version(models.read(options.graph, alias.previous), _definitions(options))
+    _moved(options, models.rollback(options.graph, options.alias, by=getpass.getuser()))
 
 
 def history(options: argparse.Namespace) -> None:
@@ -110,6 +118,13 @@ def _moved(options: argparse.Namespace, alias: Any) -> None:
     else:
         was = f" (was {alias.previous})" if alias.previous else ""
         say(f"{options.graph}: {options.alias} is version {alias.version}{was}")
+
+
+def _definitions(options: argparse.Namespace) -> Definitions:
+    project = Project.find()
+    spec = read_spec(project, options.graph)
+    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+    return read_definitions(project.root / parameters.features, project.root)
 
 
 def _models(options: argparse.Namespace) -> ModelStore:
