@@ -77,7 +77,7 @@ class Service:
             RecordError: for one record that breaks the schema; in a list such a record has an
                 `error` in its place.
         """
-        if hasattr(records, "to_dict"):
+        if hasattr(records, "columns"):  # a table; a single row of one is no record
             records = records_of(records)
         # What the caller does with records and outputs must not reach the monitoring event.
         message = Message(copy.deepcopy(records if isinstance(records, list) else [records]))

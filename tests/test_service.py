@@ -117,3 +117,8 @@ def test_a_graph_whose_parameters_name_another_is_refused(shop: Tiny) -> None:
     shop.edit("graphs/binary/graph.yaml", "graph: binary", "graph: classes")
     with pytest.raises(DeclarationError, match=r"'classes' is not metadata\.name, 'binary'"):
         shop.service("binary", shop.open("classes"))
+
+
+def test_a_row_of_a_table_is_no_record(service: Service) -> None:
+    with pytest.raises(RecordError, match="expected an object with fields"):
+        service.predict(pd.Series(ORDER))
