@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
+from sluice.errors import DeclarationError, SluiceError, StoreUnavailable, Unavailable, told
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.store import OnlineStore
 from sluice.live import Live, load_live
@@ -26,7 +26,7 @@ from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.stores import feature_store, model_store
-from sluice.streams import Producer, open_stream
+from sluice.streams import Producer, log_path, open_stream
 
 log = logging.getLogger("sluice")
 
@@ -66,6 +66,7 @@ class Application:
         self._token: Hashable = None
         self._next_look = math.inf if live else 0.0
         self._live = live
+        self._outdated = False
         self._loading, self._closed = threading.Lock(), threading.Event()
 
     @classmethod
@@ -90,6 +91,8 @@ class Application:
 
         When an alias has moved, the new versions are loaded by a thread while the old ones go on
         answering; a version that is refused leaves them in place, and `refusal` says why.
+        Raises Unavailable when features.yaml has changed and was materialised: the rows that the
+        versions were loaded for are gone.
         """
         now = self._clock()
         if now >= self._next_look:
@@ -97,6 +100,9 @@ class Application:
             self._look()
         if self._live is None:
             return self.load()
+        if self._outdated:
+            why = f"the features of {self.graph} were materialised by another features.yaml"
+            raise Unavailable(f"{why}: restart what serves them")
         return self._live
 
     def watch(self) -> None:
@@ -112,6 +118,7 @@ class Application:
         token = self.models.aliases_token(self.graph)
         live = load_live(self.graph, self.definitions, self.models, self.features)
         self._token, self._live, self.refusal = token, live, None
+        self._outdated = False
         for alias, why in live.refused.items():
             log.error("%s: %s is not served: %s", self.graph, alias, why)
         return live
@@ -121,6 +128,7 @@ class Application:
             return
         try:
             token = self.models.aliases_token(self.graph)
+            self._outdated = not self._live.lookup.is_current()
         except (SluiceError, OSError) as error:
             self._keep(None, error)  # so that the next look that succeeds loads, and clears it
             return
@@ -135,15 +143,16 @@ class Application:
             log.info("%s: %s serve now, %s did", self.graph, dict(live.aliases), before)
         except (StoreUnavailable, OSError) as error:
             self._keep(self._token, error)  # it may pass: tried again at the next look
-        except SluiceError as error:
+        except Exception as error:  # a defect too: the old versions answer, and health shows it
             self._keep(token, error)
         finally:
             self._loading.release()
 
     def _keep(self, token: Hashable, error: Exception) -> None:
         """The old versions go on; aliases with this token are not tried again until they move."""
-        self._token, self.refusal = token, str(error)
-        log.error("%s: kept the versions that served: %s", self.graph, error)
+        self._token, self.refusal = token, told(error)
+        defect = not isinstance(error, (SluiceError, OSError))
+        log.error("%s: kept the versions that served: %s", self.graph, error, exc_info=defect)
 
     def close(self) -> None:
         """Flush the events and close the stores."""
@@ -173,6 +182,7 @@ def make_emitter(
             project.graph_file(parameters.graph), where, str(error), hint
         ) from None
     url = project.path(settings.events, "events.log")
+    log_path(url)  # what names no stream is an error now, not when the first event is sent
 
     def producer() -> Producer:
         stream = open_stream(

@@ -134,6 +134,13 @@ class DeadlineExceeded(RequestError):
     status = 504
 
 
+def told(error: Exception) -> str:
+    """What a caller may read of an error: the text of ours that quote no place of this machine."""
+    if isinstance(error, VersionRefused) or (isinstance(error, SluiceError) and error.public):
+        return str(error)
+    return f"{type(error).__name__}; the log has the reason"
+
+
 def nearest(found: str, allowed: Iterable[str]) -> str:
     """A hint for an unknown name: the nearest allowed one, and all of them.
 

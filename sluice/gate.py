@@ -67,8 +67,9 @@ class Gate:
         tolerance = _tolerance(version, replay)
         compared = _Comparison(version, tolerance)
         for row in rows:
-            compared.add(row, self._run(service, row))
-        answers = [self._scores(service, c.record, c.event_time) for c in golden.cases]
+            compared.add(row, self._run(service, row.record, row.as_of))
+        asked = [self._run(service, c.record, c.event_time) for c in golden.cases]
+        answers = [[float(s) for s in message.scores[0]] for message in asked]
         wrong = golden.compare(answers, tolerance)
         if compared.problems or wrong:
             shown = "; ".join([*compared.problems, *wrong][:_SHOWN])
@@ -103,22 +104,16 @@ class Gate:
         )
         return Service.open(self._project, self._graph, application=application)
 
-    def _run(self, service: Service, row: ReplayRow) -> Message:
-        message = Message([row.record], when=row.as_of)
+    def _run(self, service: Service, record: dict[str, Any], when: float | None) -> Message:
+        message = Message([record], when=when)
         message.single = True
         message.pin = CHAMPION
         try:
             service.run(message)
         except RecordError as error:
             why = f"a training row is refused by serving: {error}"
-            raise GateFailed("parity", why, row.record) from error
+            raise GateFailed("parity", why, record) from error
         return message
-
-    def _scores(self, service: Service, record: dict[str, Any], when: float | None) -> Any:
-        message = Message([record], when=when)
-        message.pin = CHAMPION
-        service.run(message)
-        return [float(s) for s in message.scores[0]]
 
 
 class _Comparison:

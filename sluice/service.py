@@ -114,7 +114,10 @@ def make_context(project: Project, spec: GraphSpec, nuclio: Any = None) -> Conte
 def read_spec(project: Project, graph: str) -> GraphSpec:
     """A graph's declaration: as MLRun handed it over, else its graph.yaml."""
     if project.settings.serving_spec:
-        return GraphSpec.handed_over(project.settings.serving_spec)
+        spec = GraphSpec.handed_over(project.settings.serving_spec)
+        # A command that names another graph means that one.
+        if not graph or graph == spec.parameters.get("sluice", {}).get("graph"):
+            return spec
     if not graph and len(project.graphs) == 1:
         graph = next(iter(project.graphs))
     return GraphSpec.read(project.graph_file(graph))

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from sluice.application import Application
-from sluice.errors import NotFound, VersionRefused
+from sluice.errors import NotFound, Unavailable, VersionRefused
+from sluice.features.definitions import read_definitions
+from sluice.features.store import layout_of
 from sluice.protocol.surface import Surface
 from sluice.service import Service
 from tests.protocol.events import raw
@@ -122,7 +124,7 @@ def test_a_store_that_cannot_be_looked_at_leaves_the_versions_in_place(
     application.models = Failing()
     look(application, clock)
     assert application.live() is live
-    assert application.refusal == "the disk is gone"
+    assert application.refusal == "OSError; the log has the reason"
     application.models = store
     look(application, clock)
     assert application.refusal is None
@@ -242,6 +244,20 @@ def test_a_service_is_what_it_was_opened_with(tiny: Tiny) -> None:
     with Service.open(tiny.project, "binary", application=application) as service:
         assert service.application is application
         assert service.name == "binary"
+
+
+def test_features_of_another_declaration_stop_what_was_loaded_for_the_old(
+    shop: Tiny, clock: Ticking, open_ticking: Any
+) -> None:
+    application = open_ticking()
+    assert application.live().champion
+    shop.edit("features.yaml", "      sky: {type: string}", "      sky: {type: number}")
+    changed = read_definitions(shop.root / "features.yaml", shop.root)
+    layout = layout_of(changed, "weather")
+    application.features.publish(layout)
+    clock.now += 1.0
+    with pytest.raises(Unavailable, match=r"another features\.yaml: restart"):
+        application.live()
 
 
 def test_an_idle_server_follows_the_aliases(shop: Tiny) -> None:

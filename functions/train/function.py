@@ -7,6 +7,7 @@ Every job returns a small dictionary; where MLRun gives it a context, it logs it
 # __future__ in this file.
 
 import json
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -53,7 +54,8 @@ def train(
         number = models.log(parameters.graph, fitted.draft, fitted.files)
         made[number] = (name, fitted.metrics)
         _log_model(context, f"{parameters.graph}-{number}", fitted)
-        print(f"version {number}: {name}, {_shown(fitted.metrics)}", flush=True)  # noqa: T201
+        told = f"version {number}: {name}, {_shown(fitted.metrics)}"
+        print(told, file=sys.stderr, flush=True)  # noqa: T201 (what a person watches)
     application.close()
     best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))  # one needs none
     metrics = {f"{made[n][0]}.{k}": v for n in made for k, v in made[n][1].items()}

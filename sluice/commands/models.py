@@ -14,6 +14,7 @@ from sluice.errors import VersionRefused
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.gate import Gate
 from sluice.live import CHAMPION, load_version
+from sluice.models.aliases import check_alias
 from sluice.models.store import ModelStore, resolve
 from sluice.parameters import Parameters
 from sluice.project import Project
@@ -76,6 +77,7 @@ def show_version(options: argparse.Namespace) -> None:
 
 def promote(options: argparse.Namespace) -> None:
     """Replay the version through the gate, then move the alias."""
+    check_alias(options.alias)
     project = Project.find()
     spec = read_spec(project, options.graph)
     parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)

@@ -23,6 +23,7 @@ from sluice.schema import Column, Value
 Totals = Sequence[Value]  # one stored row, in the order of `Accumulators.columns`
 Reader = Callable[[Totals, Totals], Value]
 Take = Callable[[Totals, Sequence[Totals | None]], tuple[Value, ...]]
+FORGOTTEN: Totals = ()  # stands for totals that retention has deleted
 _COUNT = 0
 
 
@@ -180,7 +181,8 @@ def taker(accumulators: Accumulators, features: Sequence[Feature]) -> Take:
     """A function from totals to the features' values.
 
     It takes the totals at the moment asked about, and those at the beginnings of
-    `accumulators.windows(features)`, in that order: None before the first event.
+    `accumulators.windows(features)`, in that order: None before the first event, FORGOTTEN where
+    the row is gone, of which nothing can be told.
     """
     empty, windows = accumulators.empty(), accumulators.windows(features)
     lengths = [aggregate_of(f).window for f in features]
@@ -192,7 +194,9 @@ def taker(accumulators: Accumulators, features: Sequence[Feature]) -> Take:
     def take(end: Totals, begins: Sequence[Totals | None]) -> tuple[Value, ...]:
         rows = [empty if row is None else row for row in begins]
         rows.append(empty)  # of a window that goes back for ever
-        return tuple([reader(end, rows[place]) for reader, place in readers])
+        return tuple(
+            [None if rows[at] is FORGOTTEN else reader(end, rows[at]) for reader, at in readers]
+        )
 
     return take
 

@@ -3,7 +3,9 @@
 Of each key the newest row at the cut stays, because it is the answer until the next one, and what
 later totals are compared with. The cut lies before the moments that retention keeps by as much as
 a look-up reaches back: by the entity's delay and its longest window. So every answer as of a
-moment that is kept stays exactly what it was. Rows that late events may still change stay too.
+moment that is kept stays exactly what it was. Rows that late events may still change stay too. A
+window that begins before the cut takes its default, with the reason `forgotten`, where the row at
+its beginning is gone.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from sluice.features.definitions import Definitions, Entity
-from sluice.features.progress import read_progress
+from sluice.features.progress import raise_floor, read_progress
 from sluice.features.store import Layout, OnlineStore, layout_of
 
 _AT_ONCE = 5000  # rows of one transaction
@@ -37,6 +40,8 @@ class Compaction:
         entity = self._waiting[0]
         before = _cut(self._definitions, entity, self._store, entity.retention)
         layout = layout_of(self._definitions, entity.name)
+        if not self._resume:
+            self._store.update(partial(raise_floor, entity.name, before))
         done = self._store.trim(layout, before, self._resume, limit)
         self._resume = done.resume
         if not done.resume:
@@ -101,6 +106,7 @@ def _trim(store: OnlineStore, layout: Layout, before: float, progress: bool) -> 
     rows = freed = 0
     if math.isinf(before):
         return rows, freed
+    store.update(partial(raise_floor, layout.entity, before))
     with tqdm(desc=layout.entity, unit=" rows deleted", disable=not progress) as bar:
         resume = b""
         while True:

@@ -130,6 +130,8 @@ class Definitions:
         told = {**feature.declaration(), "keys": dict(entity.keys), "delay_s": entity.delay}
         if entity.events is not None:
             told["events"] = entity.events
+        elif entity.timestamp is not None:
+            told["timestamp"] = entity.timestamp
         return {**told, "as_of": self.as_of_path}
 
     def load_source(self, entity: str, root: Path) -> Callable[[], Any]:

@@ -7,6 +7,7 @@ not there takes the feature's default, with the reason:
     missing   there is no such row, or a field of the key is null
     null      the row has no value
     empty     nothing happened within the aggregate's window
+    forgotten the aggregate's window begins where retention has deleted rows
     stale     the row is older at `as_of` than the feature's max_age
 
 The row of an aggregate is that of its newest event; see aggregates.py.
@@ -21,9 +22,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sluice.errors import DeclarationError, nearest
-from sluice.features.aggregates import Accumulators, Take, taker
+from sluice.features.aggregates import FORGOTTEN, Accumulators, Take, Totals, taker
 from sluice.features.definitions import Definitions, Entity, Feature
-from sluice.features.store import Found, Key, OnlineStore, stored_layout
+from sluice.features.progress import read_floor
+from sluice.features.store import Found, Key, OnlineStore, layout_of, stored_layout
 from sluice.schema import Value
 
 
@@ -61,12 +63,17 @@ class _Plan:
     max_age: float
     missing: dict[str, str]
 
+    @property
+    def nothing(self) -> str:
+        """What it means that there is no value in a row."""
+        return "null" if self.take is None else "empty"
+
     def replace(
-        self, picked: tuple[Value, ...], age: float, defaulted: dict[str, str]
+        self, picked: tuple[Value, ...], age: float, defaulted: dict[str, str], nothing: str
     ) -> list[Value]:
-        """The values with defaults for those that are null or stale; says so in `defaulted`."""
+        """The values with defaults for those that are not there (`nothing` says why) or stale;
+        says so in `defaulted`."""
         values = list(picked)
-        nothing = "null" if self.take is None else "empty"
         some_stale = age > self.max_age
         for place, value in enumerate(picked):
             if value is None or (some_stale and age > self.max_ages[place]):
@@ -95,8 +102,16 @@ class Lookup:
             _plan(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
         ]
+        self._layouts = [layout_of(definitions, plan.entity) for plan in self._plans]
         found = [name for plan in self._plans for name in plan.names]
         self._reorder = None if found == self.names else _getter(map(found.index, self.names))
+
+    def is_current(self) -> bool:
+        """Whether the store still has the layouts that this was made for. Rows of others are gone.
+
+        Raises StoreUnavailable.
+        """
+        return all(self._store.layout(layout.entity) == layout for layout in self._layouts)
 
     def rows(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
         """What n records look up.
@@ -141,11 +156,18 @@ class Lookup:
                 defaulted.update(plan.missing)
                 continue
             event_time, stored = row
-            picked = plan.pick(stored) if plan.take is None else plan.take(stored, _values(begins))
+            nothing = plan.nothing
+            if plan.take is None:
+                picked = plan.pick(stored)
+            else:
+                totals: list[Totals | None] = [None if b is None else b[1] for b in begins]
+                if None in totals and self._forget(plan, now, totals):
+                    nothing = "forgotten"
+                picked = plan.take(stored, totals)
             age = now - event_time
             if age > plan.max_age or None in picked:
                 before = len(defaulted)
-                values += plan.replace(picked, age, defaulted)
+                values += plan.replace(picked, age, defaulted, nothing)
                 if len(defaulted) - before == len(picked):
                     continue
             else:
@@ -155,6 +177,18 @@ class Lookup:
         if self._reorder is not None:
             values = list(self._reorder(values))
         return Looked(values, defaulted, ages)
+
+    def _forget(self, plan: _Plan, now: float, totals: list[Totals | None]) -> bool:
+        """Put FORGOTTEN where a row may be gone that once was there; whether there is such a row.
+
+        No row at the beginning of a window says that nothing happened before, unless the window
+        begins before the moment from which rows are kept.
+        """
+        floor, moment = read_floor(self._store, plan.entity), now - plan.delay
+        for place, window in enumerate(plan.windows):
+            if totals[place] is None and moment - window < floor:
+                totals[place] = FORGOTTEN
+        return any(row is FORGOTTEN for row in totals)
 
 
 def wanted(definitions: Definitions, names: Sequence[str]) -> dict[str, list[Feature]]:
@@ -194,10 +228,6 @@ def _plan(
         max_age=min(f.max_age for f in features),
         missing={f.name: "missing" for f in features},
     )
-
-
-def _values(rows: Iterable[Found | None]) -> list[Sequence[Value] | None]:
-    return [None if row is None else row[1] for row in rows]
 
 
 def delay(entity: Entity) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from sluice.errors import DeclarationError, nearest
 from sluice.features.aggregates import Accumulators, Totals
 from sluice.features.definitions import Definitions
-from sluice.features.progress import Recent, keep_progress, read_progress
+from sluice.features.progress import Recent, forget_floor, keep_progress, read_progress
 from sluice.features.source import Table, load_sources, read_table
 from sluice.features.store import OnlineStore, Row, Rows, layout_of
 
@@ -146,6 +146,7 @@ class _Filling:
                     self._store.update(partial(self._replace, batch))
                 bar.update(len(batch))
         self._store.publish(self._layout)
+        self._store.update(partial(forget_floor, self._layout.entity))
         return total
 
     def _batches(self, rows: Iterator[Row]) -> Iterator[list[Row]]:

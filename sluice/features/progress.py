@@ -6,6 +6,7 @@ States in the store (see Rows), by type of event:
     "i" digest id                   the time of a recent event, as it sorts from new to old
     "t" digest time id              the same by time, so that old ones can be forgotten
     "f" name                        a Position in a file, msgpack
+    "c" entity                      before which moment its rows may have been deleted
 
 `digest` is the type's in 8 bytes, `id` the event's digest in 16.
 """
@@ -41,6 +42,23 @@ class Position(msgspec.Struct, frozen=True):
     offset: int = 0
     lines: int = 0
     head: str = ""
+
+
+def read_floor(source: Rows | OnlineStore, entity: str) -> float:
+    """The moment before which rows of an entity may be gone; minus infinity if none are."""
+    found = source.state(b"c" + entity.encode())
+    return float("-inf") if found is None else float(msgspec.msgpack.decode(found, type=float))
+
+
+def raise_floor(entity: str, moment: float, rows: Rows) -> None:
+    """Remember that rows before `moment` are going to be deleted."""
+    if moment > read_floor(rows, entity):
+        rows.keep(b"c" + entity.encode(), _encode(moment))
+
+
+def forget_floor(entity: str, rows: Rows) -> None:
+    """All rows of an entity are there again."""
+    rows.forget(b"c" + entity.encode())
 
 
 def read_progress(source: Rows | OnlineStore, kind: str) -> Progress:

@@ -171,7 +171,7 @@ def stored_layout(definitions: Definitions, entity: str, store: OnlineStore) -> 
     """
     declared, stored = layout_of(definitions, entity), store.layout(entity)
     if stored is None:
-        where, hint = f"entities.{entity}", "run `sluice materialise`"
+        where, hint = f"entities.{entity}", "run `sluice materialise GRAPH`"
         raise DeclarationError(definitions.file, where, "the store has no rows of it", hint)
     refuse_other(definitions, declared, stored)
     return declared
@@ -187,7 +187,7 @@ def refuse_other(definitions: Definitions, declared: Layout, stored: Layout) -> 
         f"declared are {_text(getattr(declared, n))}"
         for n in fields
     )
-    where, hint = f"entities.{declared.entity}", "run `sluice materialise`"
+    where, hint = f"entities.{declared.entity}", "run `sluice materialise GRAPH`"
     raise DeclarationError(definitions.file, where, differs, hint)
 
 

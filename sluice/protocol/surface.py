@@ -14,6 +14,7 @@ from sluice.errors import (
     SluiceError,
     TooLarge,
     Unavailable,
+    told,
 )
 from sluice.live import Live
 from sluice.message import Message
@@ -185,7 +186,7 @@ class Surface:
         try:
             live = self._application.live()
         except SluiceError as error:
-            raise Unavailable(f"not ready: {error}") from error
+            raise Unavailable(f"not ready: {told(error)}") from error
         body: dict[str, Any] = {"ready": True, "model": live.graph, "versions": dict(live.aliases)}
         refused = {**live.refused}
         if self._application.refusal:

@@ -16,7 +16,8 @@ from sluice.errors import DeclarationError
 from sluice.streams.stream import Clock, Consumer, Message, Producer, Record, Stream, partition_of
 
 __all__ = [
-    "Clock", "Consumer", "Message", "Producer", "Record", "Stream", "open_stream", "partition_of",
+    "Clock", "Consumer", "Message", "Producer", "Record", "Stream", "log_path", "open_stream",
+    "partition_of",
 ]  # fmt: skip
 
 
@@ -39,11 +40,17 @@ def open_stream(
         DeclarationError: for a scheme that is not supported.
         SluiceError: for a file that is no log, or one of a newer format.
     """
+    path = log_path(url)
+    from sluice.streams.log import LogStream, Retention
+
+    retention = Retention(retention_bytes, retention_s)
+    return LogStream(path, partitions, retention, clock)
+
+
+def log_path(url: str) -> Path:
+    """The embedded log's file that a URL names. Raises DeclarationError for another scheme."""
     scheme, separator, path = url.partition("://")
     if separator and scheme != "log":
         hint = "supported: log://path, the embedded log in one file"
         raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", hint)
-    from sluice.streams.log import LogStream, Retention
-
-    retention = Retention(retention_bytes, retention_s)
-    return LogStream(Path(path if separator else url), partitions, retention, clock)
+    return Path(path if separator else url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.ingest import Ingest
 from sluice.features.lookup import Looked, Lookup
+from sluice.features.progress import forget_floor, raise_floor, read_floor
 from tests.features import delays
 from tests.features.delays import departure, history
 
@@ -187,6 +189,43 @@ def test_whenever_rows_go_the_answers_of_what_is_kept_are_those_of_all(
         assert one == two
     whole.close()
     trimmed.close()
+
+
+@given(told=EVENTS, data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_not_kept_is_the_same_or_takes_its_default_and_says_so(
+    definitions: Definitions, retained: Definitions, folder: Path, told: list[Any],
+    data: st.DataObject,
+) -> None:  # fmt: skip
+    events = [departure(f"{i}", at, o, delay=0.1 * i) for i, (at, o) in enumerate(sorted(told))]
+    whole, trimmed = fresh(folder), fresh(folder)
+    for store in (whole, trimmed):
+        fill(definitions, store, [departure("first", 0.0, "SFO"), *events])
+    compact(retained, trimmed, progress=False)
+    names = [n for n in definitions.features if not n.startswith("weather")]
+    moments = [n / 4 for n in range(0, 480, data.draw(st.integers(3, 17)))]
+    for origin in ORIGINS:
+        asked: list[Any] = [[origin, 1.0, math.nan]] * len(moments)
+        one, two = (Lookup(definitions, names, s).rows(asked, moments) for s in (whole, trimmed))
+        for kept, left in zip(one, two, strict=True):
+            for name, before, after in zip(names, kept.values, left.values, strict=True):
+                told_why = left.defaulted.get(name) in ("forgotten", "missing")
+                assert told_why or str(before) == str(after), name
+    whole.close()
+    trimmed.close()
+
+
+def test_materialising_brings_back_what_was_forgotten(
+    definitions: Definitions, folder: Path
+) -> None:
+    store = fresh(folder)
+    store.update(partial(raise_floor, "origin_delays", 7.0))
+    assert read_floor(store, "origin_delays") == 7.0
+    store.update(partial(raise_floor, "origin_delays", 5.0))
+    assert read_floor(store, "origin_delays") == 7.0
+    store.update(partial(forget_floor, "origin_delays"))
+    assert read_floor(store, "origin_delays") == -math.inf
+    store.close()
 
 
 def test_retention_is_declared_of_events_not_of_what_is_over_them(tmp_path: Path) -> None:
