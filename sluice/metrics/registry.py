@@ -10,6 +10,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 from sluice.metrics.slots import Slots
 
@@ -29,15 +30,19 @@ class Registry:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.begin()
+        _registries.add(self)
+
+    def begin(self) -> None:
+        """Count from nothing, into a file of this process."""
         self.left_out = 0
-        self._pid = 0
         self._slots: Slots | None = None
         self._counters: dict[tuple[str, Labels], int | None] = {}
         self._histograms: dict[tuple[str, Labels], int | None] = {}
 
     def count(self, name: str, labels: Labels = (), by: float = 1.0) -> None:
         """Add to the counter `name`, which Prometheus shows with `_total`."""
-        slots = self._own()
+        slots = self._slots or self._open()
         slot = self._counters.get((name, labels), -1)
         if slot == -1:
             slot = self._counters[name, labels] = slots.add(1, name, "counter", labels)
@@ -50,7 +55,7 @@ class Registry:
         self, name: str, value: float, labels: Labels = (), buckets: Sequence[float] = SECONDS
     ) -> None:
         """Add `value` to the histogram `name` with these upper bounds."""
-        slots = self._own()
+        slots = self._slots or self._open()
         slot = self._histograms.get((name, labels), -1)
         if slot == -1:
             # One slot per bucket, one beyond the last, one for the sum.
@@ -62,14 +67,23 @@ class Registry:
             slots.values[slot + bisect_left(buckets, value)] += 1.0
             slots.values[slot + len(buckets) + 1] += value
 
-    def _own(self) -> Slots:
-        """This process's file; a child of a fork begins one of its own."""
-        if self._slots is None or self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._counters, self._histograms = {}, {}
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._slots = Slots(self.folder / f"{self._pid}.metrics")
+    def _open(self) -> Slots:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._slots = Slots(self.folder / f"{os.getpid()}.metrics")
         return self._slots
+
+
+_registries: WeakSet[Registry] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """What was counted is the parent's."""
+    for registry in list(_registries):
+        registry.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def shared_folder(
