@@ -201,14 +201,17 @@ def test_a_fork_amid_reads_and_commits_harms_neither_side(environment: Environme
 
 def test_it_grows_under_other_processes_that_read_or_write(environment: Environment) -> None:
     told, tell = os.pipe()
+    mapped, say_mapped = os.pipe()
 
     def child() -> None:
         assert values(environment, 1) == {1}  # mapped before the growth
+        os.write(say_mapped, b"x")
         os.read(told, 1)
         assert values(environment, 5000) == {2}
         put(environment, 1, 9)
 
     pid = fork(child)
+    os.read(mapped, 1)
     put(environment, 5000, 2)
     os.write(tell, b"x")
     assert join(pid) == 0

@@ -92,8 +92,8 @@ class Tiny:
         file.write_text(text.replace(old, new), "utf-8")
 
     def copy(self, folder: Path) -> Tiny:
-        """The same project elsewhere, for a test that changes it."""
-        shutil.copytree(self.root, folder)
+        """The same project elsewhere, without its events, for a test that changes it."""
+        shutil.copytree(self.root, folder, ignore=shutil.ignore_patterns("events.log*"))
         return Tiny(folder)
 
 

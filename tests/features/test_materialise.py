@@ -117,7 +117,7 @@ def test_a_kill_at_any_moment_leaves_nothing_that_the_next_run_does_not_mend(
         os.kill(pid, signal.SIGKILL)  # which may come when all is done
         join(pid)
         if store.layout("weather") is None:
-            with pytest.raises(DeclarationError, match="run `sluice materialise`"):
+            with pytest.raises(DeclarationError, match="run `sluice materialise GRAPH`"):
                 Lookup(definitions, ["weather.temp"], store)
         assert join(fork(fill)) == 0
         store.close()
