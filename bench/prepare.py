@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 import shutil
 from pathlib import Path
@@ -51,15 +50,12 @@ def bench_project() -> Project:
     return dataclasses.replace(project, settings=settings)
 
 
-def read_records() -> list[dict[str, Any]]:
-    """The stream of records, as callers send them."""
-    records: list[dict[str, Any]] = json.loads(work.RECORDS.read_bytes())
-    return records
-
-
 def _stamp(project: Project) -> str:
     graph = work.ROOT / "serving_graphs" / "flight_delay"
-    files = [*sorted(graph.glob("*.*")), Path(__file__), work.ROOT / "bench" / "work.py"]
+    # What is stored depends on these too: a version that they refuse is no peer.
+    parts = [work.ROOT / "sluice" / p for p in ("features", "models", "training", "transform")]
+    own = [p for part in parts for p in sorted(part.rglob("*.py"))]
+    files = [*sorted(graph.glob("*.*")), *own, Path(__file__), work.ROOT / "bench" / "work.py"]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
