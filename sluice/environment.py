@@ -107,8 +107,10 @@ class Environment:
         if not isinstance(error, _MENDABLE) or failures == _ATTEMPTS:
             raise StoreUnavailable(f"{self}: {error}") from error
         with self.writing, self.reading:
+            environment = self._environment
+            if environment is None:
+                return  # it failed as it was opened: another may have grown it just then
             try:
-                environment = self._environment or self._open()
                 if isinstance(error, lmdb.MapFullError):
                     environment.set_mapsize(2 * environment.info()["map_size"])
                 elif isinstance(error, lmdb.MapResizedError):  # another process has grown it
@@ -117,7 +119,8 @@ class Environment:
                     environment.reader_check()
             except lmdb.Error as worse:
                 self.close()  # it may be without a map now
-                raise StoreUnavailable(f"{self}: {worse}") from worse
+                if not isinstance(worse, _MENDABLE):
+                    raise StoreUnavailable(f"{self}: {worse}") from worse
 
     def _open(self) -> Any:
         if not self.users:
