@@ -1,0 +1,1 @@
+"""Batch: tables of records through a graph, from files and from databases."""
