@@ -5,20 +5,46 @@ stream.producer().produce("predictions", b"...", key="request-1")
 consumer = stream.consumer("drift", ["predictions"])
 records = consumer.poll()
 consumer.commit(records)
+
+pipe = stream.pipe("score", ["requests"], window_s=3600)
+records = pipe.poll()
+pipe.forward(records, [("predictions", Message(b"...", r.key)) for r in records])
 """
 
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 
 from sluice.errors import DeclarationError
-from sluice.streams.stream import Clock, Consumer, Message, Producer, Record, Stream, partition_of
+from sluice.streams.stream import (
+    Clock,
+    Consumer,
+    Message,
+    Pipe,
+    Producer,
+    Record,
+    Stream,
+    partition_of,
+)
 
 __all__ = [
-    "Clock", "Consumer", "Message", "Producer", "Record", "Stream", "log_path", "open_stream",
-    "partition_of",
+    "Clock", "Consumer", "Message", "Pipe", "Producer", "Record", "Stream", "log_path",
+    "open_stream", "partition_of",
 ]  # fmt: skip
+
+# Per scheme the module, its class, and the package that it needs.
+_BROKERS = {
+    "kafka": ("sluice.streams.kafka", "KafkaStream", "confluent-kafka"),
+    "v3io": ("sluice.streams.v3io", "V3ioStream", "v3io"),
+    "https": ("sluice.streams.v3io", "V3ioStream", "v3io"),
+    "http": ("sluice.streams.v3io", "V3ioStream", "v3io"),
+}
+_SUPPORTED = (
+    "supported: log://path or a path alone, the embedded log in one file;"
+    " kafka://host:port; v3io://container/path"
+)
 
 
 def open_stream(
@@ -29,28 +55,52 @@ def open_stream(
     retention_s: float | None = None,
     clock: Clock = time,
 ) -> Stream:
-    """The stream at `url`: `log://path`, or a path alone, is the embedded log in that file.
+    """The stream at `url`.
+
+    `log://path`, or a path alone, is the embedded log in that file; `kafka://host:port` is Kafka;
+    `v3io://container/path`, or the same by https, is a stream of V3IO.
 
     Args:
         partitions: how many a topic gets that is made here; those of an existing one stay.
         retention_bytes: how many bytes of records a topic keeps, shared by its partitions.
-        retention_s: how many seconds a record is kept at most.
+            The embedded log only.
+        retention_s: how many seconds a record is kept at most. The embedded log only.
 
     Raises:
-        DeclarationError: for a scheme that is not supported.
-        SluiceError: for a file that is no log, or one of a newer format.
+        DeclarationError: for a scheme that is not supported, one whose package is not installed,
+            retention with a scheme whose server decides on it, a log of a newer format.
+        SluiceError: for a file that is no log.
     """
-    path = log_path(url)
-    from sluice.streams.log import LogStream, Retention
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme == "log":
+        from sluice.streams.append import Retention
+        from sluice.streams.log import LogStream
 
-    retention = Retention(retention_bytes, retention_s)
-    return LogStream(path, partitions, retention, clock)
+        return LogStream(log_path(url), partitions, Retention(retention_bytes, retention_s), clock)
+    if scheme not in _BROKERS:
+        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", _SUPPORTED)
+    if (retention_bytes, retention_s) != (None, None):
+        problem = f"retention is set, and {scheme} keeps its own"
+        raise DeclarationError(url, "stream", problem, "set it where the topic is made")
+    return _open_broker(url, scheme, partitions, clock)
+
+
+def _open_broker(url: str, scheme: str, partitions: int, clock: Clock) -> Stream:
+    module, name, package = _BROKERS[scheme]
+    try:
+        stream: Stream = getattr(import_module(module), name)(url, partitions, clock)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sluice"):
+            raise  # a defect of ours
+        hint = f"pip install {package}"
+        raise DeclarationError(url, "stream", f"needs the package {package}", hint) from error
+    return stream
 
 
 def log_path(url: str) -> Path:
     """The embedded log's file that a URL names. Raises DeclarationError for another scheme."""
     scheme, separator, path = url.partition("://")
     if separator and scheme != "log":
-        hint = "supported: log://path, the embedded log in one file"
-        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", hint)
+        hint = "log://path, or a path alone"
+        raise DeclarationError(url, "stream", f"is {scheme!r}, not the embedded log", hint)
     return Path(path if separator else url)

@@ -71,10 +71,13 @@ class LogConsumer:
         self._renew_at = float("-inf")
         self._turn = 0
 
-    def poll(self, max_records: int = 100, timeout_s: float = 1.0) -> list[Record]:
-        until = self._clock.monotonic() + timeout_s
+    def _join_if_forked(self) -> None:
         if self._pid != os.getpid():
             self._join()
+
+    def poll(self, max_records: int = 100, timeout_s: float = 1.0) -> list[Record]:
+        until = self._clock.monotonic() + timeout_s
+        self._join_if_forked()
         while True:
             self._rebalance()
             batch = self._env.read(partial(self._next, max_records))
@@ -87,11 +90,19 @@ class LogConsumer:
             self._clock.sleep(min(_PAUSE_S, left))
 
     def commit(self, done: Sequence[Record] | Mapping[Partition, int]) -> None:
-        taken = self._env.write(partial(self._commit, done), durable=False)
+        taken = self._env.write(partial(self.commit_in, done), durable=False)
         if taken:
             raise StoreUnavailable(
                 f"not committed: another member of the group has taken over {sorted(taken)}"
             )
+
+    def rewind(self) -> None:
+        """Deliver again what is not committed."""
+        self._positions, self._renew_at = {}, float("-inf")
+
+    def lag(self) -> dict[Partition, int]:
+        """For each partition that is ours, how many of its records are not yet committed."""
+        return self._env.read(self._lag)
 
     def committed(self) -> dict[Partition, int]:
         return self._env.read(self._committed)
@@ -147,9 +158,9 @@ class LogConsumer:
             if place in ours:
                 kept = self._holder(txn, place, topic, now) == self._member
                 position = self._positions.get(place) if kept else None
-                positions[place] = self._first(txn, place, topic) if position is None else position
+                positions[place] = self._begin(txn, place, topic) if position is None else position
                 txn.put(key, lease)
-            elif place in self._positions and self._holder(txn, place, topic, now) == self._member:
+            elif self._holder(txn, place, topic, now) == self._member:
                 txn.delete(key)
         return positions
 
@@ -158,12 +169,17 @@ class LogConsumer:
             if not decode_lease(data).live(now):
                 txn.delete(key)
 
-    def _first(self, txn: Txn, place: Partition, topic: Topic) -> int:
-        offset = get_offset(txn, group_key(b"c", self._group, topic, place[1]))
+    def _begin(self, txn: Txn, place: Partition, topic: Topic) -> int:
+        """Where the group reads on in a partition that nobody of it has read since."""
+        key = group_key(b"c", self._group, topic, place[1])
+        offset = get_offset(txn, key)
         if offset is not None:
             return offset
         state = get_state(txn, topic, place[1])
-        return state.first if self._start == "earliest" else state.next
+        if self._start == "earliest":
+            return state.first
+        put_offset(txn, key, state.next)  # "latest" is now, also for whoever takes over
+        return state.next
 
     def _leave(self, txn: Txn) -> None:
         now = self._clock.time()
@@ -188,7 +204,22 @@ class LogConsumer:
             batch = batch._replace(lost=batch.lost + skipped)
         return batch
 
-    def _commit(self, done: Sequence[Record] | Mapping[Partition, int], txn: Txn) -> set[Partition]:
+    def superseded(self, records: Sequence[Record], txn: Txn) -> set[Partition]:
+        """Their partitions that another member has, or has had and got further in."""
+        self._join_if_forked()
+        now, topics = self._clock.time(), self._partitions(txn)
+        taken = set()
+        for place, offset in _starts(records).items():
+            topic = topics[place]
+            committed = get_offset(txn, group_key(b"c", self._group, topic, place[1])) or 0
+            other = self._holder(txn, place, topic, now) not in (None, self._member)
+            if other or offset < committed:
+                taken.add(place)
+        return taken
+
+    def commit_in(
+        self, done: Sequence[Record] | Mapping[Partition, int], txn: Txn
+    ) -> set[Partition]:
         """Commit what is not another member's; the rest is returned."""
         exact = isinstance(done, Mapping)
         offsets = done if isinstance(done, Mapping) else _ends(done)
@@ -211,6 +242,23 @@ class LogConsumer:
             for place, topic in self._partitions(txn).items()
         }
         return {place: offset for place, offset in found.items() if offset is not None}
+
+    def _lag(self, txn: Txn) -> dict[Partition, int]:
+        topics, lag = self._partitions(txn), {}
+        for place in list(self._positions):
+            topic, partition = topics[place], place[1]
+            state = get_state(txn, topic, partition)
+            committed = get_offset(txn, group_key(b"c", self._group, topic, partition)) or 0
+            lag[place] = state.next - max(committed, state.first)
+        return lag
+
+
+def _starts(records: Sequence[Record]) -> dict[Partition, int]:
+    starts: dict[Partition, int] = {}
+    for record in records:
+        place = record.topic, record.partition
+        starts[place] = min(starts.get(place, record.offset), record.offset)
+    return starts
 
 
 def _ends(records: Sequence[Record]) -> dict[Partition, int]:

@@ -7,6 +7,8 @@
     c <group> <topic id> <partition>       offset to read next
     l <group> <topic id> <partition>       which member reads it
     w <group> <member>                     a member that lives
+    d <digest of a topic and a key>        when that was forwarded, and for how long it counts
+    e <time> <a key of d>                  keys of d that are out then, joined
 
 Numbers in keys are big-endian, so that records lie in the order of their offsets.
 """

@@ -1,48 +1,23 @@
 """The embedded stream: a durable log in one file, for many processes of one machine.
 
 All state is in an LMDB file, so a commit is whole or not at all, whoever is killed when. See
-`layout` for what lies where, `group` for how members share partitions.
+`layout` for what lies where, `append` and `group` for how it is written and read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from sluice.environment import Environment, Kind, acquire, release
+from sluice.environment import Kind, acquire, release
+from sluice.streams.append import LogProducer, Retention
 from sluice.streams.group import LogConsumer
-from sluice.streams.layout import (
-    MAX_PARTITIONS,
-    State,
-    Topic,
-    Txn,
-    decode_stored,
-    encode,
-    get_state,
-    get_topic,
-    make_topic,
-    put_state,
-    record_key,
-)
-from sluice.streams.stream import Clock, Message, Start, partition_of
+from sluice.streams.layout import MAX_PARTITIONS, Txn, get_state, get_topic
+from sluice.streams.pipe import LogPipe
+from sluice.streams.stream import Clock, Start
 
 _KIND = Kind("log", b"m", b"sluice.log ", format=1, folder=False, map_size=16 << 20)
-# One transaction appends so many at most: others who want to write wait for it.
-_MAX_RECORDS, _MAX_BYTES = 1000, 8 << 20
-
-Encoded = tuple[str | None, bytes]  # a message's key, and the record as it is stored
-
-
-class Retention(NamedTuple):
-    """What a topic's producers take away as they append; None keeps all.
-
-    Each partition has an equal share of `size_bytes`; its newest record stays, whatever its size.
-    """
-
-    size_bytes: int | None = None
-    age_s: float | None = None
 
 
 class LogStream:
@@ -70,6 +45,19 @@ class LogStream:
             self._env, group, topics, start=start, lease_s=lease_s, clock=self._clock
         )
 
+    def pipe(
+        self,
+        group: str,
+        topics: Sequence[str],
+        *,
+        start: Start = "earliest",
+        lease_s: float = 10.0,
+        window_s: float = 0.0,
+        durable: bool = True,
+    ) -> LogPipe:
+        consumer = self.consumer(group, topics, start=start, lease_s=lease_s)
+        return LogPipe(consumer, self.producer(durable=durable), window_s)
+
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         return self._env.read(partial(_bounds, topic))
 
@@ -85,114 +73,3 @@ def _bounds(name: str, txn: Txn) -> dict[int, tuple[int, int]]:
         return {}
     states = [get_state(txn, topic, partition) for partition in range(topic.partitions)]
     return {partition: (state.first, state.next) for partition, state in enumerate(states)}
-
-
-class LogProducer:
-    """Appends to the log; a message without a key goes to the partition that has had fewest."""
-
-    def __init__(
-        self,
-        env: Environment,
-        partitions: int,
-        retention: Retention,
-        clock: Clock,
-        durable: bool,
-    ) -> None:
-        self._env, self._partitions, self._retention = env, partitions, retention
-        self._clock, self._durable = clock, durable
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, int]:
-        return self.produce_many(topic, [Message(value, key, headers or {})])[0]
-
-    def produce_many(self, topic: str, messages: Sequence[Message]) -> list[tuple[int, int]]:
-        """As Producer says. Up to 1,000 messages or 8 MiB are one commit, whole or not at all."""
-        now = self._clock.time()
-        places: list[tuple[int, int]] = []
-        for chunk in _chunks([_encoded(message, now) for message in messages]):
-            append = partial(self._append, topic, chunk, now)
-            places += self._env.write(append, durable=self._durable)
-        return places
-
-    def close(self) -> None:
-        """Nothing is held: the stream owns the file."""
-
-    def _append(
-        self, name: str, chunk: list[Encoded], now: float, txn: Txn
-    ) -> list[tuple[int, int]]:
-        topic = make_topic(txn, name, self._partitions)
-        states = [get_state(txn, topic, partition) for partition in range(topic.partitions)]
-        places = [_put(txn, topic, states, encoded) for encoded in chunk]
-        trimmed = self._trim(txn, topic, states, now, 2 * len(chunk) + 64)
-        for partition in {partition for partition, _ in places} | trimmed:
-            put_state(txn, topic, partition, states[partition])
-        return places
-
-    def _trim(
-        self, txn: Txn, topic: Topic, states: list[State], now: float, budget: int
-    ) -> set[int]:
-        """Take away what retention does not keep, at most `budget` records of all partitions."""
-        if self._retention == (None, None):
-            return set()
-        trimmed = set()
-        for partition, state in enumerate(states):
-            while budget and self._trim_one(txn, topic, partition, state, now):
-                trimmed.add(partition)
-                budget -= 1
-        return trimmed
-
-    def _trim_one(self, txn: Txn, topic: Topic, partition: int, state: State, now: float) -> bool:
-        key = record_key(topic, partition, state.first)
-        data = txn.get(key) if state.first < state.next else None
-        if data is None or not self._is_over(topic, state, data, now):
-            return False
-        txn.delete(key)
-        state.first += 1
-        state.size -= len(data)
-        return True
-
-    def _is_over(self, topic: Topic, state: State, oldest: bytes, now: float) -> bool:
-        size, age = self._retention
-        over = size is not None and state.size * topic.partitions > size
-        if over and state.next - state.first > 1:
-            return True
-        return age is not None and decode_stored(oldest).timestamp < now - age
-
-
-def _encoded(message: Message, now: float) -> Encoded:
-    """A tuple is encoded as `Stored` is, and made in a third of its time."""
-    value, key, headers = message
-    plain = headers if isinstance(headers, dict) else dict(headers)
-    return key, encode((now, key, plain, value))
-
-
-def _chunks(encoded: list[Encoded]) -> list[list[Encoded]]:
-    chunks: list[list[Encoded]] = []
-    room = 0
-    for one in encoded:
-        size = len(one[1])
-        if not chunks or len(chunks[-1]) == _MAX_RECORDS or size > room:
-            chunks.append([])
-            room = _MAX_BYTES
-        chunks[-1].append(one)
-        room -= size
-    return chunks
-
-
-def _put(txn: Txn, topic: Topic, states: list[State], encoded: Encoded) -> tuple[int, int]:
-    key, data = encoded
-    if key is None:
-        partition = min(range(topic.partitions), key=lambda p: states[p].next)
-    else:
-        partition = partition_of(key, topic.partitions)
-    state = states[partition]
-    offset = state.next
-    txn.put(record_key(topic, partition, offset), data)
-    state.next += 1
-    state.size += len(data)
-    return partition, offset

@@ -1,4 +1,4 @@
-"""The interface of a stream: produce, consume in a group with explicit commit.
+"""The interface of a stream: produce, consume in a group with explicit commit, pipe.
 
 Records of one key are in one partition, in order. Delivery is at least once: what a group has
 not committed is delivered again after a crash, or when another member takes over.
@@ -97,6 +97,39 @@ class Consumer(Protocol):
         """Leave the group, so that others take over at once."""
 
 
+class Pipe(Protocol):
+    """A member of a group that answers what it reads; as a consumer, it is for one thread."""
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether `forward` is one transaction, outputs and offsets together."""
+
+    @property
+    def lost(self) -> int:
+        """How many records retention took away before this member could read them."""
+
+    def poll(self, max_records: int = 100, timeout_s: float = 1.0) -> list[Record]:
+        """The next records of the partitions that are ours; waits up to `timeout_s` for some."""
+
+    def forward(self, done: Sequence[Record], outputs: Sequence[tuple[str, Message]]) -> None:
+        """Append `outputs`, each a topic and a message, and then commit `done`.
+
+        `done` is what was polled, in that order; what comes before it in its partition is done
+        with, too. Where `exactly_once`, all of it is one transaction.
+
+        Raises:
+            StoreUnavailable: another member has taken a partition over, or the stream is away.
+                Nothing is committed, and where `exactly_once` nothing was appended. What was
+                polled and not forwarded comes again, to this member or another.
+        """
+
+    def lag(self) -> dict[Partition, int]:
+        """For each partition that is ours, how many of its records are not yet committed."""
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once."""
+
+
 class Stream(Protocol):
     """A place with topics."""
 
@@ -114,6 +147,24 @@ class Stream(Protocol):
         """A new member of `group`, which reads where the group has committed, else at `start`.
 
         A member that does not poll for `lease_s` seconds loses its partitions to the others.
+        """
+
+    def pipe(
+        self,
+        group: str,
+        topics: Sequence[str],
+        *,
+        start: Start = "earliest",
+        lease_s: float = 10.0,
+        window_s: float = 0.0,
+        durable: bool = True,
+    ) -> Pipe:
+        """A new member of `group`, as `consumer` makes one, that forwards answers.
+
+        Args:
+            window_s: an output with a key that was forwarded to its topic within so many seconds
+                is not appended again. 0: duplicates are not looked for.
+            durable: a forward that returned is not even undone by a power cut.
         """
 
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:

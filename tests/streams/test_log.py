@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import lmdb
 import pytest
 
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
-from sluice.streams import Message, open_stream
+from sluice.streams import Message, log_path, open_stream
 from tests.streams.fakes import FakeClock
 
 
@@ -23,8 +25,31 @@ def test_a_path_alone_is_a_log(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scheme_is_refused_with_what_is_supported() -> None:
-    with pytest.raises(DeclarationError, match=r"unknown scheme 'kafka'.*log://path"):
+    with pytest.raises(DeclarationError, match=r"unknown scheme 'kafkaa'.*log://path.*kafka://"):
+        open_stream("kafkaa://broker:9092")
+    with pytest.raises(DeclarationError, match=r"is 'kafka', not the embedded log \(log://path"):
+        log_path("kafka://broker:9092")
+
+
+@pytest.mark.parametrize("url", ["kafka://127.0.0.1:9092", "v3io://container/path"])
+def test_retention_is_the_brokers(url: str) -> None:
+    with pytest.raises(DeclarationError, match=r"retention is set, and (kafka|v3io) keeps its own"):
+        open_stream(url, retention_s=60)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sluice.streams.kafka", None)
+    with pytest.raises(ModuleNotFoundError, match=r"sluice\.streams\.kafka"):
         open_stream("kafka://broker:9092")
+    broken = ModuleType("broken")
+    monkeypatch.setattr(broken, "KafkaStream", missing, raising=False)
+    monkeypatch.setitem(sys.modules, "sluice.streams.kafka", broken)
+    with pytest.raises(DeclarationError, match=r"needs the package confluent-kafka \(pip install"):
+        open_stream("kafka://broker:9092")
+
+
+def missing(*_: object) -> None:
+    raise ModuleNotFoundError("no", name="confluent_kafka")
 
 
 def test_partitions_of_a_topic_stay_as_it_was_made(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Pipes of the embedded log: answers, offsets and what is known of duplicates in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sluice.errors import StoreUnavailable
+from sluice.streams.append import Encoded, LogProducer, encoded
+from sluice.streams.group import LogConsumer
+from sluice.streams.layout import Txn
+from sluice.streams.stream import Message, Partition, Record
+from sluice.streams.window import Window
+
+
+class LogPipe:
+    """A member of a group that forwards answers: one `forward` is one transaction."""
+
+    exactly_once = True
+
+    def __init__(self, consumer: LogConsumer, producer: LogProducer, window_s: float) -> None:
+        self._consumer, self._producer = consumer, producer
+        self._window = Window(window_s)
+
+    @property
+    def lost(self) -> int:
+        return self._consumer.lost
+
+    def poll(self, max_records: int = 100, timeout_s: float = 1.0) -> list[Record]:
+        return self._consumer.poll(max_records, timeout_s)
+
+    def forward(self, done: Sequence[Record], outputs: Sequence[tuple[str, Message]]) -> None:
+        """As Pipe says; however many the outputs are, others who want to write wait for them."""
+        now = self._producer.clock.time()
+        answers: dict[str, list[Encoded]] = {}
+        for topic, message in outputs:
+            answers.setdefault(topic, []).append(encoded(message, now))
+        try:
+            taken = self._producer.write(partial(self._forward, done, answers, now))
+            if taken:
+                raise StoreUnavailable(
+                    f"not forwarded: another member of the group has taken over {sorted(taken)}"
+                )
+        except BaseException:
+            self._consumer.rewind()
+            raise
+
+    def lag(self) -> dict[Partition, int]:
+        return self._consumer.lag()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _forward(
+        self, done: Sequence[Record], answers: dict[str, list[Encoded]], now: float, txn: Txn
+    ) -> set[Partition]:
+        """Nothing is changed if any partition is another member's; those are returned."""
+        taken = self._consumer.superseded(done, txn)
+        if not taken:
+            for topic, messages in answers.items():
+                fresh = self._window.fresh(txn, topic, messages, now)
+                self._producer.append(topic, fresh, now, txn)
+            self._consumer.commit_in(done, txn)
+        return taken
