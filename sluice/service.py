@@ -7,7 +7,6 @@ service.predict([{"carrier": "UA", …}])
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +78,10 @@ class Service:
         """
         if hasattr(records, "columns"):  # a table; a single row of one is no record
             records = records_of(records)
-        # What the caller does with records and outputs must not reach the monitoring event.
-        message = Message(copy.deepcopy(records if isinstance(records, list) else [records]))
+        message = Message(records if isinstance(records, list) else [records])
         message.single = not isinstance(records, list)
         message.pin = version
-        outputs = copy.deepcopy(self.run(message)["outputs"])
+        outputs = self.run(message)["outputs"]
         return outputs[0] if message.single else outputs
 
     def close(self) -> None:

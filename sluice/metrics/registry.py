@@ -10,6 +10,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 from sluice.metrics.slots import Slots
@@ -18,7 +19,60 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 AGES = (60, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 86400, 7 * 86400, 30 * 86400)
 _FOLDER = "sluice-metrics-"
 _PARENT = re.compile(rf"{_FOLDER}(\d+)-(\d*)")
+_UNBOUND, _NO_ROOM = -1, -2
+_NOWHERE: Any = ()
 Labels = tuple[tuple[str, str], ...]
+
+
+class Counter:
+    """A number that grows, which Prometheus shows with `_total`."""
+
+    __slots__ = ("_name", "_registry", "_slot", "_values")
+
+    def __init__(self, registry: Registry, *name: Any) -> None:
+        self._registry, self._name = registry, name
+        self.begin()
+
+    def begin(self) -> None:
+        """Count in the process that counts next."""
+        self._slot, self._values = _UNBOUND, _NOWHERE
+
+    def add(self, by: float = 1.0) -> None:
+        """Count."""
+        slot = self._slot
+        if slot < 0 and (slot := self._bind(1)) < 0:
+            return
+        self._values[slot] += by
+
+    def _bind(self, count: int) -> int:
+        """The first of this metric's slots, or less than zero where there is no room for it."""
+        registry = self._registry
+        if self._slot == _UNBOUND:
+            slots = registry.slots()
+            found = slots.add(count, *self._name)
+            self._slot, self._values = _NO_ROOM if found is None else found, slots.values
+        registry.left_out += self._slot == _NO_ROOM
+        return self._slot
+
+
+class Histogram(Counter):
+    """Values by buckets, and their sum."""
+
+    __slots__ = ("_buckets", "_last")
+
+    def __init__(self, registry: Registry, *name: Any) -> None:
+        super().__init__(registry, *name)
+        self._buckets = name[-1]
+        self._last = len(self._buckets) + 1  # a slot per bucket, one beyond the last, then the sum
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        slot = self._slot
+        if slot < 0 and (slot := self._bind(self._last + 1)) < 0:
+            return
+        values = self._values
+        values[slot + bisect_left(self._buckets, value)] += 1.0
+        values[slot + self._last] += value
 
 
 class Registry:
@@ -30,6 +84,7 @@ class Registry:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._metrics: dict[tuple[str, Labels], Any] = {}
         self.begin()
         _registries.add(self)
 
@@ -37,39 +92,41 @@ class Registry:
         """Count from nothing, into a file of this process."""
         self.left_out = 0
         self._slots: Slots | None = None
-        self._counters: dict[tuple[str, Labels], int | None] = {}
-        self._histograms: dict[tuple[str, Labels], int | None] = {}
+        for metric in self._metrics.values():
+            metric.begin()
+
+    def counter(self, name: str, labels: Labels = ()) -> Counter:
+        """The counter with this name and these labels: keep it where it is counted often."""
+        found: Counter | None = self._metrics.get((name, labels))
+        if found is None:
+            found = self._metrics[name, labels] = Counter(self, name, "counter", labels)
+        return found
+
+    def histogram(
+        self, name: str, labels: Labels = (), buckets: Sequence[float] = SECONDS
+    ) -> Histogram:
+        """The histogram with this name and these labels; `buckets` are its upper bounds."""
+        found: Histogram | None = self._metrics.get((name, labels))
+        if found is None:
+            found = Histogram(self, name, "histogram", labels, list(buckets))
+            self._metrics[name, labels] = found
+        return found
 
     def count(self, name: str, labels: Labels = (), by: float = 1.0) -> None:
-        """Add to the counter `name`, which Prometheus shows with `_total`."""
-        slots = self._slots or self._open()
-        slot = self._counters.get((name, labels), -1)
-        if slot == -1:
-            slot = self._counters[name, labels] = slots.add(1, name, "counter", labels)
-        if slot is None:
-            self.left_out += 1
-        else:
-            slots.values[slot] += by
+        """Add to a counter."""
+        self.counter(name, labels).add(by)
 
     def observe(
         self, name: str, value: float, labels: Labels = (), buckets: Sequence[float] = SECONDS
     ) -> None:
-        """Add `value` to the histogram `name` with these upper bounds."""
-        slots = self._slots or self._open()
-        slot = self._histograms.get((name, labels), -1)
-        if slot == -1:
-            # One slot per bucket, one beyond the last, one for the sum.
-            slot = slots.add(len(buckets) + 2, name, "histogram", labels, list(buckets))
-            self._histograms[name, labels] = slot
-        if slot is None:
-            self.left_out += 1
-        else:
-            slots.values[slot + bisect_left(buckets, value)] += 1.0
-            slots.values[slot + len(buckets) + 1] += value
+        """Add a value to a histogram."""
+        self.histogram(name, labels, buckets).observe(value)
 
-    def _open(self) -> Slots:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._slots = Slots(self.folder / f"{os.getpid()}.metrics")
+    def slots(self) -> Slots:
+        """This process's file."""
+        if self._slots is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._slots = Slots(self.folder / f"{os.getpid()}.metrics")
         return self._slots
 
 

@@ -1,4 +1,4 @@
-"""The emitter: takes observations from replies and brings them to a stream, in its own thread.
+"""The emitter: makes the event of each observation, and brings it to a stream in its own thread.
 
 Nothing that the stream does (fail, hang, crawl) reaches a reply: a buffer of bounded size lies
 between. What does not fit, or cannot be sent, is dropped and counted by its reason.
@@ -26,7 +26,6 @@ Build = Callable[[Observation, float], Message]
 
 FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
 _TICK_S, _LINGER = 0.1, 5  # so many ticks of this length make one batch, if it is not full before
-_SLICE, _PAUSE_S = 64, 0.0005  # build so many, then leave the interpreter to the replies
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
@@ -72,6 +71,7 @@ class Emitter:
         self._factory, self._topic, self._build = producer_factory, topic, build
         self._capacity, self._batch, self._clock = capacity, batch, clock
         self._sample, self._random = sample, random.Random(seed)
+        self._percentage = 100.0 * sample
         self._closing = False
         self._reset()
         _emitters.add(self)
@@ -83,7 +83,7 @@ class Emitter:
         self.last_error: str | None = None
         self._failing = False  # so that a failure is logged once, not with every try
         self._lock = threading.Lock()
-        self._buffer: deque[Observation] = deque()
+        self._buffer: deque[tuple[Message, int]] = deque()  # events, each with its records' number
         self._rows = 0  # records in the buffer
         self._taken = 0  # events that the thread has in hand
         self._thread: threading.Thread | None = None
@@ -91,21 +91,31 @@ class Emitter:
         self._given_up = False
 
     def emit(self, observation: Observation) -> None:
-        """Put an observation on its way; never waits for the stream, never raises for it."""
+        """Make an event and put it on its way; never waits for the stream, never raises for it.
+
+        It is made here, and not in the thread: what both did at once would cost them more than
+        they share, for one interpreter runs only one of them.
+        """
         if self._sample < 1.0 and self._random.random() >= self._sample:
             self.unsampled += 1
             return
         rows = len(observation.records) or 1
-        with self._lock:
-            if self._closing:
-                self.dropped[CLOSED] += 1
-            elif self._rows + rows > self._capacity:
-                self.dropped[FULL] += 1
-            else:
-                self._rows += rows
-                self._buffer.append(observation)
-                if self._thread is None:
-                    self._start()
+        try:
+            with self._lock:
+                if self._closing:
+                    self.dropped[CLOSED] += 1
+                elif self._rows + rows > self._capacity:
+                    self.dropped[FULL] += 1
+                else:
+                    event = self._build(observation, self._percentage)
+                    self._buffer.append((event, rows))
+                    self._rows += rows
+                    if self._thread is None:
+                        self._start()
+        except Exception as error:  # an event less, never a reply less: counted and logged
+            with self._lock:
+                self.dropped[UNBUILDABLE] += 1
+            self._failed(error)
 
     @property
     def waiting(self) -> int:
@@ -136,7 +146,7 @@ class Emitter:
             self._linger()
             batch = self._take()
             if batch:
-                self._deliver(self._messages(batch))
+                self._deliver(batch)
             elif self._closing:
                 break
         if self._producer is not None:
@@ -149,30 +159,17 @@ class Emitter:
                 return
             self._clock.sleep(_TICK_S)
 
-    def _take(self) -> list[Observation]:
-        batch: list[Observation] = []
+    def _take(self) -> list[Message]:
+        batch: list[Message] = []
         with self._lock:
-            rows = 0
-            while self._buffer and rows < self._batch:
-                observation = self._buffer.popleft()
-                rows += len(observation.records) or 1
-                batch.append(observation)
-            self._rows -= rows
+            taken = 0
+            while self._buffer and taken < self._batch:
+                event, rows = self._buffer.popleft()
+                taken += rows
+                batch.append(event)
+            self._rows -= taken
             self._taken = len(batch)
         return batch
-
-    def _messages(self, batch: list[Observation]) -> list[Message]:
-        messages = []
-        percentage = 100.0 * self._sample
-        for n, observation in enumerate(batch):
-            if n % _SLICE == _SLICE - 1:
-                self._clock.sleep(_PAUSE_S)
-            try:
-                messages.append(self._build(observation, percentage))
-            except Exception as error:  # an event less, never a thread less: counted and logged
-                self._failed(error)
-                self._drop(UNBUILDABLE)
-        return messages
 
     def _deliver(self, messages: list[Message]) -> None:
         tries = 0

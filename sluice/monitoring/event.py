@@ -93,7 +93,7 @@ class _Place(NamedTuple):
 
 
 class EventBuilder:
-    """Makes the event of an observation, which it leaves as it is; for one thread."""
+    """Makes the event of an observation, which it leaves as it is; one at a time."""
 
     def __init__(self, source: Source, redaction: Redaction | None = None) -> None:
         self._source, self._redaction = source, redaction or Redaction()

@@ -8,7 +8,7 @@ from sluice.application import Application
 from sluice.message import Message
 from sluice.metrics import Registry, render
 from sluice.metrics.page import CONTENT_TYPE, Gauge
-from sluice.metrics.registry import AGES
+from sluice.metrics.registry import AGES, Counter, Histogram
 from sluice.protocol.http import Answer
 
 
@@ -24,27 +24,37 @@ class Meter:
     def __init__(self, registry: Registry, application: Application, host: Any = None) -> None:
         self._registry, self._application, self._host = registry, application, host
         self._graph = ("graph", application.graph)
-        self._seen: dict[str, int] = {}
+        self._time = registry.histogram("sluice_request_seconds", (self._graph,))
+        # What is counted with each request is looked up by what differs, not by all its labels.
+        self._requests: dict[int, Counter] = {}
+        self._steps: dict[str, Histogram] = {}
+        self._records: dict[tuple[str, str], Counter] = {}
+        self._defaults: dict[tuple[str, str], Counter] = {}
+        self._ages: dict[str, Histogram] = {}
+        self._seen = (0, 0)
+        self._told: dict[str, int] = {}
 
     def request(self, status: int) -> None:
         """One request was answered with a status."""
-        self._registry.count("sluice_requests", (self._graph, ("status", str(status))))
+        counter = self._requests.get(status)
+        if counter is None:
+            labels = (self._graph, ("status", str(status)))
+            counter = self._requests[status] = self._registry.counter("sluice_requests", labels)
+        counter.add()
 
     def predicted(self, message: Message, reply: dict[str, Any]) -> None:
         """One request went through the graph."""
-        registry, graph = self._registry, self._graph
         total = 0.0
         for step, microseconds in message.timings.items():
             total += microseconds
-            labels = (graph, ("step", step))
-            registry.observe("sluice_step_seconds", microseconds * 1e-6, labels)
-        registry.observe("sluice_request_seconds", total * 1e-6, (graph,))
+            (self._steps.get(step) or self._step(step)).observe(microseconds * 1e-6)
+        self._time.observe(total * 1e-6)
         for output in reply["outputs"]:
             self._output(output, reply["version"])
         stalest = reply["stalest"]
         if stalest is not None:
-            labels = (graph, ("entity", stalest["entity"]))
-            registry.observe("sluice_feature_age_seconds", stalest["age_s"], labels, AGES)
+            entity = stalest["entity"]
+            (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
         self._events()
 
     def page(self) -> Answer:
@@ -54,26 +64,49 @@ class Meter:
         return Answer(200, body, content_type=CONTENT_TYPE)
 
     def _output(self, output: dict[str, Any], version: str | None) -> None:
-        answered = "error" if "error" in output else "answered"
-        labels = (self._graph, ("version", output.get("version") or version or ""))
-        self._registry.count("sluice_records", (*labels, ("outcome", answered)))
-        for column, reason in output.get("defaults", {}).items():
-            why = (self._graph, ("column", column), ("reason", reason))
-            self._registry.count("sluice_defaults", why)
+        key = output.get("version") or version or "", "error" if "error" in output else "answered"
+        (self._records.get(key) or self._record(*key)).add()
+        if defaults := output.get("defaults"):
+            for why in defaults.items():
+                (self._defaults.get(why) or self._default(*why)).add()
+
+    def _step(self, step: str) -> Histogram:
+        labels = (self._graph, ("step", step))
+        return self._steps.setdefault(step, self._registry.histogram("sluice_step_seconds", labels))
+
+    def _age(self, entity: str) -> Histogram:
+        labels = (self._graph, ("entity", entity))
+        histogram = self._registry.histogram("sluice_feature_age_seconds", labels, AGES)
+        return self._ages.setdefault(entity, histogram)
+
+    def _record(self, version: str, outcome: str) -> Counter:
+        labels = (self._graph, ("version", version), ("outcome", outcome))
+        counter = self._registry.counter("sluice_records", labels)
+        return self._records.setdefault((version, outcome), counter)
+
+    def _default(self, column: str, reason: str) -> Counter:
+        labels = (self._graph, ("column", column), ("reason", reason))
+        counter = self._registry.counter("sluice_defaults", labels)
+        return self._defaults.setdefault((column, reason), counter)
 
     def _events(self) -> None:
         """Add what the emitter has done since the last look; it counts in a thread of its own."""
         emitter = self._application.emitter
         if emitter is None:
             return
-        counts = {"sent": emitter.sent, **emitter.dropped}
-        if counts != self._seen:
-            for outcome, count in counts.items():
-                more = count - self._seen.get(outcome, 0)
-                if more > 0:
-                    what = outcome if outcome == "sent" else f"dropped_{outcome}"
-                    self._registry.count("sluice_events", (self._graph, ("outcome", what)), more)
-            self._seen = counts
+        now = emitter.sent, emitter.dropped.total()
+        if now != self._seen:
+            self._seen = now
+            self._count("sent", now[0])
+            for reason, count in emitter.dropped.items():
+                self._count(f"dropped_{reason}", count)
+
+    def _count(self, outcome: str, count: int) -> None:
+        more = count - self._told.get(outcome, 0)
+        if more > 0:
+            labels = (self._graph, ("outcome", outcome))
+            self._registry.count("sluice_events", labels, more)
+            self._told[outcome] = count
 
     def _gauges(self) -> list[Gauge]:
         host = self._host
