@@ -14,7 +14,7 @@ import pytest
 
 from sluice.errors import StoreUnavailable
 from sluice.monitoring.emitter import Emitter
-from sluice.monitoring.event import EventBuilder, Observation
+from sluice.monitoring.event import EventBuilder
 from sluice.streams import Message, open_stream
 from tests.monitoring.samples import OUTPUT, SOURCE, observation
 from tests.streams.processes import fork, join
