@@ -8,6 +8,7 @@ parameters:
     training: serving_graphs.flight_delay.training.training
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     redact: {tailnum: hash}                             # of monitoring events
+    stream: {batch_records: 256, batch_ms: 5}           # docs/stream.md; all of it is optional
 """
 
 from __future__ import annotations
@@ -22,6 +23,48 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class StreamParameters:
+    """How a graph works requests off a stream.
+
+    Attributes:
+        requests, predictions, dead_letters: topics; empty: after the project and the graph.
+        batch_records, batch_ms: so many messages at most go through the graph at once, or as many
+            as come within so long.
+        window_s: of two answers to one request id within so long the second is not appended, where
+            the stream has no transactions of its own.
+    """
+
+    requests: str = ""
+    predictions: str = ""
+    dead_letters: str = ""
+    batch_records: int = 256
+    batch_ms: float = 5.0
+    window_s: float = 3600.0
+
+    @classmethod
+    def parse(cls, section: Section) -> StreamParameters:
+        """The parameters in a section. Raises DeclarationError naming the field."""
+        parameters = cls(
+            requests=section.take("requests", str, ""),
+            predictions=section.take("predictions", str, ""),
+            dead_letters=section.take("dead_letters", str, ""),
+            batch_records=section.take("batch_records", int, cls.batch_records),
+            batch_ms=section.take("batch_ms", float, cls.batch_ms),
+            window_s=section.take("window_s", float, cls.window_s),
+        )
+        section.done()
+        for name, least, most in (
+            ("batch_records", 1, 10_000),
+            ("batch_ms", 0, 60_000),
+            ("window_s", 0, 31 * 86_400),
+        ):
+            if not least <= getattr(parameters, name) <= most:
+                value = getattr(parameters, name)
+                raise section.error(name, f"expected {least} to {most}, found {value}")
+        return parameters
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Where a graph's parts are."""
 
@@ -30,6 +73,7 @@ class Parameters:
     training: str | None = None
     playback: str | None = None
     redact: Mapping[str, str] | None = None
+    stream: StreamParameters = StreamParameters()
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -44,6 +88,7 @@ class Parameters:
             training=section.take("training", str, None),
             playback=section.take("playback", str, None),
             redact=_redact(section),
+            stream=StreamParameters.parse(section.section("stream", {})),
         )
         section.done()
         return parameters

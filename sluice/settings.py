@@ -32,6 +32,9 @@ class Settings:
     models: str = field(default="", metadata={"help": "model store; empty: STATE/models"})
     features: str = field(default="", metadata={"help": "online store; empty: STATE/features"})
     events: str = field(default="", metadata={"help": "monitoring stream; empty: STATE/events.log"})
+    stream: str = field(
+        default="", metadata={"help": "stream of requests and predictions; empty: STATE/stream.log"}
+    )
     host: str = field(default="127.0.0.1", metadata={"help": "address that `serve` listens on"})
     port: int = field(default=8080, metadata={"help": "port that `serve` listens on"})
     workers: int = field(default=2, metadata={"help": "worker processes of `serve`"})
