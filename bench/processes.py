@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,7 +15,8 @@ def tree(pid: int) -> list[int]:
     pids = [pid]
     for one in pids:
         for task in (_PROC / str(one) / "task").iterdir():
-            pids += [int(child) for child in (task / "children").read_text().split()]
+            with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+                pids += map(int, (task / "children").read_text().split())
     return pids
 
 
