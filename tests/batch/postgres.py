@@ -1,0 +1,86 @@
+"""A PostgreSQL server for tests: from Debian's packages, in a folder of its own, ended by its pid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+USERS = ("postgres", "nobody")  # initdb refuses root
+
+
+def _user() -> str | None:
+    """Whom the server runs as, or None for whoever we are."""
+    if os.getuid() != 0:
+        return None
+    return "postgres" if shutil.which("getent") and _there("postgres") else "nobody"
+
+
+def _there(user: str) -> bool:
+    return (
+        subprocess.run(["getent", "passwd", user], capture_output=True, check=False).returncode == 0
+    )
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a server that nobody else uses, without the database's name."""
+    if not BINARIES:
+        pytest.skip("no PostgreSQL: apt-get install postgresql puts it in /usr/lib/postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="sluice-pg-", dir="/tmp"))
+    user = _user()
+    if user is not None:
+        shutil.chown(folder, user)
+    try:
+        yield from _run(BINARIES[-1], folder, user)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run(binaries: Path, folder: Path, user: str | None) -> Iterator[str]:
+    """A server on a unix socket in the folder; no port is opened."""
+    data, log = folder / "data", folder / "log"
+    made = [binaries / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "-N"]
+    subprocess.run(made, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]
+    command = [binaries / "postgres", "-D", data, "-k", folder, *options]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, user=user, cwd=folder, stdout=file, stderr=file)
+    url = f"postgresql+psycopg://tests@/NAME?host={quote(str(folder), safe='')}"
+    try:
+        _wait(folder, process, log)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+        process.wait(30)
+
+
+def _wait(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            psycopg.connect(f"host={folder} user=tests dbname=postgres").close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"PostgreSQL did not come up:\n{log.read_text('utf-8')}")
+
+
+def create(url: str, name: str) -> str:
+    """A new database of a server; its address."""
+    conninfo = url.replace("postgresql+psycopg", "postgresql").replace("NAME", "postgres")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return url.replace("NAME", name)
