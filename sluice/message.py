@@ -43,6 +43,8 @@ class Message:
         records: the records as they came; never mutated.
         when: the time of the request, in seconds since the epoch.
         pin: a version that the caller asked for, past the router, or None.
+        parts: where several requests share this message (parts.py), they, in the order of their
+            records; otherwise none.
         columns: the names of the values in a row.
         rows, values, as_of, defaults, route: per row.
         ages: per row, entity → how old the row of it is that gave a value, in seconds; of the
@@ -61,8 +63,8 @@ class Message:
 
     __slots__ = (
         "ages", "as_of", "columns", "defaults", "ended", "errors", "headers", "id", "live",
-        "outputs", "pin", "records", "route", "rows", "scores", "single", "started", "tensors",
-        "timings", "unknown", "values", "when",
+        "outputs", "parts", "pin", "records", "route", "rows", "scores", "single", "started",
+        "tensors", "timings", "unknown", "values", "when",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +82,7 @@ class Message:
         self.pin = pin
         self.headers = headers or {}
         self.single = False
+        self.parts: Sequence[Message] = ()
         self.columns: Sequence[str] = ()
         self.rows: list[int] = []
         self.values: list[list[Value]] = []
@@ -100,6 +103,17 @@ class Message:
         now = time.perf_counter()
         self.timings[step] = (now - self.ended) * 1e6
         self.ended = now
+
+    def times(self) -> list[float]:
+        """Per record, the time of its request."""
+        return [part.when for part in self.parts or (self,) for _ in part.records]
+
+    def places(self) -> list[str]:
+        """Per row, the request's id and the record's place in the request, from 0: "id/0"."""
+        if not self.parts:
+            return [f"{self.id}/{record}" for record in self.rows]
+        names = [f"{part.id}/{i}" for part in self.parts for i in range(len(part.records))]
+        return [names[record] for record in self.rows]
 
     @classmethod
     def of(cls, body: Any) -> Message:

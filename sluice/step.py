@@ -11,7 +11,7 @@ A step is any plain class with
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 # MLRun passes these along with class_args; they belong to the engine, not to the step.
 INJECTED = frozenset({"full_event", "graph_step", "input_path", "result_path"})
@@ -25,9 +25,15 @@ class Step:
         name: the step's name in the graph.
         **class_args: only what the engine injects; a subclass names its own.
 
+    Attributes:
+        many: whether `do` takes a message that several requests share (sluice/parts.py). A stream
+            goes through a graph in micro-batches where every step says so, else one by one.
+
     Raises:
         TypeError: for a class_arg that neither the subclass nor an engine knows.
     """
+
+    many: ClassVar[bool] = False
 
     def __init__(self, context: Any = None, name: str | None = None, **class_args: Any) -> None:
         unknown = sorted(set(class_args) - INJECTED)

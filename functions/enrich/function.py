@@ -20,6 +20,8 @@ class Enrich(Step):
     maximum age, takes the declared default, and the message says so.
     """
 
+    many = True
+
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
         definitions = self._application.definitions
@@ -56,7 +58,8 @@ class Enrich(Step):
     def _look_up(self, message: Message) -> None:
         places, as_of = self._places, self._as_of
         if as_of is None:
-            message.as_of = [message.when] * len(message.rows)
+            times = message.times()
+            message.as_of = [times[record] for record in message.rows]
         else:
             message.as_of = [as_of(Fields(places, values)) for values in message.values]
         found = message.live.lookup.rows(message.values, message.as_of)

@@ -15,6 +15,8 @@ from sluice.step import Step
 class Model(Step):
     """Carries out the router's choices: one prediction per version that rows were sent to."""
 
+    many = True
+
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
         self._application.live()

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.application import application
+from sluice.errors import SluiceError
 from sluice.message import Message
-from sluice.observe import observe
+from sluice.observe import observe, observe_failure
+from sluice.parts import refusal, split
 from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import make_rules
@@ -18,7 +20,12 @@ class Postprocess(Step):
     """Makes each row's output, applies the rules in their order, and answers plain JSON.
 
     class_args: `rules`, a list of mappings with a `rule` and its parameters.
+
+    Requests that share a message have an answer each: its reply, or the RecordError of one that is
+    a single record and breaks the schema.
     """
+
+    many = True
 
     def __init__(
         self,
@@ -33,15 +40,29 @@ class Postprocess(Step):
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
 
-    def do(self, body: Message) -> dict[str, Any]:
+    def do(self, body: Message) -> dict[str, Any] | list[dict[str, Any] | SluiceError]:
         message = body
         if message.live is None:
             message.live = self._application.live()
         self._answer(message)
+        if message.parts:
+            return self._many(message)
         answer = reply(message, self._application.graph)
         message.lap(self.name)
         observe(self._application, message, answer)
         return answer
+
+    def _many(self, message: Message) -> list[dict[str, Any] | SluiceError]:
+        """No event goes out before all are answered: what fails here is asked again."""
+        graph, parts = self._application.graph, split(message)
+        answers = [refusal(part) or reply(part, graph) for part in parts]
+        message.lap(self.name)
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, SluiceError):
+                observe_failure(self._application, part, answer, answer.status)
+            else:
+                observe(self._application, part, answer)
+        return answers
 
     def _answer(self, message: Message) -> None:
         _report_unknown(message)

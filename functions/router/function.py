@@ -19,6 +19,8 @@ class Router(Step):
     request that names a version goes past the policy.
     """
 
+    many = True
+
     def __init__(
         self,
         context: Any = None,

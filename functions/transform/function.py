@@ -13,6 +13,8 @@ from sluice.step import Step
 class Transform(Step):
     """Computes one set of tensors per distinct transform among the live versions."""
 
+    many = True
+
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
         self._application.live()

@@ -33,7 +33,7 @@ class Graph:
         Exception: what a step's `post_init` raises, with the step's name attached.
 
     A graph whose steps only take bodies (no full_event, input_path, result_path or on_error) costs
-    one call per step and no event.
+    one call per step and no event. If all of them take `many` (sluice/step.py), so does the graph.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Graph:
         rescue = spec.rescues[spec.on_error] if spec.on_error else ()
         self._rescue = self._load(rescue, binder)
         self._plain = self._calls()
+        calls = self._plain or ((self.name, None),)
+        self.many = all(getattr(getattr(c, "__self__", None), "many", False) for _, c in calls)
 
     def run(self, body: Any, *, event: Any = None) -> Any:
         """The answer to one body: what the last step returned, a Response if it returned one.
@@ -72,6 +74,21 @@ class Graph:
                 body = call(body)
         except Exception as error:
             self._failed(error, name, Event(body) if event is None else event)
+            raise
+        return body
+
+    def run_many(self, body: Any) -> Any:
+        """The answers to the requests that share a message, where the graph takes `many`.
+
+        What a step raises comes out as by `run`, but nothing goes to the error stream: it says of
+        none of the requests that it was at fault.
+        """
+        name = ""
+        try:
+            for name, call in self._plain or ():  # noqa: B007 (needed where it fails)
+                body = call(body)
+        except Exception as error:
+            _blame(error, name)
             raise
         return body
 

@@ -66,8 +66,8 @@ class Weights(Policy):
         """By row, what is kept together: the typed value, so that 515 and 515.0 are one key."""
         place = message.columns.index(self.key) if self.key else None
         values = [None if place is None else row[place] for row in message.values]
-        pairs = zip(message.rows, values, strict=True)
-        return [f"{message.id}/{i}" if v is None or v != v else str(v) for i, v in pairs]
+        pairs = zip(message.places(), values, strict=True)
+        return [place if v is None or v != v else str(v) for place, v in pairs]
 
     def arms(self, live: Live) -> dict[str, Choice]:
         shares = self._live_shares(live)

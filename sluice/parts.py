@@ -1,0 +1,51 @@
+"""Many requests as one message: what a stream sends through a graph at once.
+
+Steps work on the records of a message, whosever they are: `join` puts the records of several
+requests into one, and `split` gives each request what its reply is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sluice.errors import SluiceError
+from sluice.message import Message
+
+
+def join(requests: Sequence[Message]) -> Message:
+    """One message with the records of several; each request has one at least, and no pin."""
+    message = Message([record for request in requests for record in request.records])
+    message.parts = requests
+    return message
+
+
+def split(message: Message) -> Sequence[Message]:
+    """The requests that share an answered message, each with its own part of it.
+
+    That is all that a reply and an event are made of: rows, defaults, ages, route, outputs,
+    errors; `timings` are those of the whole.
+    """
+    owners: list[tuple[Message, int]] = []
+    for part in message.parts:
+        first = len(owners)
+        owners += [(part, place) for place in range(len(part.records))]
+        part.outputs = message.outputs[first : len(owners)]
+        part.rows, part.defaults, part.ages, part.route, part.errors = [], [], [], [], {}
+        part.live, part.timings = message.live, message.timings
+    rows = zip(message.rows, message.defaults, message.ages, message.route, strict=True)
+    for record, defaults, ages, choice in rows:
+        part, place = owners[record]
+        part.rows.append(place)
+        part.defaults.append(defaults)
+        part.ages.append(ages)
+        part.route.append(choice)
+    for record, error in message.errors.items():
+        part, place = owners[record]
+        vars(error)["record"] = place
+        part.errors[place] = error
+    return message.parts
+
+
+def refusal(part: Message) -> SluiceError | None:
+    """Why a request that is a single record is not answered: it breaks the schema; else None."""
+    return part.errors[0] if part.single and part.errors else None
