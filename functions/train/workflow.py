@@ -6,11 +6,7 @@ function of the project; `sluice run main` calls them as plain functions, withou
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable
-from typing import Any
-
-Run = Callable[..., dict[str, Any]]
+from sluice.mlrun_jobs import Run, under_mlrun
 
 
 def main(graph: str = "flight-delay", run: Run | None = None) -> None:
@@ -19,7 +15,7 @@ def main(graph: str = "flight-delay", run: Run | None = None) -> None:
     Without `run` it is MLRun that calls, and its functions do the jobs.
     """
     if run is None:
-        under_mlrun(graph)
+        under_mlrun("main", main, graph=graph)
         return
     run("materialise", graph=graph)
     trained = run("train", graph=graph)
@@ -27,33 +23,3 @@ def main(graph: str = "flight-delay", run: Run | None = None) -> None:
     run("gate", graph=graph, version=version)
     run("promote", graph=graph, version=version)
     run("smoke-test", graph=graph)
-
-
-def under_mlrun(graph: str) -> None:
-    """The workflow with MLRun's functions.
-
-    Raises SystemExit when a job fails: MLRun catches everything else, and `mlrun project` would
-    report a failed workflow with exit status 0.
-    """
-    try:
-        main(graph, run=mlrun_job)
-    except Exception as error:
-        traceback.print_exc()
-        raise SystemExit(f"workflow main failed: {error}") from error
-
-
-def mlrun_job(job: str, **params: Any) -> dict[str, Any]:
-    """Run a job as a function of the current MLRun project, in this process.
-
-    Raises RuntimeError when the job failed, MLRun's own error when it can't be run.
-    """
-    import mlrun
-
-    run = mlrun.get_current_project().run_function(job, params=params, local=True)
-    if run.status.state != "completed":
-        # Without an API server a failed run has no error in it; the job's context still does.
-        status = mlrun.get_or_create_ctx(job).to_dict()["status"]
-        why = run.status.error or status.get("error") or "MLRun's log above says why"
-        raise RuntimeError(f"{job}: {why}")
-    results: dict[str, Any] = run.status.results
-    return results

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import orjson
@@ -18,7 +18,9 @@ from sqlalchemy.engine import URL, make_url
 
 from sluice.batch.tables import FORMAT, Tables, tables
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
-from sluice.project import Project
+
+if TYPE_CHECKING:
+    from sluice.project import Project
 
 WAIT_S = 30  # for a lock of SQLite's, and for a connection to PostgreSQL
 _FORBIDDEN = "42501"  # PostgreSQL's code for a missing privilege

@@ -108,10 +108,14 @@ class Job:
                 yield counts
             elif watch_s is not None:
                 self._wait(watch_s)
-            elif self._patiently(self._is_empty):
+            elif not self.waiting():
                 return
             else:
                 self._wait(_LOOK_S)
+
+    def waiting(self) -> int:
+        """How many records are pending, claimed ones included. Raises StoreUnavailable."""
+        return self._patiently(self._count)
 
     def _work(self, claim: Claim) -> list[Answer]:
         try:
@@ -136,10 +140,10 @@ class Job:
         except SluiceError as worse:
             log.warning("a claim was not released, and ends with its lease: %s", worse)
 
-    def _is_empty(self) -> bool:
+    def _count(self) -> int:
         with self._database.read() as connection:
             query = select(func.count()).select_from(self._database.tables.pending)
-            return not connection.scalar(query)
+            return connection.scalar(query) or 0
 
     def _patiently(self, function: Callable[[], T]) -> T:
         """The result of a function that may be tried again while something is away."""

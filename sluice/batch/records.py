@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
@@ -86,6 +87,8 @@ def submit(database: Database, entries: Sequence[Entry]) -> None:
 def _digests(entries: Sequence[Entry]) -> dict[str, str]:
     digests: dict[str, str] = {}
     for id, record, at in entries:
+        if not 0 < len(id) <= 200 or not id.isprintable():
+            raise RequestError(f"id {id!r}: expected 1 to 200 printable characters")
         try:
             own = digest(record, at)
         except TypeError as error:
@@ -118,9 +121,10 @@ def _known(
     yield from found
 
 
-def outcomes(database: Database, ids: Sequence[str], now: float) -> list[Outcome]:
+def outcomes(database: Database, ids: Sequence[str], now: float | None = None) -> list[Outcome]:
     """What became of each id, in their order. Raises StoreUnavailable."""
     found: dict[str, Outcome] = {}
+    now = time.time() if now is None else now
     with database.read() as connection:
         for part in _parts(list(dict.fromkeys(ids))):
             found |= {o.id: o for o in _outcomes(database.tables, connection, part, now)}
@@ -141,9 +145,10 @@ def _outcomes(
         yield Outcome(*row)
 
 
-def summary(database: Database, now: float) -> Summary:
+def summary(database: Database, now: float | None = None) -> Summary:
     """How many records are where. Raises StoreUnavailable."""
     pending, c = database.tables.pending.c, database.tables.predictions.c
+    now = time.time() if now is None else now
     claimed = func.coalesce(func.sum(case((pending.lease > now, 1), else_=0)), 0)
     by_status = select(c.status, func.count()).group_by(c.status)
     count = func.count()

@@ -1,8 +1,9 @@
-"""A PostgreSQL server for tests: from Debian's packages, in a folder of its own, ended by its pid."""
+"""A PostgreSQL server for tests: of Debian's packages, in its own folder, ended by its pid."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,20 +18,13 @@ import psycopg
 import pytest
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-USERS = ("postgres", "nobody")  # initdb refuses root
 
 
 def _user() -> str | None:
-    """Whom the server runs as, or None for whoever we are."""
+    """Whom the server runs as, for it refuses root; None for whoever we are."""
     if os.getuid() != 0:
         return None
-    return "postgres" if shutil.which("getent") and _there("postgres") else "nobody"
-
-
-def _there(user: str) -> bool:
-    return (
-        subprocess.run(["getent", "passwd", user], capture_output=True, check=False).returncode == 0
-    )
+    return "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
 
 
 @contextmanager
@@ -51,10 +45,21 @@ def server() -> Iterator[str]:
 def _run(binaries: Path, folder: Path, user: str | None) -> Iterator[str]:
     """A server on a unix socket in the folder; no port is opened."""
     data, log = folder / "data", folder / "log"
-    made = [binaries / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "-N"]
+    made: list[Path | str] = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "tests",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "-N",
+    ]
     subprocess.run(made, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
     options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]
-    command = [binaries / "postgres", "-D", data, "-k", folder, *options]
+    command: list[Path | str] = [binaries / "postgres", "-D", data, "-k", folder, *options]
     with log.open("wb") as file:
         process = subprocess.Popen(command, user=user, cwd=folder, stdout=file, stderr=file)
     url = f"postgresql+psycopg://tests@/NAME?host={quote(str(folder), safe='')}"

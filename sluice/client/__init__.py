@@ -1,0 +1,1 @@
+"""Clients of the patterns: records in, answers out, with nothing of the serving imported."""
