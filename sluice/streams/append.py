@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sluice.environment import Environment
+from sluice.streams.block import drop_oldest, oldest_time, put_block
 from sluice.streams.layout import (
     State,
     Topic,
     Txn,
-    decode_stored,
-    encode,
     get_state,
+    get_states,
+    leave_format_1,
     make_topic,
-    put_state,
-    record_key,
+    put_states,
 )
 from sluice.streams.stream import Clock, Message, partition_of
 
-# One transaction appends so many at most: others who want to write wait for it.
+# One transaction appends so many at most: others who want to write wait for it. Bytes of values.
 _MAX_RECORDS, _MAX_BYTES = 1000, 8 << 20
+_TRIM = 64  # so many blocks, and two for each partition of a topic, it takes away at most
 
 T = TypeVar("T")
-Encoded = tuple[str | None, bytes]  # a message's key, and the record as it is stored
 
 
 class Retention(NamedTuple):
     """What a topic's producers take away as they append; None keeps all.
 
-    Each partition has an equal share of `size_bytes`; its newest record stays, whatever its size.
+    Whole blocks are taken, the oldest first: so up to a block less than `size_bytes` is kept.
+    Each partition has an equal share of it; its newest block stays, whatever its size. A block is
+    older than `age_s` when its records are, which were all written at one time.
     """
 
     size_bytes: int | None = None
@@ -64,90 +66,80 @@ class LogProducer:
         """As Producer says. Up to 1,000 messages or 8 MiB are one commit, whole or not at all."""
         now = self.clock.time()
         places: list[tuple[int, int]] = []
-        for chunk in _chunks([encoded(message, now) for message in messages]):
-            append = partial(self.append, topic, chunk, now)
-            places += self.write(append)
+        for chunk in _chunks(messages):
+            places += self.write(partial(self.append, topic, chunk, now))
         return places
 
     def write(self, function: Callable[[Txn], T]) -> T:
         """`function` in one transaction, as durable as this producer."""
         return self._env.write(function, durable=self._durable)
 
-    def close(self) -> None:
-        """Nothing is held: the stream owns the file."""
-
     def append(
-        self, name: str, chunk: Sequence[Encoded], now: float, txn: Txn
+        self, name: str, messages: Sequence[Message], now: float, txn: Txn
     ) -> list[tuple[int, int]]:
         """Append to a topic as a part of a transaction; the (partition, offset) of each."""
         topic = make_topic(txn, name, self._partitions)
-        states = [get_state(txn, topic, partition) for partition in range(topic.partitions)]
-        places = [_put(txn, topic, states, encoded) for encoded in chunk]
-        trimmed = self._trim(txn, topic, states, now, 2 * len(chunk) + 64)
-        for partition in {partition for partition, _ in places} | trimmed:
-            put_state(txn, topic, partition, states[partition])
+        states = get_states(txn, topic) or _first_states(txn, topic)
+        rows, places = _distribute(messages, states)
+        for number, state in enumerate(states):
+            if rows[number]:
+                size = put_block(txn, topic, number, state.next, rows[number], now=now)
+                state.grow(len(rows[number]), size, now)
+        self._trim(txn, topic, states, now)
+        put_states(txn, topic, states)
         return places
 
-    def _trim(
-        self, txn: Txn, topic: Topic, states: list[State], now: float, budget: int
-    ) -> set[int]:
-        """Take away what retention does not keep, at most `budget` records of all partitions."""
-        if self._retention == (None, None):
-            return set()
-        trimmed = set()
-        for partition, state in enumerate(states):
-            while budget and self._trim_one(txn, topic, partition, state, now):
-                trimmed.add(partition)
+    def close(self) -> None:
+        """Nothing is held: the stream owns the file."""
+
+    def _trim(self, txn: Txn, topic: Topic, states: list[State], now: float) -> None:
+        """Take away what retention does not keep, in bounded steps."""
+        budget = _TRIM + 2 * len(states)
+        for number, state in enumerate(states):
+            while budget and self._trim_one(txn, topic, number, state, now):
                 budget -= 1
-        return trimmed
 
-    def _trim_one(self, txn: Txn, topic: Topic, partition: int, state: State, now: float) -> bool:
-        key = record_key(topic, partition, state.first)
-        data = txn.get(key) if state.first < state.next else None
-        if data is None or not self._is_over(topic, state, data, now):
-            return False
-        txn.delete(key)
-        state.first += 1
-        state.size -= len(data)
-        return True
-
-    def _is_over(self, topic: Topic, state: State, oldest: bytes, now: float) -> bool:
+    def _trim_one(self, txn: Txn, topic: Topic, number: int, state: State, now: float) -> bool:
         size, age = self._retention
+        old = age is not None and state.oldest < now - age
         over = size is not None and state.size * topic.partitions > size
-        if over and state.next - state.first > 1:
-            return True
-        return age is not None and decode_stored(oldest).timestamp < now - age
+        if state.first == state.next or not (old or over):
+            return False
+        return drop_oldest(txn, topic, number, state, last=old)
 
 
-def encoded(message: Message, now: float) -> Encoded:
-    """A tuple is encoded as `Stored` is, and made in a third of its time."""
-    value, key, headers = message
-    plain = headers if isinstance(headers, dict) else dict(headers)
-    return key, encode((now, key, plain, value))
+def _first_states(txn: Txn, topic: Topic) -> list[State]:
+    """The states of a topic that has no blocks yet: it is new, or of format 1."""
+    states = [get_state(txn, topic, number) for number in range(topic.partitions)]
+    for number, state in enumerate(states):
+        state.oldest = oldest_time(txn, topic, number, state)
+    leave_format_1(txn, topic)
+    return states
 
 
-def _chunks(encoded: list[Encoded]) -> list[list[Encoded]]:
-    chunks: list[list[Encoded]] = []
-    room = 0
-    for one in encoded:
-        size = len(one[1])
-        if not chunks or len(chunks[-1]) == _MAX_RECORDS or size > room:
-            chunks.append([])
-            room = _MAX_BYTES
-        chunks[-1].append(one)
-        room -= size
-    return chunks
+def _distribute(
+    messages: Sequence[Message], states: list[State]
+) -> tuple[list[list[Message]], list[tuple[int, int]]]:
+    """The messages of each partition, and the (partition, offset) that each message gets."""
+    partitions = len(states)
+    rows: list[list[Message]] = [[] for _ in states]
+    ends = [state.next for state in states]
+    places = []
+    for message in messages:
+        key = message[1]
+        number = ends.index(min(ends)) if key is None else partition_of(key, partitions)
+        places.append((number, ends[number]))
+        rows[number].append(message)
+        ends[number] += 1
+    return rows, places
 
 
-def _put(txn: Txn, topic: Topic, states: list[State], encoded: Encoded) -> tuple[int, int]:
-    key, data = encoded
-    if key is None:
-        partition = min(range(topic.partitions), key=lambda p: states[p].next)
-    else:
-        partition = partition_of(key, topic.partitions)
-    state = states[partition]
-    offset = state.next
-    txn.put(record_key(topic, partition, offset), data)
-    state.next += 1
-    state.size += len(data)
-    return partition, offset
+def _chunks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    start, size = 0, 0
+    for end, message in enumerate(messages):
+        size += len(message[0])
+        if end - start == _MAX_RECORDS or (size > _MAX_BYTES and end > start):
+            yield messages[start:end]
+            start, size = end, len(message[0])
+    if messages:
+        yield messages[start:]

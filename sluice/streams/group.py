@@ -12,18 +12,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 from uuid import uuid4
 
 from sluice.environment import Environment
 from sluice.errors import StoreUnavailable
+from sluice.streams.batch import Batch
+from sluice.streams.block import Block
 from sluice.streams.layout import (
     Lease,
     Topic,
     Txn,
     decode_lease,
-    decode_stored,
-    encode,
+    encode_lease,
     get_lease,
     get_offset,
     get_state,
@@ -32,18 +32,11 @@ from sluice.streams.layout import (
     member_key,
     name_bytes,
     put_offset,
-    record_key,
     scan,
 )
 from sluice.streams.stream import Clock, Partition, Record, Start
 
 _PAUSE_S = 0.02  # between two looks of a poll that waits
-
-
-class _Batch(NamedTuple):
-    records: list[Record]
-    positions: dict[Partition, int]
-    lost: int
 
 
 class LogConsumer:
@@ -68,6 +61,7 @@ class LogConsumer:
     def _join(self) -> None:
         self._pid, self._member = os.getpid(), uuid4().hex
         self._positions: dict[Partition, int] = {}
+        self._rests: dict[Partition, Block] = {}
         self._renew_at = float("-inf")
         self._turn = 0
 
@@ -79,9 +73,9 @@ class LogConsumer:
         until = self._clock.monotonic() + timeout_s
         self._join_if_forked()
         while True:
-            self._rebalance()
-            batch = self._env.read(partial(self._next, max_records))
+            batch = self._fetch(max_records)
             self._positions.update(batch.positions)
+            self._rests = batch.rests
             self.lost += batch.lost
             left = until - self._clock.monotonic()
             if batch.records or left <= 0:
@@ -114,10 +108,7 @@ class LogConsumer:
 
     # -- which partitions are ours -------------------------------------------------------------
 
-    def _rebalance(self) -> None:
-        due = self._clock.monotonic() >= self._renew_at
-        if not due and self._env.read(self._ours) == set(self._positions):
-            return
+    def _renew(self) -> None:
         self._positions = self._env.write(self._lease, durable=False)
         self._renew_at = self._clock.monotonic() + self._lease_s / 3
 
@@ -125,7 +116,7 @@ class LogConsumer:
         topics = [(name, get_topic(txn, name)) for name in self._topics]
         return {(n, p): topic for n, topic in topics if topic for p in range(topic.partitions)}
 
-    def _ours(self, txn: Txn) -> set[Partition]:
+    def _ours(self, txn: Txn, topics: Mapping[Partition, Topic]) -> set[Partition]:
         """The partitions that fall to us and that nobody else still holds."""
         now = self._clock.time()
         members = {self._member}
@@ -135,7 +126,7 @@ class LogConsumer:
                 members.add(lease.member)
         order = sorted(members)
         ours = set()
-        for index, (place, topic) in enumerate(self._partitions(txn).items()):
+        for index, (place, topic) in enumerate(topics.items()):
             falls_to_us = order[index % len(order)] == self._member
             if falls_to_us and self._holder(txn, place, topic, now) in (None, self._member):
                 ours.add(place)
@@ -149,11 +140,12 @@ class LogConsumer:
         """Renew, take and give up; the positions of the partitions that are ours now."""
         now = self._clock.time()
         self._forget_dead(txn, now)
-        lease = encode(Lease(self._member, now, self._lease_s))
+        lease = encode_lease(Lease(self._member, now, self._lease_s))
         txn.put(member_key(self._group, self._member), lease)
-        ours = self._ours(txn)
+        topics = self._partitions(txn)
+        ours = self._ours(txn, topics)
         positions = {}
-        for place, topic in self._partitions(txn).items():
+        for place, topic in topics.items():
             key = group_key(b"l", self._group, topic, place[1])
             if place in ours:
                 kept = self._holder(txn, place, topic, now) == self._member
@@ -190,18 +182,27 @@ class LogConsumer:
 
     # -- reading and committing ----------------------------------------------------------------
 
-    def _next(self, max_records: int, txn: Txn) -> _Batch:
+    def _fetch(self, max_records: int) -> Batch:
+        while True:
+            if self._clock.monotonic() >= self._renew_at:
+                self._renew()
+            batch = self._env.read(partial(self._next, max_records))
+            if batch is not None:
+                return batch
+            self._renew_at = float("-inf")
+
+    def _next(self, max_records: int, txn: Txn) -> Batch | None:
+        """What comes next; None when other partitions fall to us than we have."""
         topics = self._partitions(txn)
+        if self._ours(txn, topics) != set(self._positions):
+            return None
         places = sorted(self._positions)
         turn = self._turn % len(places) if places else 0
-        batch = _Batch([], {}, 0)
+        batch = Batch(self._positions, self._rests)
         for place in places[turn:] + places[:turn]:  # so that no partition starves
-            room = max_records - len(batch.records)
-            records, skipped = _read(txn, topics[place], place, self._positions[place], room)
-            batch.records.extend(records)
-            position = self._positions[place] + skipped + len(records)
-            batch.positions[place] = position
-            batch = batch._replace(lost=batch.lost + skipped)
+            if len(batch.records) >= max_records:
+                break
+            batch.fill(txn, topics[place], place, max_records)
         return batch
 
     def superseded(self, records: Sequence[Record], txn: Txn) -> set[Partition]:
@@ -267,26 +268,3 @@ def _ends(records: Sequence[Record]) -> dict[Partition, int]:
         place = record.topic, record.partition
         ends[place] = max(ends.get(place, 0), record.offset + 1)
     return ends
-
-
-def _read(
-    txn: Txn, topic: Topic, place: Partition, position: int, room: int
-) -> tuple[list[Record], int]:
-    """Up to `room` records from `position` on, and how many retention has taken before them."""
-    name, partition = place
-    state = get_state(txn, topic, partition)
-    skipped = max(0, state.first - position)
-    start = position + skipped
-    count = max(0, min(room, state.next - start))
-    cursor = txn.cursor()
-    records = []
-    more = count > 0 and cursor.set_range(record_key(topic, partition, start))
-    for offset in range(start, start + count if more else start):
-        stored = decode_stored(cursor.value())
-        records.append(
-            Record(
-                name, partition, offset, stored.key, stored.value, stored.headers, stored.timestamp
-            )
-        )
-        cursor.next()
-    return records, skipped

@@ -2,15 +2,23 @@
 
     m                                      "sluice.log <format>"
     t <topic>                              topic id, number of partitions
-    p <topic id> <partition>               next offset, oldest offset, bytes kept
-    r <topic id> <partition> <offset>      one record
+    s <topic id>                           states: per partition next offset, oldest offset,
+                                           bytes kept, time of the oldest block
+    r <topic id> <partition> <offset>      a block of records, the first of which has this offset;
+      <time> <bytes>                       when they were written, how long the block is
     c <group> <topic id> <partition>       offset to read next
     l <group> <topic id> <partition>       which member reads it
     w <group> <member>                     a member that lives
     d <digest of a topic and a key>        when that was forwarded, and for how long it counts
     e <time> <a key of d>                  keys of d that are out then, joined
 
-Numbers in keys are big-endian, so that records lie in the order of their offsets.
+Numbers in keys are big-endian, so that blocks lie in the order of their offsets. What one commit
+appends to a partition is one block: so a commit of many records takes few steps, and retention,
+which takes whole blocks away, reads no record.
+
+Format 1 had one record where a block is now, under a key without time and length, and a state per
+partition under p <topic id> <partition>. Both are still read. The first append to a topic makes
+`s` of its `p`s and raises the mark, so that a Sluice that knows no blocks refuses the file by name.
 """
 
 from __future__ import annotations
@@ -20,24 +28,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sluice.environment import Kind
+
 Txn = Any
 
-_RECORD = struct.Struct(">cIHQ")
-_PARTITION = struct.Struct(">cIH")
-_STATE = struct.Struct(">QQQ")
-_TOPIC = struct.Struct(">IH")
-_OFFSET = struct.Struct(">Q")
+KIND = Kind("log", b"m", b"sluice.log ", format=2, folder=False, map_size=16 << 20)
 MAX_NAME = 200  # bytes; an LMDB key has 511 at most
 MAX_PARTITIONS = 1024
-
-
-class Stored(msgspec.Struct, array_like=True, gc=False):
-    """A record's bytes, as MessagePack; its topic, partition and offset are its key."""
-
-    timestamp: float
-    key: str | None
-    headers: dict[str, str]
-    value: bytes
+_PARTITION = struct.Struct(">cIH")
+_STATES = struct.Struct(">cI")
+_STATE = struct.Struct(">QQQd")
+_OLD_STATE = struct.Struct(">QQQ")
+_TOPIC = struct.Struct(">IH")
+_OFFSET = struct.Struct(">Q")
 
 
 class Lease(msgspec.Struct, array_like=True, gc=False):
@@ -52,8 +55,7 @@ class Lease(msgspec.Struct, array_like=True, gc=False):
         return abs(now - self.since) < self.ttl
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode_stored = msgspec.msgpack.Decoder(Stored).decode
+encode_lease = msgspec.msgpack.Encoder().encode
 decode_lease = msgspec.msgpack.Decoder(Lease).decode
 
 
@@ -65,12 +67,26 @@ class Topic(NamedTuple):
 
 
 class State:
-    """Where one partition stands: the offset written next, the oldest kept, the bytes kept."""
+    """Where one partition stands.
 
-    __slots__ = ("first", "next", "size")
+    Attributes:
+        next: the offset that is written next.
+        first: the oldest that is kept; `next` if none is.
+        size: the bytes kept.
+        oldest: when the oldest block was written, epoch seconds; of no meaning if there is none.
+    """
 
-    def __init__(self, next_: int = 0, first: int = 0, size: int = 0) -> None:
-        self.next, self.first, self.size = next_, first, size
+    __slots__ = ("first", "next", "oldest", "size")
+
+    def __init__(self, next_: int = 0, first: int = 0, size: int = 0, oldest: float = 0.0) -> None:
+        self.next, self.first, self.size, self.oldest = next_, first, size, oldest
+
+    def grow(self, records: int, size: int, now: float) -> None:
+        """A block was appended."""
+        if self.first == self.next:
+            self.oldest = now
+        self.next += records
+        self.size += size
 
 
 def name_bytes(what: str, name: str) -> bytes:
@@ -79,10 +95,6 @@ def name_bytes(what: str, name: str) -> bytes:
     if not 0 < len(data) <= MAX_NAME:
         raise ValueError(f"a {what}'s name has 1 to {MAX_NAME} bytes, not {len(data)}: {name!r}")
     return data
-
-
-def record_key(topic: Topic, partition: int, offset: int) -> bytes:
-    return _RECORD.pack(b"r", topic.id, partition, offset)
 
 
 def group_key(kind: bytes, group: bytes, topic: Topic, partition: int) -> bytes:
@@ -103,13 +115,9 @@ def make_topic(txn: Txn, name: str, partitions: int) -> Topic:
     topic = get_topic(txn, name)
     if topic is None:
         # Topics are never taken away, so their count numbers them.
-        topic = Topic(_count(txn, b"t"), partitions)
+        topic = Topic(len(scan(txn, b"t")), partitions)
         txn.put(b"t" + name_bytes("topic", name), _TOPIC.pack(*topic))
     return topic
-
-
-def _count(txn: Txn, prefix: bytes) -> int:
-    return sum(1 for _ in scan(txn, prefix))
 
 
 def scan(txn: Txn, prefix: bytes) -> list[tuple[bytes, bytes]]:
@@ -123,14 +131,31 @@ def scan(txn: Txn, prefix: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def get_states(txn: Txn, topic: Topic) -> list[State] | None:
+    """The states of a topic's partitions; None for one that nothing was appended to yet."""
+    found = txn.get(_STATES.pack(b"s", topic.id))
+    return [State(*fields) for fields in _STATE.iter_unpack(found)] if found else None
+
+
 def get_state(txn: Txn, topic: Topic, partition: int) -> State:
-    found = txn.get(_PARTITION.pack(b"p", topic.id, partition))
-    return State(*_STATE.unpack(found)) if found else State()
+    """The state of one partition, in either format."""
+    found = txn.get(_STATES.pack(b"s", topic.id))
+    if found:
+        return State(*_STATE.unpack_from(found, partition * _STATE.size))
+    old = txn.get(_PARTITION.pack(b"p", topic.id, partition))
+    return State(*_OLD_STATE.unpack(old)) if old else State()
 
 
-def put_state(txn: Txn, topic: Topic, partition: int, state: State) -> None:
-    packed = _STATE.pack(state.next, state.first, state.size)
-    txn.put(_PARTITION.pack(b"p", topic.id, partition), packed)
+def put_states(txn: Txn, topic: Topic, states: list[State]) -> None:
+    packed = [_STATE.pack(state.next, state.first, state.size, state.oldest) for state in states]
+    txn.put(_STATES.pack(b"s", topic.id), b"".join(packed))
+
+
+def leave_format_1(txn: Txn, topic: Topic) -> None:
+    """Take away a topic's states of format 1, and say that the file is of this one now."""
+    for partition in range(topic.partitions):
+        txn.delete(_PARTITION.pack(b"p", topic.id, partition))
+    txn.put(KIND.key, KIND.prefix + b"%d" % KIND.format)
 
 
 def get_offset(txn: Txn, key: bytes) -> int | None:

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sluice.environment import Kind, acquire, release
+from sluice.environment import acquire, release
 from sluice.streams.append import LogProducer, Retention
 from sluice.streams.group import LogConsumer
-from sluice.streams.layout import MAX_PARTITIONS, Txn, get_state, get_topic
+from sluice.streams.layout import KIND, MAX_PARTITIONS, Txn, get_state, get_topic
 from sluice.streams.pipe import LogPipe
 from sluice.streams.stream import Clock, Start
-
-_KIND = Kind("log", b"m", b"sluice.log ", format=1, folder=False, map_size=16 << 20)
 
 
 class LogStream:
@@ -28,7 +26,7 @@ class LogStream:
             raise ValueError(f"partitions: 1 to {MAX_PARTITIONS}, not {partitions}")
         self._partitions, self._retention, self._clock = partitions, retention, clock
         self._closed = False
-        self._env = acquire(path, _KIND, clock.monotonic)
+        self._env = acquire(path, KIND, clock.monotonic)
 
     def producer(self, *, durable: bool = True) -> LogProducer:
         return LogProducer(self._env, self._partitions, self._retention, self._clock, durable)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from sluice.errors import StoreUnavailable
-from sluice.streams.append import Encoded, LogProducer, encoded
+from sluice.streams.append import LogProducer
 from sluice.streams.group import LogConsumer
 from sluice.streams.layout import Txn
 from sluice.streams.stream import Message, Partition, Record
@@ -32,9 +32,9 @@ class LogPipe:
     def forward(self, done: Sequence[Record], outputs: Sequence[tuple[str, Message]]) -> None:
         """As Pipe says; however many the outputs are, others who want to write wait for them."""
         now = self._producer.clock.time()
-        answers: dict[str, list[Encoded]] = {}
+        answers: dict[str, list[Message]] = {}
         for topic, message in outputs:
-            answers.setdefault(topic, []).append(encoded(message, now))
+            answers.setdefault(topic, []).append(message)
         try:
             taken = self._producer.write(partial(self._forward, done, answers, now))
             if taken:
@@ -52,13 +52,14 @@ class LogPipe:
         self._consumer.close()
 
     def _forward(
-        self, done: Sequence[Record], answers: dict[str, list[Encoded]], now: float, txn: Txn
+        self, done: Sequence[Record], answers: dict[str, list[Message]], now: float, txn: Txn
     ) -> set[Partition]:
         """Nothing is changed if any partition is another member's; those are returned."""
         taken = self._consumer.superseded(done, txn)
         if not taken:
             for topic, messages in answers.items():
                 fresh = self._window.fresh(txn, topic, messages, now)
-                self._producer.append(topic, fresh, now, txn)
+                if fresh:
+                    self._producer.append(topic, fresh, now, txn)
             self._consumer.commit_in(done, txn)
         return taken

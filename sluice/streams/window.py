@@ -10,8 +10,8 @@ import struct
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from sluice.streams.append import Encoded
 from sluice.streams.layout import Txn
+from sluice.streams.stream import Message
 
 _FORWARDED = struct.Struct(">dd")  # epoch s, s
 _OUT = struct.Struct(">cQ")  # µs since the epoch
@@ -25,7 +25,7 @@ class Window:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def fresh(self, txn: Txn, topic: str, messages: Sequence[Encoded], now: float) -> list[Encoded]:
+    def fresh(self, txn: Txn, topic: str, messages: Sequence[Message], now: float) -> list[Message]:
         """Those that were not forwarded to the topic lately, and one of those with one key.
 
         They are noted as forwarded now. At most twice as many others are forgotten, and the rest
@@ -34,7 +34,7 @@ class Window:
         if not self._seconds or not messages:
             return list(messages)
         self._forget(txn, now, 2 * len(messages))
-        digests = [_digest(topic, key) for key, _ in messages]
+        digests = [_digest(topic, key) for _, key, _ in messages]
         known = _live(txn, [digest for digest in digests if digest], now)
         fresh, noted = [], []
         for digest, message in zip(digests, messages, strict=True):

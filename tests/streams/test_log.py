@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import lmdb
 import pytest
 
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
-from sluice.streams import Message, log_path, open_stream
+from sluice.streams import Message, Record, log_path, open_stream
 from tests.streams.fakes import FakeClock
+from tests.streams.format_1 import entries
 
 
 def test_a_path_alone_is_a_log(tmp_path: Path) -> None:
@@ -95,8 +97,8 @@ def rewrite(path: Path, key: bytes, value: bytes) -> None:
 def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     open_stream(str(path)).close()
-    rewrite(path, b"m", b"sluice.log 2")
-    with pytest.raises(SluiceError, match=r"log .*s\.log: format: is 2 .* reads up to 1"):
+    rewrite(path, b"m", b"sluice.log 3")
+    with pytest.raises(SluiceError, match=r"log .*s\.log: format: is 3 .* reads up to 2"):
         open_stream(str(path))
 
 
@@ -138,7 +140,8 @@ def test_retention_by_age_reaches_quiet_partitions_too(tmp_path: Path) -> None:
 
 def test_retention_takes_bounded_steps(tmp_path: Path) -> None:
     keep_all = open_stream(str(tmp_path / "s.log"), partitions=1)
-    keep_all.producer(durable=False).produce_many("t", [Message(b"x" * 100)] * 500)
+    for _ in range(500):
+        keep_all.producer(durable=False).produce("t", b"x" * 100)
     stream = open_stream(str(tmp_path / "s.log"), retention_bytes=1)
     firsts = []
     for _ in range(10):
@@ -148,6 +151,89 @@ def test_retention_takes_bounded_steps(tmp_path: Path) -> None:
     assert stream.bounds("t")[0] == (509, 510)
     stream.close()
     keep_all.close()
+
+
+def test_retention_takes_whole_blocks_and_leaves_the_newest(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "s.log"), partitions=1, retention_bytes=3000)
+    producer = stream.producer(durable=False)
+    firsts = []
+    for count in (10, 10, 10, 50, 1):
+        producer.produce_many("t", [Message(b"x" * 100)] * count)
+        firsts.append(stream.bounds("t")[0][0])
+    assert firsts == [0, 0, 10, 30, 80]
+    assert [r.offset for r in stream.consumer("g", ["t"]).poll(100, 0)] == [80]
+    stream.close()
+
+
+def test_a_quiet_partition_is_empty_after_its_time_and_goes_on(tmp_path: Path) -> None:
+    clock = FakeClock()
+    stream = open_stream(str(tmp_path / "s.log"), partitions=1, retention_s=60, clock=clock)
+    producer = stream.producer(durable=False)
+    producer.produce_many("t", [Message(b"x")] * 5)
+    consumer = stream.consumer("g", ["t"])
+    clock.now += 61
+    producer.produce_many("t", [Message(b"y")] * 5)
+    clock.now += 59
+    producer.produce("t", b"z")
+    assert stream.bounds("t") == {0: (5, 11)}
+    assert [r.value for r in consumer.poll(100, 0)] == [b"y"] * 5 + [b"z"]
+    assert consumer.lost == 0  # its first poll began where the topic did
+    stream.close()
+
+
+def test_a_commit_is_one_block_for_each_partition(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    stream = open_stream(str(path), partitions=4)
+    stream.producer().produce_many("t", [Message(b"x", f"{n}") for n in range(500)])
+    stream.close()
+    kinds = sorted(key[:1] for key in entries(path))
+    assert kinds == [b"m", b"r", b"r", b"r", b"r", b"s", b"t"]
+
+
+def test_what_is_large_is_more_than_one_commit(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    stream = open_stream(str(path), partitions=1)
+    producer = stream.producer(durable=False)
+    producer.produce_many("many", [Message(b"")] * 2500)
+    producer.produce_many("large", [Message(b"x" * (3 << 20))] * 3 + [Message(b"x" * (9 << 20))])
+    assert producer.produce_many("none", []) == []
+    consumer = stream.consumer("g", ["large"])
+    assert [len(r.value) >> 20 for r in consumer.poll(100, 0)] == [3, 3, 3, 9]
+    stream.close()
+    blocks = [key[1:15] for key in entries(path) if key[:1] == b"r"]
+    places = [struct.unpack(">IHQ", key) for key in blocks]
+    assert places == [(0, 0, 0), (0, 0, 1000), (0, 0, 2000), (1, 0, 0), (1, 0, 2), (1, 0, 3)]
+
+
+@pytest.mark.parametrize("room", [1, 3, 7, 100])
+def test_polls_begin_and_end_in_the_middle_of_blocks(tmp_path: Path, room: int) -> None:
+    stream = open_stream(str(tmp_path / "s.log"), partitions=2)
+    producer = stream.producer(durable=False)
+    for count in (5, 1, 1, 8, 10):
+        producer.produce_many("t", [Message(b"%d" % n) for n in range(count)])
+    whole = stream.consumer("whole", ["t"]).poll(100, 0)
+    for start in range(13):
+        consumer = stream.consumer(f"g{start}", ["t"])
+        consumer.commit({("t", 0): start, ("t", 1): 12 - start})
+        records: list[Record] = []
+        while batch := consumer.poll(room, 0):
+            assert len(batch) <= room
+            records += batch
+        expected = [r for r in whole if r.offset >= (12 - start if r.partition else start)]
+        assert sorted(records) == sorted(expected)
+    stream.close()
+
+
+def test_an_odd_message_harms_no_other(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "s.log"), partitions=1)
+    producer = stream.producer()
+    odd = [Message(b"a", None, MappingProxyType({"h": "1"})), Message("b")]  # type: ignore[arg-type]
+    producer.produce_many("t", [*odd, Message(b"c")])
+    with pytest.raises(TypeError, match="a message holds bytes and texts, not object"):
+        producer.produce_many("t", [Message(b"d"), Message(b"e", None, object())])  # type: ignore[arg-type]
+    records = stream.consumer("g", ["t"]).poll(100, 0)
+    assert [(r.value, r.headers) for r in records] == [(b"a", {"h": "1"}), ("b", {}), (b"c", {})]
+    stream.close()
 
 
 def test_records_lost_to_retention_are_counted(tmp_path: Path) -> None:

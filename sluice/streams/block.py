@@ -1,0 +1,150 @@
+"""Blocks of the embedded log: what one commit appends to a partition, as one value of the file."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sluice.streams.layout import State, Topic, Txn
+from sluice.streams.stream import Message, Partition, Record
+
+_KEY = struct.Struct(">cIHQdI")
+_OLD_KEY = struct.Struct(">cIHQ")  # format 1, and where to look for a block
+_PREFIX = 7  # bytes of a key that are the same in a partition
+
+# A message's value, key and headers. No block is unreadable for one odd message: what a producer
+# that keeps to no types has put there comes out as it went in.
+Row = tuple[Any, Any, Any]
+
+
+class _Stored(msgspec.Struct, array_like=True, gc=False):
+    """A record of format 1."""
+
+    timestamp: float
+    key: str | None
+    headers: dict[str, str]
+    value: bytes
+
+
+def _plain(headers: object) -> dict[Any, Any]:
+    if isinstance(headers, Mapping):
+        return dict(headers)
+    raise TypeError(f"a message holds bytes and texts, not {type(headers).__name__}")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+_decode = msgspec.msgpack.Decoder(list[Row]).decode
+_decode_old = msgspec.msgpack.Decoder(_Stored).decode
+
+
+class Block(NamedTuple):
+    """Some records of a partition, one after the other, written at the same time."""
+
+    first: int
+    timestamp: float
+    rows: list[Row]
+
+    def since(self, offset: int) -> Block:
+        """Those from an offset on, which may be all or none of them."""
+        return Block(offset, self.timestamp, self.rows[offset - self.first :])
+
+    def records(self, place: Partition, room: int) -> list[Record]:
+        """Up to `room` records, the oldest first."""
+        topic, partition = place
+        rows = self.rows if room >= len(self.rows) else self.rows[:room]
+        return [
+            Record(topic, partition, offset, key, value, headers, self.timestamp)
+            for offset, (value, key, headers) in enumerate(rows, self.first)
+        ]
+
+
+class _Head(NamedTuple):
+    """What a block's key says."""
+
+    key: bytes
+    first: int
+    timestamp: float
+    size: int
+
+
+def put_block(
+    txn: Txn, topic: Topic, partition: int, first: int, rows: Sequence[Message], *, now: float
+) -> int:
+    """Append messages to a partition; how many bytes they take."""
+    data = _encode(rows)
+    txn.put(_KEY.pack(b"r", topic.id, partition, first, now, len(data)), data)
+    return len(data)
+
+
+def oldest_time(txn: Txn, topic: Topic, partition: int, state: State) -> float:
+    """When a partition's oldest block was written; 0 if there is none."""
+    cursor = txn.cursor()
+    key = _OLD_KEY.pack(b"r", topic.id, partition, state.first)
+    return _head(cursor).timestamp if _seek(cursor, key) else 0.0
+
+
+def drop_oldest(txn: Txn, topic: Topic, partition: int, state: State, *, last: bool) -> bool:
+    """Take a partition's oldest block away, the last one only if `last`; whether one was.
+
+    The state is brought up to date, which is not put.
+    """
+    cursor = txn.cursor()
+    key = _OLD_KEY.pack(b"r", topic.id, partition, state.first)
+    if not _seek(cursor, key):
+        return False
+    oldest = _head(cursor)
+    following = _head(cursor) if _next(cursor, key) else None
+    if following is None and not last:
+        return False
+    txn.delete(oldest.key)
+    state.size -= oldest.size
+    state.first = following.first if following else state.next
+    state.oldest = following.timestamp if following else 0.0
+    return True
+
+
+def blocks(txn: Txn, topic: Topic, partition: int, offset: int) -> Iterator[Block]:
+    """A partition's blocks from an offset on, the first of them without what is before it.
+
+    There must be a record of this offset.
+    """
+    cursor = txn.cursor()
+    key = _OLD_KEY.pack(b"r", topic.id, partition, offset)
+    if not _seek(cursor, key) or _offset(cursor.key()) > offset:
+        cursor.prev()  # it is within the block before
+    yield _block(cursor).since(offset)
+    while _next(cursor, key):
+        yield _block(cursor)
+
+
+def _seek(cursor: Any, key: bytes) -> bool:
+    """Go to the first block of a partition that begins at the key's offset or after it."""
+    return bool(cursor.set_range(key)) and cursor.key().startswith(key[:_PREFIX])
+
+
+def _next(cursor: Any, key: bytes) -> bool:
+    return bool(cursor.next()) and cursor.key().startswith(key[:_PREFIX])
+
+
+def _offset(key: bytes) -> int:
+    return int(_OLD_KEY.unpack_from(key)[3])
+
+
+def _head(cursor: Any) -> _Head:
+    key = cursor.key()
+    if len(key) == _KEY.size:
+        return _Head(key, *_KEY.unpack(key)[3:])
+    data = cursor.value()
+    return _Head(key, _offset(key), _decode_old(data).timestamp, len(data))
+
+
+def _block(cursor: Any) -> Block:
+    key, data = cursor.item()
+    if len(key) == _KEY.size:
+        _, _, _, first, timestamp, _ = _KEY.unpack(key)
+        return Block(first, timestamp, _decode(data))
+    old = _decode_old(data)
+    return Block(_offset(key), old.timestamp, [(old.value, old.key, old.headers)])
