@@ -7,16 +7,18 @@ service.predict([{"carrier": "UA", …}])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sluice.application import Application
-from sluice.errors import DeclarationError
+from sluice.errors import DeclarationError, SluiceError
 from sluice.frame import records_of
 from sluice.graph import Context, Graph, GraphSpec
 from sluice.graph.topic import ErrorTopic
 from sluice.message import Message
 from sluice.parameters import Parameters
+from sluice.parts import join
 from sluice.project import Project
 from sluice.settings import variables
 from sluice.streams import open_stream
@@ -64,6 +66,15 @@ class Service:
         """The reply to a message. Raises RequestError for what the caller got wrong."""
         reply: dict[str, Any] = self.graph.run(message)
         return reply
+
+    def run_many(self, messages: Sequence[Message]) -> list[dict[str, Any] | SluiceError]:
+        """The reply to each message, all in one go, where `graph.many`.
+
+        A message that is a single record and breaks the schema has a RecordError in its place.
+        What else goes wrong is raised, and then none of them is answered.
+        """
+        replies: list[dict[str, Any] | SluiceError] = self.graph.run_many(join(messages))
+        return replies
 
     def predict(self, records: Any, *, version: str | None = None) -> Any:
         """The outputs for a list of records, or the output for one record.

@@ -21,6 +21,9 @@ from sluice.workflow import has_champion
 HANDLER = "functions.serve.function:handler"
 FUNCTION = "functions/serve/function.yaml"
 
+# Requests that are there at the same moment go through the graph together; none waits for others.
+_TOGETHER = {"batch_size": 64, "batch_timeout_s": 0.0}
+
 # Options of the host that are settings of the project too, with the setting's name.
 _SETTINGS = {
     "host": "host", "port": "port", "workers": "workers", "max_body_bytes": "max_body",
@@ -51,7 +54,7 @@ def serve(options: argparse.Namespace) -> None:
     apply_environment(file)
     export(settings, project.root)
     os.chdir(project.root)
-    known = file.options | {o: getattr(settings, s) for o, s in _SETTINGS.items()}
+    known = _TOGETHER | file.options | {o: getattr(settings, s) for o, s in _SETTINGS.items()}
     settled = host_options(known, options, project.root)
     log_unused(file, settled)
     run(HANDLER, options=settled, preload=preload)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import sluice
 from sluice.errors import (
@@ -30,7 +30,29 @@ from sluice.service import Service
 
 Wrap = Callable[[dict[str, Any]], Answer]
 Unwrap = Callable[[Request, str | None], tuple[Message, Wrap]]
-Methods = Mapping[str, Callable[[Request], Answer]]
+_SHARED = 16  # a request of more records has a message of its own: the others need not wait for it
+
+
+class Prediction(NamedTuple):
+    """A path that answers with predictions: how its body is read, and the version it names."""
+
+    unwrap: Unwrap
+    version: str | None = None
+
+
+class Asked(NamedTuple):
+    """A request for predictions: what goes through the graph, and how its reply is told."""
+
+    message: Message
+    wrap: Wrap
+
+    @property
+    def shares(self) -> bool:
+        """Whether it can share a message with others."""
+        return self.message.pin is None and 0 < len(self.message.records) <= _SHARED
+
+
+Methods = Mapping[str, Callable[[Request], Answer] | Prediction]
 
 
 class Surface:
@@ -64,7 +86,7 @@ class Surface:
         self._schema = service.application.definitions.record
         self._document: tuple[Live, bytes] | None = None
         self._paths: dict[str, Methods] = {
-            "/": {"POST": partial(self._predict, unwrap=self._plain)},
+            "/": {"POST": Prediction(self._plain)},
             "/openapi.json": {"GET": self._openapi},
             "/v2": {"GET": self._server},
             "/v2/health/live": {"GET": lambda _: Answer(200, b'{"live":true}')},
@@ -86,27 +108,44 @@ class Surface:
         return cls(service, project.settings.max_records, feedback, meter)
 
     def handle(self, context: Any, event: Any) -> Any:
-        """Answer one event, or a list of events (Nuclio's batching) with a list."""
+        """Answer one event, or a list of events (a host's batching) with a list."""
         if isinstance(event, list):
-            return [of_event(to_response(context, self.answer(e)), e) for e in event]
+            answers = self.answers(event)
+            return [
+                of_event(to_response(context, a), e) for a, e in zip(answers, event, strict=True)
+            ]
         return to_response(context, self.answer(event))
 
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape. Never raises."""
-        answer = self._answer(event)
+        asked = self._asked(event)
+        return self._counted(asked if isinstance(asked, Answer) else self._predict(asked))
+
+    def answers(self, events: Sequence[Any]) -> list[Answer]:
+        """The answer to each of some events; their predictions go through the graph together."""
+        answers: list[Asked | Answer] = [self._asked(event) for event in events]
+        sharing = {i: a for i, a in enumerate(answers) if isinstance(a, Asked) and a.shares}
+        if len(sharing) > 1 and self.service.graph.many:
+            shared = self._together(list(sharing.values()))
+            for place, answer in zip(sharing, shared, strict=True):
+                answers[place] = answer
+        return [self._counted(a if isinstance(a, Answer) else self._predict(a)) for a in answers]
+
+    def _counted(self, answer: Answer) -> Answer:
         if self._meter is not None:
             self._meter.request(answer.status)
         return answer
 
-    def _answer(self, event: Any) -> Answer:
+    def _asked(self, event: Any) -> Asked | Answer:
+        """What is asked for, or the answer where it is known without the graph."""
         try:
             request = Request(event)
             methods = self._paths.get(request.path) or self._model(request.path)
             call = methods.get(request.method)
             if call is None:
                 raise MethodNotAllowed(request.method, request.path, methods)
-            return call(request)
-        except Exception as error:  # with the one in _predict, where a defect becomes a 500
+            return self._read(request, call) if isinstance(call, Prediction) else call(request)
+        except Exception as error:  # with those below, where a defect becomes a 500
             return failed(error, None)
 
     def _model(self, path: str) -> Methods:
@@ -115,35 +154,59 @@ class Surface:
         if graph != self.service.name:
             raise NotFound(f"no model {graph!r}: this is {self.service.name}")
         if operation in ("infer", "predict"):
-            unwrap = partial(self._tensors, version=version)
-            return {"POST": partial(self._predict, unwrap=unwrap, version=version)}
+            return {"POST": Prediction(partial(self._tensors, version=version), version)}
         call = self._model_ready if operation == "ready" else self._metadata
         return {"GET": partial(call, version)}
 
-    def _predict(self, request: Request, unwrap: Unwrap, version: str | None = None) -> Answer:
+    def _read(self, request: Request, prediction: Prediction) -> Asked | Answer:
         id: str | None = None
         message: Message | None = None
         try:
             id = request.id()
-            if version is not None:
-                self._application.live().version(version)
-            message, wrap = unwrap(request, id)
-            message.pin = version
+            if prediction.version is not None:
+                self._application.live().version(prediction.version)
+            message, wrap = prediction.unwrap(request, id)
+            message.pin = prediction.version
             message.headers = request.trace()
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
                 raise TooLarge(f"{found}: at most {self.max_records} are taken")
-            reply = self.service.run(message)
+            return Asked(message, wrap)
         except Exception as error:
-            answer = failed(error, message.id if message else id)
-            observe_failure(self._application, message, error, answer.status)
-            return answer
-        if self._meter is not None:
-            self._meter.predicted(message, reply)
+            return self._failed(error, message, id)
+
+    def _predict(self, asked: Asked) -> Answer:
         try:
-            return wrap(reply)
+            reply = self.service.run(asked.message)
+        except Exception as error:
+            return self._failed(error, asked.message)
+        return self._replied(asked, reply)
+
+    def _together(self, asked: Sequence[Asked]) -> list[Answer]:
+        """The answers to requests that share a message."""
+        try:
+            replies = self.service.run_many([a.message for a in asked])
+        except Exception:  # each by itself: then it shows whose fault it is
+            return [self._predict(a) for a in asked]
+        return [
+            failed(reply, a.message.id)
+            if isinstance(reply, SluiceError)
+            else self._replied(a, reply)
+            for a, reply in zip(asked, replies, strict=True)
+        ]
+
+    def _failed(self, error: Exception, message: Message | None, id: str | None = None) -> Answer:
+        answer = failed(error, message.id if message else id)
+        observe_failure(self._application, message, error, answer.status)
+        return answer
+
+    def _replied(self, asked: Asked, reply: dict[str, Any]) -> Answer:
+        if self._meter is not None:
+            self._meter.predicted(asked.message, reply)
+        try:
+            return asked.wrap(reply)
         except Exception as error:  # it was answered, and has its event
-            return failed(error, message.id)
+            return failed(error, asked.message.id)
 
     def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
         """A record or a list of records; or MLRun v2, known by its list of inputs."""
