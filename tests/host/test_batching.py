@@ -131,3 +131,9 @@ def test_stop_under_load_loses_no_request(log: Path) -> None:
             stop.start()
             stop.join()
         assert set(load.outcomes) == {"200"}
+
+
+def test_without_a_time_out_a_batch_is_what_is_there(log: Path) -> None:
+    with running("batch", log, workers=1, batch_size=8, batch_timeout_s=0) as host:
+        answers = ask_all(host, ["/sleep", "/", "/", "/"])
+    assert [a.json["bodies"] for a in answers] == [["a"], *[["b", "c", "d"]] * 3]
