@@ -8,7 +8,18 @@ import sys
 from collections.abc import Sequence
 
 import sluice
-from sluice.commands import batch, features, host, ingest, models, replay, run, serve
+from sluice.commands import (
+    batch,
+    dead_letters,
+    features,
+    host,
+    ingest,
+    models,
+    replay,
+    run,
+    serve,
+    stream,
+)
 from sluice.errors import SluiceError
 
 
@@ -31,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="sluice", description=sluice.__doc__)
     top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
     groups = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (serve, host, run, models, features, replay, ingest, batch):
+    for group in (serve, host, run, models, features, replay, ingest, stream, dead_letters, batch):
         group.add_to(groups)
     return top
 

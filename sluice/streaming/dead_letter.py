@@ -1,0 +1,120 @@
+"""A dead letter: a request that cannot be answered, as it came, with the reason.
+
+Its value is the request's own bytes; its key is the place that the request came from, so that one
+that is handed on twice after a crash is one dead letter. Headers of the request go on with it,
+and beside them
+
+    sluice-format       1
+    sluice-reason       why it cannot be answered
+    sluice-status       the HTTP status that POST / answers to the same body
+    sluice-step         the step that failed; empty before the first one
+    sluice-request      the request's id
+    sluice-key          the request's key, if it had one
+    sluice-source       where it was: topic/partition/offset
+    sluice-attempts     how often it was tried: 1, and one more with each replay
+    sluice-time         when it was given up, ISO 8601
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sluice.errors import DeclarationError, SluiceError
+from sluice.streams import Message, Record
+
+FORMAT = 1
+_PREFIX = "sluice-"
+ATTEMPTS, REPLAYED = "sluice-attempts", "sluice-replayed"
+_LONGEST = 2000  # characters of a reason
+
+
+class DeadLetter(NamedTuple):
+    """One dead letter, read.
+
+    Attributes:
+        id: topic/partition/offset of the request.
+        headers: the request's own.
+        value: its bytes.
+    """
+
+    id: str
+    request: str
+    reason: str
+    status: int
+    step: str
+    attempts: int
+    time: str
+    key: str | None
+    headers: dict[str, str]
+    value: bytes
+
+    @classmethod
+    def parse(cls, record: Record) -> DeadLetter:
+        """The dead letter in a record. Raises DeclarationError for a newer format."""
+        headers = record.headers
+        found = headers.get("sluice-format", "none")
+        if found != str(FORMAT):
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            hint = f"this Sluice reads {FORMAT}: use a newer one"
+            raise DeclarationError(place, "sluice-format", f"is {found}", hint)
+        return cls(
+            id=headers["sluice-source"],
+            request=headers["sluice-request"],
+            reason=headers["sluice-reason"],
+            status=int(headers["sluice-status"]),
+            step=headers["sluice-step"],
+            attempts=int(headers[ATTEMPTS]),
+            time=headers["sluice-time"],
+            key=headers.get("sluice-key"),
+            headers=_own(headers),
+            value=record.value,
+        )
+
+    @property
+    def short(self) -> str:
+        """The id without the topic, which all of a graph's have: partition/offset."""
+        return "/".join(self.id.rsplit("/", 2)[1:])
+
+    def request_again(self) -> Message:
+        """The request as it was, to be put back; it says that it was."""
+        again = {ATTEMPTS: str(self.attempts), REPLAYED: self.id}
+        # What had no key got an id; as the key it stays the request's.
+        key = self.request if self.key is None else self.key
+        return Message(self.value, key, {**self.headers, **again})
+
+
+def dead_letter(record: Record, id: str | None, error: Exception, now: float) -> Message:
+    """The dead letter of a record that failed with `error` at `now` (epoch s)."""
+    source = f"{record.topic}/{record.partition}/{record.offset}"
+    attempts = record.headers.get(ATTEMPTS, "0")
+    headers = {
+        **_own(record.headers),
+        "sluice-format": str(FORMAT),
+        "sluice-reason": reason_of(error),
+        "sluice-status": str(status_of(error)),
+        "sluice-step": getattr(error, "failed_step", ""),
+        "sluice-request": id or "",
+        "sluice-source": source,
+        ATTEMPTS: str(int(attempts) + 1 if attempts.isdecimal() else 1),
+        "sluice-time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+    }
+    if record.key is not None:
+        headers["sluice-key"] = record.key
+    return Message(record.value, source, headers)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error; 500 for a defect."""
+    return error.status if isinstance(error, SluiceError) else 500
+
+
+def reason_of(error: Exception) -> str:
+    """What an operator reads of an error: a defect's type goes before its text."""
+    public = isinstance(error, SluiceError) and error.public
+    text = str(error) if public else f"{type(error).__name__}: {error}"
+    return text.encode(errors="replace").decode()[:_LONGEST]
+
+
+def _own(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not name.startswith(_PREFIX)}

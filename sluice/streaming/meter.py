@@ -1,0 +1,63 @@
+"""What is counted while a stream is worked off, and the page on which Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sluice.application import Application
+from sluice.metrics import Registry
+from sluice.metrics.page import Gauge
+from sluice.protocol.meter import Meter
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
+
+
+class StreamMeter(Meter):
+    """Counts beside what a server of HTTP counts of records, steps, defaults and features:
+
+    sluice_stream_messages     requests that were done with, by outcome: answered, dead_letter
+    sluice_dead_letters        dead letters, by status
+    sluice_stream_retries      how often something was tried again, by what had failed
+    sluice_stream_batch        requests in a micro-batch
+    sluice_stream_batch_seconds  from a micro-batch to its answers being kept
+    sluice_stream_lag          requests of our partitions that are not done with
+    sluice_stream_lost         requests that the stream took away before they were read
+    sluice_stream_waiting      1 while something that answers depend on is away
+
+    Attributes:
+        lag, lost, waiting: the last three, as they were at the last look.
+    """
+
+    def __init__(self, registry: Registry, application: Application) -> None:
+        super().__init__(registry, application)
+        self.lag = self.lost = 0
+        self.waiting = False
+        own = (self._graph,)
+        self._sizes = registry.histogram("sluice_stream_batch", own, BATCHES)
+        self._times = registry.histogram("sluice_stream_batch_seconds", own)
+
+    def batch(self, answered: int, statuses: Iterable[str], seconds: float) -> int:
+        """A micro-batch is done with; `statuses` are those of its dead letters. How many."""
+        dead = 0
+        for status in statuses:
+            dead += 1
+            self._registry.count("sluice_dead_letters", (self._graph, ("status", status)))
+        for outcome, count in (("answered", answered), ("dead_letter", dead)):
+            if count:
+                labels = (self._graph, ("outcome", outcome))
+                self._registry.count("sluice_stream_messages", labels, count)
+        self._sizes.observe(answered + dead)
+        self._times.observe(seconds)
+        return dead
+
+    def retry(self, error: Exception) -> None:
+        """Something is tried again."""
+        labels = (self._graph, ("error", type(error).__name__))
+        self._registry.count("sluice_stream_retries", labels)
+
+    def _gauges(self) -> list[Gauge]:
+        return [
+            Gauge("sluice_stream_lag", "Requests that are not done with.", self.lag),
+            Gauge("sluice_stream_lost", "Requests that the stream took away unread.", self.lost),
+            Gauge("sluice_stream_waiting", "1 while a dependency is away.", float(self.waiting)),
+        ]
