@@ -211,7 +211,9 @@ class LogConsumer:
         now, topics = self._clock.time(), self._partitions(txn)
         taken = set()
         for place, offset in _starts(records).items():
-            topic = topics[place]
+            topic = topics.get(place)
+            if topic is None:
+                raise ValueError(f"no offset {offset} to commit in {place}")
             committed = get_offset(txn, group_key(b"c", self._group, topic, place[1])) or 0
             other = self._holder(txn, place, topic, now) not in (None, self._member)
             if other or offset < committed:

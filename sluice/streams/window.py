@@ -51,7 +51,7 @@ class Window:
         if not digests:
             return
         forwarded = _FORWARDED.pack(now, self._seconds)
-        txn.cursor().putmulti([(digest, forwarded) for digest in digests])
+        txn.cursor().putmulti([(digest, forwarded) for digest in sorted(digests)])
         out = _OUT.pack(b"e", max(0, int((now + self._seconds) * 1e6)))
         txn.put(out + digests[0], b"".join(digests))
 

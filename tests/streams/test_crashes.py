@@ -11,6 +11,7 @@ from zlib import crc32
 
 import pytest
 
+from sluice.errors import StoreUnavailable
 from sluice.streams import Message, Record, open_stream
 from tests.streams.processes import fork, join, kill
 
@@ -86,6 +87,34 @@ def test_killed_producers_lose_nothing_acknowledged(tmp_path: Path, seed: int) -
         assert set(acknowledged(acks[who])) <= set(mine)
     produce(url, 7, tmp_path / "after", 10)  # and the log goes on
     assert {n for w, n in map(parse, read_all(url)) if w == 7} == set(range(10))
+
+
+def work(url: str) -> None:
+    """Answer what is asked, until nothing was for a while."""
+    pipe, idle = open_stream(url, partitions=3).pipe("g", ["in"], lease_s=0.5, durable=False), 0
+    while idle < 8:
+        records = pipe.poll(7, 0.1)
+        idle = 0 if records else idle + 1
+        try:
+            pipe.forward(records, [("t", Message(r.value, r.key)) for r in records])
+        except StoreUnavailable:
+            idle = 0  # another has taken a partition over: it answers what we have not
+
+
+@pytest.mark.parametrize("seed", range(CRASHES))
+def test_killed_pipes_answer_each_exactly_once(tmp_path: Path, seed: int) -> None:
+    url, rng = str(tmp_path / "s.log"), random.Random(seed)
+    producer = open_stream(url, partitions=3).producer(durable=False)
+    for start in range(0, 3000, 50):
+        numbers = range(start, start + 50)
+        producer.produce_many("in", [Message(value(0, n), f"{n}") for n in numbers])
+    pids = [fork(partial(work, url)) for _ in range(2)]
+    for _ in range(3):
+        time.sleep(rng.uniform(0.01, 0.15))
+        kill(pids.pop(0))
+        pids.append(fork(partial(work, url)))
+    assert [join(pid) for pid in pids] == [0, 0]
+    assert sorted(n for _, n in map(parse, read_all(url))) == list(range(3000))
 
 
 def test_a_fork_in_the_middle_of_commits_harms_neither_side(tmp_path: Path) -> None:
