@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sluice.coded import Coded
+
 Column = npt.NDArray[Any]
 
 
@@ -22,8 +24,10 @@ class Lifted(dict[Any, Any]):
         return result
 
 
-def lift(function: Callable[[Any], Any], column: Iterable[Any], dtype: Any) -> Column:
+def lift(function: Callable[[Any], Any], column: Iterable[Any] | Coded, dtype: Any) -> Column:
     """`function` of each value of `column` [n] as an array [n]; called once per distinct value."""
+    if isinstance(column, Coded):
+        return column.map(function, dtype)
     values = column.tolist() if isinstance(column, np.ndarray) else list(column)
     lifted = Lifted(function)
     if dtype is object:

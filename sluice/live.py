@@ -124,8 +124,11 @@ class Live:
         """The transform for rows in the order of `columns` (as another process may send them)."""
         if columns is self.columns or list(columns) == list(self.columns):
             return self.transforms[digest]
-        transform = next(v.transform for v in self.versions.values() if v.digest == digest)
-        return transform.bind(columns)
+        return self.transform(digest).bind(columns)
+
+    def transform(self, digest: str) -> Transform:
+        """The transform with this digest."""
+        return next(v.transform for v in self.versions.values() if v.digest == digest)
 
 
 def load_live(

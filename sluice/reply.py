@@ -55,20 +55,21 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
     if not route:
         answer["version"] = answer["route"] = None
     elif route.count(route[0]) == len(route):
-        answer["version"], answer["route"] = route[0].version, _route(route[0])
+        answer["version"], answer["route"] = route[0].version, told(route[0])
     else:
         versions = {choice.version for choice in route}
         answer["version"] = versions.pop() if len(versions) == 1 else MIXED
         answer["route"] = MIXED
         for record, choice in zip(message.rows, route, strict=True):
             message.outputs[record]["version"] = choice.version
-            message.outputs[record]["route"] = _route(choice)
+            message.outputs[record]["route"] = told(choice)
     answer["outputs"] = message.outputs
     answer["stalest"] = _stalest(message)
     return answer
 
 
-def _route(choice: Any) -> dict[str, Any]:
+def told(choice: Any) -> dict[str, Any]:
+    """A choice as a reply tells it."""
     route = {"policy": choice.policy, "name": choice.name, "propensity": choice.propensity}
     if choice.reason:
         route["reason"] = choice.reason

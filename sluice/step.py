@@ -5,6 +5,8 @@ A step is any plain class with
     __init__(self, context=None, name=None, **class_args)   cheap: keeps its arguments
     post_init(self, mode="sync", **_)                       optional: loads what it needs
     do(self, body) -> body                                  one event
+    do_table(self, block) -> block                          optional: many records by column, as
+                                                            batch wants them (sluice/batch/block.py)
 
 `Step` is a base that takes care of what both engines inject into class_args. It imports nothing.
 """

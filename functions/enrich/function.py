@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.errors import RecordError, RequestError
@@ -11,6 +11,10 @@ from sluice.fields import Fields
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
+    from sluice.batch.enrich import Enriching
 
 
 class Enrich(Step):
@@ -27,6 +31,7 @@ class Enrich(Step):
         definitions = self._application.definitions
         self._schema, self._as_of = definitions.record, definitions.as_of
         self._places = {name: i for i, name in enumerate(self._schema.names)}
+        self._table: Enriching | None = None
         self._application.live()
 
     def do(self, body: Any) -> Message:
@@ -67,6 +72,16 @@ class Enrich(Step):
             row.extend(looked_up.values)
             defaults.update(looked_up.defaulted)
         message.ages = [f.ages for f in found]
+
+    def do_table(self, block: Block) -> Block:
+        """`do` for many records at once, by column."""
+        from sluice.batch.enrich import Enriching
+
+        if self._table is None:
+            self._table = Enriching(self._application.definitions, self._application.features)
+        self._table(block, self._application.live())
+        block.lap(self.name)
+        return block
 
 
 def init_context(context: Any) -> None:

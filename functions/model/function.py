@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from sluice.application import application
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
 
 
 class Model(Step):
@@ -44,6 +47,19 @@ class Model(Step):
             for row, score in zip(rows, version.model.predict(tensors), strict=True):
                 scores[row] = score
         message.scores = scores
+
+    def do_table(self, block: Block) -> Block:
+        """`do` for many records at once."""
+        numbers = np.array([choice.version for choice in block.choices], object)[block.chosen]
+        for number in sorted(set(numbers.tolist())):
+            version = block.live.version(number)
+            rows = np.flatnonzero(numbers == number)
+            tensors = block.tensors[version.digest]
+            if len(rows) < len(numbers):
+                tensors = {name: tensor[rows] for name, tensor in tensors.items()}
+            block.scores[number] = rows, version.model.predict(tensors)
+        block.lap(self.name)
+        return block
 
 
 def init_context(context: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.errors import SluiceError
@@ -14,6 +14,10 @@ from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import make_rules
 from sluice.step import Step
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
+    from sluice.batch.scored import Scored
 
 
 class Postprocess(Step):
@@ -63,6 +67,16 @@ class Postprocess(Step):
             else:
                 observe(self._application, part, answer)
         return answers
+
+    def do_table(self, block: Block) -> Scored:
+        """`do` for many records at once, by column."""
+        from sluice.batch.answer import answer_table
+        from sluice.batch.events import observe_table
+
+        scored = answer_table(block, self.rules)
+        block.lap(self.name)
+        observe_table(self._application, block, scored)
+        return scored
 
     def _answer(self, message: Message) -> None:
         _report_unknown(message)

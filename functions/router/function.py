@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.errors import DeclarationError
@@ -10,6 +10,9 @@ from sluice.message import Choice, Message
 from sluice.protocol.apart import StepSurface
 from sluice.routing import make_policy
 from sluice.step import INJECTED, Step
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
 
 
 class Router(Step):
@@ -49,6 +52,12 @@ class Router(Step):
             message.route = self.policy.choose(message, live)
         message.lap(self.name)
         return message
+
+    def do_table(self, block: Block) -> Block:
+        """`do` for many records at once."""
+        block.choices, block.chosen = self.policy.choose_table(block, block.live)
+        block.lap(self.name)
+        return block
 
 
 def init_context(context: Any) -> None:

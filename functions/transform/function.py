@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
 
 
 class Transform(Step):
@@ -32,6 +35,16 @@ class Transform(Step):
         for digest in message.live.transforms:
             tensors, unknown = message.live.rows(digest, message.columns)(message.values)
             message.tensors[digest], message.unknown[digest] = tensors, unknown
+
+    def do_table(self, block: Block) -> Block:
+        """`do` for many records at once, by column."""
+        if len(block.places):
+            for digest in block.live.transforms:
+                transform = block.live.transform(digest)
+                tensors = block.tensors[digest] = transform.transform(block.columns)
+                block.unknown[digest] = transform.unknown(block.columns, tensors)
+        block.lap(self.name)
+        return block
 
 
 def init_context(context: Any) -> None:

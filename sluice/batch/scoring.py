@@ -6,22 +6,35 @@ score(service, table, ids=ids)           # a pyarrow.Table, a record per row
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from sluice.batch.scored import Scored
-from sluice.message import Message
+import numpy as np
+
+from sluice.batch.block import Block
+from sluice.batch.events import WAIT_S
+from sluice.batch.frames import frame_of
+from sluice.batch.scored import ERROR, Part, Patterns, Scored
+from sluice.batch.typed import Frame
+from sluice.coded import Array, Coded
+from sluice.errors import RequestError
+from sluice.graph import Graph
+from sluice.message import Choice, Message
 from sluice.service import Service
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+log = logging.getLogger("sluice")
+
 
 def score(
     service: Service,
-    frame: pa.Table | Sequence[Any],
+    frame: pa.Table | Frame | Sequence[Any],
     *,
     ids: Sequence[str] | None = None,
     when: float | Sequence[float] | None = None,
@@ -36,22 +49,54 @@ def score(
         when: the time of the request, seconds since the epoch: one for all or one for each;
             default now. It is what look-ups are as of where the graph names no function for that.
 
-    A record that breaks the schema has an error in its place; the others are answered.
-    Raises StoreUnavailable when a store does not answer, Unavailable when the service has to be
-    restarted.
+    A record that breaks the schema has an error in its place; the others are answered. A graph
+    with a step that has no array form is run record by record, and the log says so once.
+
+    Raises RequestError for no records; StoreUnavailable when a store does not answer; Unavailable
+    when the service has to be restarted; and what a step raises.
     """
-    records = _records(frame)
-    own, now = os.urandom(16).hex(), time.time()
-    outputs: list[dict[str, Any]] = []
-    versions: list[str | None] = []
-    for place, record in enumerate(records):
-        moment = now if when is None else when if isinstance(when, float) else when[place]
-        message = Message([record], own if ids is None else ids[place], moment)
-        reply = service.run(message)
-        outputs += reply["outputs"]
-        versions.append(reply["version"])
-    return Scored(own, versions, [o.get("error") for o in outputs], outputs)
+    framed: Frame = frame if hasattr(frame, "typed") else frame_of(frame)  # type: ignore[assignment]
+    n = len(framed)
+    if not n:
+        raise RequestError("expected at least one record, found none")
+    moments = np.full(n, time.time() if when is None else when, np.float64)
+    if service.graph.takes_tables:
+        scored: Scored = service.graph.run_table(Block(framed, ids, moments))
+        return scored
+    return _by_record(service, framed, ids, moments)
 
 
-def _records(frame: Any) -> list[Any]:
-    return frame.to_pylist() if hasattr(frame, "to_pylist") else list(frame)
+def _by_record(service: Service, frame: Frame, ids: Sequence[str] | None, when: Array) -> Scored:
+    """The same by the online path, a request for each record."""
+    if service.graph not in _slow:
+        _slow.add(service.graph)
+        log.warning("%s has a step without an array form: batch runs it by record", service.name)
+    own, emitter = os.urandom(16).hex(), service.application.emitter
+    replies = []
+    for place, moment in enumerate(when.tolist()):
+        if emitter is not None:
+            emitter.make_room(1, WAIT_S)
+        name = f"{own}-{place}" if ids is None else ids[place]
+        replies.append(service.run(Message([frame.record(place)], name, moment)))
+    outputs = [reply["outputs"][0] for reply in replies]
+    failed = {place: str(o[ERROR]) for place, o in enumerate(outputs) if ERROR in o}
+    good = [place for place in range(len(outputs)) if place not in failed]
+    part = Part(np.array(good, int), {}, Patterns(None, [{}]), [outputs[p] for p in good])
+    oldest = [reply["stalest"] or {} for reply in replies]
+    return Scored(
+        own,
+        len(outputs),
+        [part],
+        failed,
+        Coded.of([_choice(reply) for reply in replies]),
+        Coded.of([o.get("entity") for o in oldest]),
+        np.array([o.get("age_s", np.nan) for o in oldest], np.float64),
+    )
+
+
+_slow: WeakSet[Graph] = WeakSet()
+
+
+def _choice(reply: Any) -> Choice | None:
+    route = reply["route"]
+    return route and Choice(version=reply["version"], **route)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
@@ -71,6 +72,14 @@ class EmbeddedStore:
         names = [key_of(rows.get(entity) or self._row(entity), key) for entity, key in keys]
         times = repeat(as_of) if isinstance(as_of, (float, int)) else as_of
         return self._environment.read(_seek, names, times)
+
+    def spans(
+        self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
+    ) -> list[list[tuple[int, Found]]]:
+        """See OnlineStore."""
+        row = self._rows.get(entity) or self._row(entity)
+        names = [key_of(row, key) for key, _ in questions]
+        return self._environment.read(_spans, names, [moments for _, moments in questions])
 
     def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
         """See OnlineStore."""
@@ -141,6 +150,26 @@ def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[
         else:
             answers.append(None)
     return answers
+
+
+def _spans(
+    transaction: Any, names: list[bytes], moments: list[Sequence[float]]
+) -> list[list[tuple[int, Found]]]:
+    cursor = transaction.cursor()
+    seek, item = cursor.set_range, cursor.item
+    spans: list[list[tuple[int, Found]]] = []
+    for name, times in zip(names, moments, strict=True):
+        span: list[tuple[int, Found]] = []
+        place = len(times)
+        while place and seek(name + descending(times[place - 1])):
+            there, value = item()
+            if not there.startswith(name):
+                break
+            row = found(value)
+            place = bisect_left(times, row[0], 0, place)
+            span.append((place, row))
+        spans.append(span)
+    return spans
 
 
 def _get(transaction: Any, name: bytes) -> bytes | None:

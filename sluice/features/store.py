@@ -111,6 +111,22 @@ class OnlineStore(Protocol):
             StoreUnavailable: when the store does not answer.
         """
 
+    def spans(
+        self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
+    ) -> list[list[tuple[int, Found]]]:
+        """The rows that answer many moments of each key: see get_many.
+
+        Args:
+            entity: whose rows.
+            questions: n keys, each with moments in ascending order, none of them NaN.
+
+        Returns:
+            For each key pairs (place, row): the row answers the moments from that place on, up to
+            the place of another one. Those before the first place have no answer.
+
+        Raises StoreUnavailable.
+        """
+
     def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
         """Write rows, all or none; a row with the same key and event time is replaced.
 

@@ -14,6 +14,7 @@ from sluice.graph.context import Context
 from sluice.graph.event import Event, is_event
 from sluice.graph.paths import put, split_escaped
 from sluice.graph.spec import GraphSpec, StepSpec
+from sluice.graph.tables import table_calls
 
 _JSON = ("json", "application/json")
 _EVENT_ID, _EVENT_PATH = "mlrun-event-id", "mlrun-event-path"
@@ -58,6 +59,7 @@ class Graph:
         self._rescue = self._load(rescue, binder)
         self._plain = self._calls()
         calls = self._plain or ((self.name, None),)
+        self._tables = table_calls(self._plain)
         self.many = all(getattr(getattr(c, "__self__", None), "many", False) for _, c in calls)
 
     def run(self, body: Any, *, event: Any = None) -> Any:
@@ -91,6 +93,25 @@ class Graph:
             _blame(error, name)
             raise
         return body
+
+    def run_table(self, block: Any) -> Any:
+        """What the last step's array form returned: each `do_table`, in the order of the steps.
+
+        For a graph that `takes_tables`. What a step raises comes out as by `run_many`.
+        """
+        name = ""
+        try:
+            for name, call in self._tables or ():  # noqa: B007 (needed where it fails)
+                block = call(block)
+        except Exception as error:
+            _blame(error, name)
+            raise
+        return block
+
+    @property
+    def takes_tables(self) -> bool:
+        """Whether every step has an array form (sluice/step.py)."""
+        return self._tables is not None
 
     def handle(self, event: Any) -> Any:
         """The answer to one event as it came from a trigger: its body may be JSON in bytes.

@@ -26,6 +26,7 @@ Build = Callable[[Observation, float], Message]
 
 FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
 _TICK_S, _LINGER = 0.1, 5  # so many ticks of this length make one batch, if it is not full before
+_ROOM_S = 0.002
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
@@ -116,6 +117,18 @@ class Emitter:
             with self._lock:
                 self.dropped[UNBUILDABLE] += 1
             self._failed(error)
+
+    def make_room(self, rows: int, timeout_s: float) -> bool:
+        """Wait until so many more records fit, for a caller that has time; whether they do.
+
+        It waits for a stream that takes events slowly, but not for one that takes none.
+        """
+        until = self._clock.monotonic() + timeout_s
+        while self._rows and self._rows + rows > self._capacity:
+            if self._failing or self._closing or self._clock.monotonic() >= until:
+                return False
+            self._clock.sleep(_ROOM_S)
+        return True
 
     @property
     def waiting(self) -> int:

@@ -23,7 +23,28 @@ TYPE = "org.kubeflow.serving.inference.response"  # KServe's name for such an ev
 _NESTED = (dict, list, tuple)
 TRACE_HEADERS = ("traceparent", "tracestate")
 
-Table = tuple[orjson.Fragment, list[list[Any]]]  # the names of the columns, and the rows
+Table = tuple[orjson.Fragment, Sequence[Sequence[Any]]]  # the names of the columns, and the rows
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Records or outputs by column: what an observation of a table holds.
+
+    `errors` are those of outputs, by place; `ids` the records' own request ids, if they have any.
+    """
+
+    names: Sequence[str]
+    columns: Sequence[Sequence[Any]]
+    errors: Mapping[int, str] = field(default_factory=dict)
+    ids: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def __getitem__(self, which: Any) -> list[dict[str, Any]]:
+        """Some rows, as mappings."""
+        rows = zip(*(column[which] for column in self.columns), strict=True)
+        return [dict(zip(self.names, row, strict=True)) for row in rows]
 
 
 class Observation(NamedTuple):
@@ -40,7 +61,8 @@ class Observation(NamedTuple):
             when the request failed as a whole.
         route: policy, name, propensity and reason of the router's choice.
         ages: seconds, by the name of a feature or feature table: the oldest that was used.
-        defaults: per row, by feature, why a default stood in; it must quote no record.
+        defaults: per row, by feature, why a default stood in; it must quote no record. Or
+            counted already: by feature, of how many rows for which reason.
         timings: by step, microseconds.
         error: of a request that failed as a whole, its status and message.
         headers: traceparent and tracestate, if the request had them; others stay here.
@@ -51,11 +73,11 @@ class Observation(NamedTuple):
     version: str | None
     when: float
     duration_us: int
-    records: Sequence[Any] = ()
-    outputs: Sequence[Mapping[str, Any]] = ()
+    records: Sequence[Any] | Listed = ()
+    outputs: Sequence[Mapping[str, Any]] | Listed = ()
     route: Mapping[str, Any] = {}
     ages: Mapping[str, float] = {}
-    defaults: Sequence[Mapping[str, str]] = ()
+    defaults: Sequence[Mapping[str, str]] | Mapping[str, Mapping[str, int]] = ()
     timings: Mapping[str, float] = {}
     error: tuple[int, str] | None = None
     headers: Mapping[str, str] = {}
@@ -122,7 +144,7 @@ class EventBuilder:
             value["resp"] = self._response(seen, when, block)
         else:
             block["status"], text = seen.error
-            value["error"] = self._redaction.text(text, seen.records)
+            value["error"] = self._redaction.text(text, seen.records[:])
         data = place.head + orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
         return Message(data, seen.id, _headers(seen, place.source, when))
 
@@ -165,8 +187,13 @@ class EventBuilder:
             "timestamp": when,
         }
 
-    def _plain(self, seen: Observation, block: dict[str, Any]) -> list[dict[str, Any]]:
+    def _plain(self, seen: Observation, block: dict[str, Any]) -> list[dict[str, Any]] | Listed:
         """The outputs' columns; errors, lists and mappings go into the block, by record."""
+        if isinstance(seen.outputs, Listed):
+            for place, error in seen.outputs.errors.items():
+                records = seen.records[place : place + 1]
+                block["errors"][str(place)] = self._redaction.text(error, records)
+            return seen.outputs
         plain = []
         for index, output in enumerate(seen.outputs):
             columns: dict[str, Any] = {}
@@ -205,8 +232,10 @@ class Columns:
             self._found = found
         return self._layout
 
-    def table(self, records: Sequence[Any]) -> Table:
+    def table(self, records: Sequence[Any] | Listed) -> Table:
         """The names and the rows; a record that is no mapping is a row of nulls."""
+        if isinstance(records, Listed):
+            return self._listed(records)
         if len(records) == 1 and isinstance(records[0], dict) and not self._redacts:
             names, schema = self._lay(tuple(records[0]))  # most events: no loop
             return schema, [list(map(records[0].get, names))]
@@ -216,6 +245,13 @@ class Columns:
             return schema, [list(map(record.get, names)) for record in good]
         value = self._redaction.value
         return schema, [[value(name, record.get(name)) for name in names] for record in good]
+
+    def _listed(self, listed: Listed) -> Table:
+        names, schema = self._lay(tuple(listed.names))
+        by_name = dict(zip(listed.names, listed.columns, strict=True))
+        nothing = [None] * len(listed)
+        columns = [self._redaction.column(name, by_name.get(name, nothing)) for name in names]
+        return schema, list(zip(*columns, strict=True))
 
 
 def endpoint_id(project: str, graph: str) -> str:
@@ -246,16 +282,18 @@ def _headers(seen: Observation, source: str, when: str) -> dict[str, str]:
 
 
 def _block(seen: Observation) -> dict[str, Any]:
+    ids = {"ids": seen.records.ids} if isinstance(seen.records, Listed) and seen.records.ids else {}
     return {
         "format": FORMAT,
         "version": seen.version,
         "route": seen.route,
         "propensity": seen.route.get("propensity"),
         "ages": seen.ages,
-        "defaults": _counts(seen.defaults),
+        "defaults": seen.defaults if isinstance(seen.defaults, Mapping) else _counts(seen.defaults),
         "timings": seen.timings,
         "errors": {},
         "details": {},
+        **ids,
     }
 
 

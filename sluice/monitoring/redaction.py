@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -53,6 +53,12 @@ class Redaction:
         if value is None or self._fields.get(name) != HASH:
             return value
         return blake2b(orjson.dumps(value), key=self._salt, digest_size=16).hexdigest()
+
+    def column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Many values as they may leave."""
+        if self._fields.get(name) != HASH:
+            return values
+        return [self.value(name, value) for value in values]
 
     def text(self, text: str, records: Iterable[Any]) -> str:
         """The text without the redacted values of the records: messages quote what they found."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from sluice.errors import DeclarationError, nearest
 from sluice.live import Live
 from sluice.message import Choice, Message
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
+    from sluice.coded import Array
 
 
 class Policy:
@@ -41,6 +47,13 @@ class Policy:
     def choose(self, message: Message, live: Live) -> list[Choice]:
         """A choice per row, among the versions that are live."""
         raise TypeError(f"{type(self).__name__} does not define choose")
+
+    def choose_table(self, block: Block, live: Live) -> tuple[list[Choice], Array]:
+        """`choose` for the rows of a table: the choices, and which of them is each row's [m]."""
+        chosen = self.choose(block.message(), live)
+        choices = list(dict.fromkeys(chosen))
+        places = {choice: place for place, choice in enumerate(choices)}
+        return choices, np.fromiter(map(places.__getitem__, chosen), np.int32, len(chosen))
 
 
 def make_policy(name: str, params: Mapping[str, Any], where: str) -> Policy:

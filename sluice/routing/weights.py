@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sluice.errors import nearest
+from sluice.lift import lift
 from sluice.live import CHAMPION, Live
 from sluice.message import Choice, Message
 from sluice.routing.policy import Policy
+from sluice.schema import Value
+
+if TYPE_CHECKING:
+    from sluice.batch.block import Block
+    from sluice.coded import Array
 
 
 class Weights(Policy):
@@ -62,6 +71,16 @@ class Weights(Policy):
         choices = self.choices(live)
         return [choices[self.arm(key)] for key in self._keys(message)]
 
+    def choose_table(self, block: Block, live: Live) -> tuple[list[Choice], Array]:
+        arms = list(self.shares)
+        keys: list[str | None] = [None] * len(block.places)
+        if self.key is not None:
+            keys = lift(_text, block.columns[self.key], object).tolist()
+        if None in keys:
+            keys = [n if k is None else k for n, k in zip(block.names(), keys, strict=True)]
+        chosen = lift(lambda key: arms.index(self.arm(key)), keys, np.int32)
+        return [self.choices(live)[arm] for arm in arms], chosen
+
     def _keys(self, message: Message) -> list[str]:
         """By row, what is kept together: the typed value, so that 515 and 515.0 are one key."""
         place = message.columns.index(self.key) if self.key else None
@@ -86,6 +105,10 @@ class Weights(Policy):
             return Choice(self.policy, name, live.aliases[name], shares[name])
         reason = f"{name} is not live: {live.refused.get(name, 'no such alias')}"
         return Choice(self.policy, CHAMPION, live.aliases[CHAMPION], shares[CHAMPION], reason)
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None or value != value else str(value)
 
 
 def _unit(name: str, key: str) -> float:

@@ -9,6 +9,7 @@ from sluice.errors import DeclarationError, nearest
 from sluice.live import Version
 
 Output = dict[str, Any]
+Columns = dict[str, Any]  # arrays [m], or Coded ones
 
 
 class Rule:
@@ -22,6 +23,13 @@ class Rule:
     def apply(self, output: Output, version: Version) -> None:
         """Change `output`, which `version` made, in place."""
         raise TypeError(f"{type(self).__name__} does not define apply")
+
+    def apply_table(self, outputs: Columns, version: Version) -> bool:
+        """`apply` for the outputs of many rows, by column [m]; False if the rule has no such form.
+
+        A subclass that writes it changes `outputs` in place, and returns True.
+        """
+        return False
 
 
 def make_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[Rule]:

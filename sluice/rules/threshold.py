@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from sluice.coded import Coded
 from sluice.live import Version
-from sluice.rules.rule import Output, Rule
+from sluice.rules.rule import Columns, Output, Rule
 
 
 class Threshold(Rule):
@@ -26,3 +29,9 @@ class Threshold(Rule):
     def apply(self, output: Output, version: Version) -> None:
         if "probability" in output:
             output["label"] = version.manifest.classes[output["probability"] >= self.at]
+
+    def apply_table(self, outputs: Columns, version: Version) -> bool:
+        if "probability" in outputs:
+            second = (outputs["probability"] >= self.at).astype(np.int32)
+            outputs["label"] = Coded(second, version.manifest.classes)
+        return True

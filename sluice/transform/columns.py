@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sluice.coded import Coded
 from sluice.schema import Column, Value
 from sluice.transform.ops import UNKNOWN, Category, Number, Op, is_null, read_op
 from sluice.transform.transform import Tensors, Transform, Unknown, refuse_unless_float32
@@ -69,8 +70,23 @@ class Columns(Transform):
             matrix[:, j] = op.table(*[table[i] for i in op.inputs])
         return {TENSOR: matrix}
 
+    def unknown(self, table: Mapping[str, Column], tensors: Tensors) -> dict[str, Column]:
+        masks: dict[str, Column] = {}
+        for j, op in enumerate(self.columns.values()):
+            if isinstance(op, Category):
+                name = op.inputs[0]
+                masks[name] = (tensors[TENSOR][:, j] == UNKNOWN) & ~_nulls(table[name])
+        return masks
+
     def bind(self, columns: Sequence[str]) -> _Rows:
         return _Rows(self.columns, list(columns))
+
+
+def _nulls(column: Column | Coded) -> Column:
+    """Which values of a column stand for none [n]."""
+    if isinstance(column, Coded):
+        return column.null
+    return np.array([is_null(value) for value in column.tolist()], bool)
 
 
 class _Rows:

@@ -46,6 +46,13 @@ class Transform:
         """The tensors [n, …] for a table, columns of [n]."""
         raise TypeError(f"{type(self).__name__} does not define transform")
 
+    def unknown(self, table: Mapping[str, Column], tensors: Tensors) -> dict[str, Column]:
+        """By column of the table, in which rows (a mask) its category had not been seen.
+
+        `tensors` are what `transform` made of the table.
+        """
+        return {}
+
     def get_feature_names_out(self) -> npt.NDArray[np.str_]:
         """The names of the columns that the model sees, in order."""
         raise TypeError(f"{type(self).__name__} does not define get_feature_names_out")

@@ -1,0 +1,214 @@
+"""The look-up for many records at once: what `Lookup.rows` answers for each, by column.
+
+Each distinct key is asked about once, with all the moments that its records ask about: the store
+gives the few rows that answer them, and the moments are spread over the rows by their order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sluice.coded import Array, Coded
+from sluice.features.aggregates import Accumulators
+from sluice.features.definitions import Definitions, Entity, Feature
+from sluice.features.lookup import delay, wanted
+from sluice.features.progress import read_floor
+from sluice.features.store import TIMELESS, Found, Key, OnlineStore, stored_layout
+from sluice.features.windows import Taken, Windows
+
+MISSING, NULL, EMPTY, FORGOTTEN, STALE = range(1, 6)
+
+
+class Columns(NamedTuple):
+    """What the look-ups of m records gave.
+
+    Attributes:
+        values: by feature [m], defaults in place.
+        why: by feature [m], the code of why a default stands in (see REASONS), 0 if none does.
+        ages: by entity [m], seconds to `as_of`, NaN where nothing that has a time gave a value.
+    """
+
+    values: dict[str, Any]
+    why: dict[str, Array]
+    ages: dict[str, Array]
+
+
+class TableLookup:
+    """Looks up features by name for the columns of many records; takes and raises as `Lookup`."""
+
+    def __init__(self, definitions: Definitions, names: Sequence[str], store: OnlineStore) -> None:
+        self._entities = [
+            _Entity(definitions, definitions.entities[entity], features, store)
+            for entity, features in wanted(definitions, names).items()
+        ]
+
+    def columns(self, fields: Mapping[str, Any], as_of: Array) -> Columns:
+        """What m records look up.
+
+        Args:
+            fields: by name, the typed values [m]: float64, or Coded texts.
+            as_of: seconds since the Unix epoch [m]; at NaN nothing that has a time is known.
+
+        Raises StoreUnavailable.
+        """
+        found = Columns({}, {}, {})
+        for entity in self._entities:
+            entity.look_up(fields, as_of, found)
+        return found
+
+
+class _Entity:
+    """How one entity is looked up."""
+
+    def __init__(
+        self, definitions: Definitions, entity: Entity, features: list[Feature], store: OnlineStore
+    ) -> None:
+        self._name, self._features, self._store = entity.name, features, store
+        self._keys, self._delay = list(entity.keys.values()), delay(entity)
+        columns = stored_layout(definitions, entity.name, store).columns
+        self._windows: Windows | None = None
+        if entity.events is None:
+            self._places = [columns.index(f.name.removeprefix(f"{entity.name}.")) for f in features]
+        else:
+            self._windows = Windows(Accumulators(definitions, entity), features)
+        self._layout = [(f.default, f.max_age) for f in features]
+
+    def look_up(self, fields: Mapping[str, Any], as_of: Array, found: Columns) -> None:
+        """Add this entity's columns to what was found."""
+        keys, codes = _distinct([fields[name] for name in self._keys])
+        with np.errstate(invalid="ignore"):  # inf − inf is no moment
+            moment = as_of - self._delay
+        lengths = self._windows.lengths if self._windows else []
+        moments = [moment, *(moment - length for length in lengths)]
+        rows, answers = _answers(partial(self._store.spans, self._name), keys, codes, moments)
+        end, begins = rows[0], rows[1:]
+        nothing = np.full(len(as_of), NULL if self._windows is None else EMPTY, np.int8)
+        if self._windows is None:
+            taken = self._stored(answers, end)
+        else:
+            gone = self._forgotten(end, begins, moment)
+            nothing[gone.any(axis=0)] = FORGOTTEN
+            taken = self._windows.take([values for _, values in answers], end, begins, gone)
+        times = np.array([*(time for time, _ in answers), np.nan])
+        with np.errstate(invalid="ignore"):
+            ages = as_of - times[end]
+        self._settle(taken, end < 0, nothing, ages, found)
+
+    def _stored(self, answers: list[Found], end: Array) -> list[Taken]:
+        """The values of rows of a table."""
+        taken = []
+        for feature, place in zip(self._features, self._places, strict=True):
+            values = [*(row[place] for _, row in answers), None]
+            null = np.array([v is None for v in values])
+            text = feature.type == "string"
+            column: Any = Coded.of(values) if text else np.array(values, np.float64)
+            taken.append(Taken(column[end], null[end]))
+        return taken
+
+    def _forgotten(self, end: Array, begins: Sequence[Array], moment: Array) -> Array:
+        """By window [w, m], whether the row at its beginning is not there and may have been."""
+        assert self._windows is not None
+        gone = np.zeros((len(begins), len(end)), bool)
+        unknown = [(begin < 0) & (end >= 0) for begin in begins]
+        if not any(u.any() for u in unknown):
+            return gone
+        floor = read_floor(self._store, self._name)
+        for place, (none, length) in enumerate(zip(unknown, self._windows.lengths, strict=True)):
+            gone[place] = none & (moment - length < floor)
+        return gone
+
+    def _settle(
+        self, taken: list[Taken], missing: Array, nothing: Array, ages: Array, found: Columns
+    ) -> None:
+        """Put defaults where there is no row, no value, or an old one; say why."""
+        gave = np.zeros(len(ages), bool)
+        for feature, (values, null) in zip(self._features, taken, strict=True):
+            with np.errstate(invalid="ignore"):
+                why = np.where(ages > feature.max_age, np.int8(STALE), np.int8(0))
+            why[null] = nothing[null]
+            why[missing] = MISSING
+            instead = why > 0
+            gave |= ~instead
+            found.values[feature.name] = _replaced(values, instead, feature.default)
+            found.why[feature.name] = why
+        found.ages[self._name] = np.where(gave & (ages < math.inf), ages, np.nan)
+
+
+def _replaced(values: Any, rows: Array, value: Any) -> Any:
+    if not rows.any():
+        return values
+    if isinstance(values, Coded):
+        return values.replaced(rows, value)
+    values[rows] = value
+    return values
+
+
+def _distinct(columns: Sequence[Any]) -> tuple[list[Key], Array]:
+    """The distinct keys of m records, and each record's place among them; −1 if a part is null."""
+    parts: list[tuple[list[Any], Array]] = [_words(column) for column in columns]
+    if len(parts) == 1:
+        return [(word,) for word in parts[0][0]], parts[0][1]
+    combined, null = np.zeros(len(columns[0]), np.int64), np.zeros(len(columns[0]), bool)
+    for words, codes in parts:
+        known, combined = np.unique(combined, return_inverse=True)  # so that no product overflows
+        combined = combined * (len(words) + 1) + codes
+        null |= codes < 0
+    known, codes = np.unique(combined, return_inverse=True)
+    first = np.full(len(known), -1)
+    first[codes] = np.arange(len(codes))
+    lists = [column.tolist() if len(known) else [] for column in columns]
+    keys = [tuple(column[row] for column in lists) for row in first.tolist()]
+    return keys, np.where(null, -1, codes)
+
+
+def _words(column: Any) -> tuple[list[Any], Array]:
+    if isinstance(column, Coded):
+        return list(column.words), column.codes
+    words, codes = np.unique(column, return_inverse=True)  # NaNs are one, and sort last
+    return words.tolist(), np.where(np.isnan(column), -1, codes)
+
+
+Ask = Callable[[Sequence[tuple[Key, Sequence[float]]]], list[list[tuple[int, Found]]]]
+
+
+def _answers(
+    ask: Ask, keys: list[Key], codes: Array, moments: Sequence[Array]
+) -> tuple[list[Array], list[Found]]:
+    """For m records the answers at each of some moments: places in the list of answers, −1 where
+    there is none. `codes` [m] are places in `keys`."""
+    asked = np.concatenate(moments)
+    asked[np.isnan(asked)] = TIMELESS
+    of_key = np.tile(codes, len(moments))
+    order = np.lexsort((asked, of_key))
+    order = order[np.searchsorted(of_key[order], 0) :]  # a key that is null finds nothing
+    sorted_keys, sorted_times = of_key[order], asked[order]
+    begins = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
+    times = np.split(sorted_times, begins[1:]) if len(begins) else []
+    questions = [
+        (keys[key], when.tolist())
+        for key, when in zip(sorted_keys[begins].tolist(), times, strict=True)
+    ]
+    answers: list[Found] = []
+    starts: list[int] = []
+    for begin, found in zip(begins.tolist(), ask(questions), strict=True):
+        starts += [begin + first for first, _ in found]
+        answers += [answer for _, answer in found]
+    places = np.full(len(asked), -1)
+    places[order] = _spread(begins, starts, len(order))
+    return np.split(places, len(moments)), answers
+
+
+def _spread(begins: Array, starts: list[int], n: int) -> Array:
+    """The answer of each of n questions in order: answer i is that of `starts[i]` and of those
+    after it up to the next answer, or to where the next key begins."""
+    marks = np.full(n, -2)
+    marks[begins] = -1
+    marks[starts] = np.arange(len(starts))
+    known = np.flatnonzero(marks > -2)
+    spread: Array = np.repeat(marks[known], np.diff(np.append(known, n)))
+    return spread
