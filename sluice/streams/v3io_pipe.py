@@ -19,7 +19,7 @@ class Window:
     """The (topic, key) of what was forwarded within `window_s` seconds, in memory.
 
     What others forwarded is read from the output topics: all of the window at first, and what is
-    new after that. It takes some 150 bytes for each key of the window.
+    new after that. It takes some 250 bytes for each key of the window.
     """
 
     def __init__(self, service: Service, window_s: float, clock: Clock) -> None:
@@ -36,18 +36,15 @@ class Window:
         """Those that were not forwarded within the window; one of each key."""
         if self._window_s <= 0:
             return list(outputs)
-        since = self._clock.time() - self._window_s
-        self._forget(since)
-        now: set[tuple[str, str]] = set()
-        fresh = []
+        self._forget()
+        fresh: dict[tuple[str, str | int], Answer] = {}
         for topic, message in outputs:
             self._look(topic)
-            name = (topic, message.key or "")
-            known = self._seen.get(name, since) > since or name in now
-            if message.key is None or not known:
-                fresh.append((topic, message))
-                now.add(name)
-        return fresh
+            if message.key is None:
+                fresh[topic, len(fresh)] = (topic, message)
+            elif not self._known(topic, message.key):
+                fresh.setdefault((topic, message.key), (topic, message))
+        return list(fresh.values())
 
     def add(self, outputs: Iterable[Answer]) -> None:
         """These are out."""
@@ -61,12 +58,17 @@ class Window:
             self._seen.pop((topic, key), None)  # so that the oldest are first
             self._seen[topic, key] = when
 
-    def _forget(self, since: float) -> None:
+    def _known(self, topic: str, key: str) -> bool:
+        """Also false when a clock was set back by more than the window lasts."""
+        when = self._seen.get((topic, key))
+        return when is not None and abs(self._clock.time() - when) < self._window_s
+
+    def _forget(self) -> None:
         while self._seen:
-            name = next(iter(self._seen))
-            if self._seen[name] > since:
+            oldest = next(iter(self._seen))
+            if self._known(*oldest):
                 return
-            del self._seen[name]
+            del self._seen[oldest]
 
     def _look(self, topic: str) -> None:
         if topic not in self._read:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any, NamedTuple
 
 import orjson
 
-from sluice.errors import StoreUnavailable
+from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.streams.stream import Clock
 
 _ATTEMPTS, _BACKOFF_S = 4, 0.1  # waits of 0.1, 0.2 and 0.4 s between them
@@ -163,6 +163,8 @@ class Service:
                 answer = self._send(call, fields)
             except (OSError, HTTPException) as error:
                 problem = f"{type(error).__name__}; is V3IO_API right, and the service up?"
+                if isinstance(error, TimeoutError):
+                    break  # the SDK has waited long, and more than once
                 continue
             if answer.status_code < 300 or answer.status_code in expected:
                 return answer
@@ -201,4 +203,8 @@ class Service:
 def _client(access: Access) -> Any:
     from v3io.dataplane import Client
 
-    return Client(logger=_Quiet(), endpoint=access.endpoint, access_key=access.key)
+    try:
+        return Client(logger=_Quiet(), endpoint=access.endpoint, access_key=access.key)
+    except InvalidURL as error:
+        hint = "set V3IO_API to the host and port of the web API"
+        raise DeclarationError(access, "stream", f"no address: {error}", hint) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable, TooLarge
-from sluice.streams import Clock, Message, partition_of
+from sluice.streams import Clock, Message, open_stream, partition_of
 from sluice.streams.v3io import V3ioStream
 from tests.streams.fakes import FakeClock
+from tests.streams.processes import fork, join
 from tests.streams.v3io_server import CONTAINER, KEY, V3ioServer
 
 
@@ -132,7 +134,7 @@ def test_what_a_shard_refuses_is_sent_again_alone(
 ) -> None:
     producer = stream.producer()
     messages = [Message(b"%d" % n, str(n)) for n in range(20)]
-    server.shard_away(1, times=2)
+    server.away[1] = 2
     before = clock.now
     places = producer.produce_many("t", messages)
     assert [partition for partition, _ in places] == [partition_of(str(n), 4) for n in range(20)]
@@ -144,7 +146,7 @@ def test_what_a_shard_refuses_is_sent_again_alone(
 def test_a_shard_that_stays_away_is_told_with_how_many_were_taken(
     stream: V3ioStream, server: V3ioServer
 ) -> None:
-    server.shard_away(0, times=99)
+    server.away[0] = 99
     messages = [Message(b"", str(n)) for n in range(20)]
     taken = sum(partition_of(str(n), 4) != 0 for n in range(20))
     with pytest.raises(StoreUnavailable, match=f"took {taken} of 20 records of t: Shard is busy"):
@@ -259,6 +261,23 @@ def test_urls_that_do_not_do(clock: FakeClock, url: str, missing: str, told: str
     with pytest.raises(DeclarationError, match=told) as caught:
         V3ioStream(url, 1, clock, variables)
     assert "secret" not in json.dumps(vars(caught.value))
+
+
+def test_an_address_that_is_none(clock: FakeClock) -> None:
+    variables = {"V3IO_API": "host:port", "V3IO_ACCESS_KEY": KEY}
+    with pytest.raises(DeclarationError, match="no address: nonnumeric port"):
+        V3ioStream("v3io://c/p", 1, clock, variables)
+
+
+def test_open_stream_finds_the_service_in_the_environment(server: V3ioServer) -> None:
+    def child() -> None:
+        os.environ.update(V3IO_API=server.endpoint, V3IO_ACCESS_KEY=KEY)
+        stream = open_stream(f"v3io://{CONTAINER}/a", partitions=3)
+        stream.producer().produce("t", b"1", "k")
+        stream.close()
+
+    assert join(fork(child)) == 0
+    assert len(server.streams["a/t"].shards) == 3
 
 
 def test_names_that_cannot_lie_below_a_path_are_refused(stream: V3ioStream) -> None:

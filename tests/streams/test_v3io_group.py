@@ -11,9 +11,11 @@ import pytest
 from sluice.errors import SluiceError, StoreUnavailable
 from sluice.streams import Consumer, Message
 from sluice.streams.v3io import V3ioStream
+from sluice.streams.v3io_leases import Held, Leases
+from sluice.streams.v3io_service import Access, Service
 from tests.streams.fakes import FakeClock
 from tests.streams.test_v3io import connect
-from tests.streams.v3io_server import V3ioServer
+from tests.streams.v3io_server import CONTAINER, KEY, V3ioServer
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
 TABLE = "shop/streams/.sluice/g/"
@@ -101,6 +103,21 @@ def test_a_table_with_a_lease_that_changed_in_between_is_never_written_over(
     assert set(consumer.committed()) == {("t", 1), ("t", 2), ("t", 3)}
 
 
+def test_of_two_that_take_a_shard_at_once_one_gets_it(server: V3ioServer, clock: FakeClock) -> None:
+    access = Access(server.endpoint, CONTAINER, "shop/streams", KEY)
+    service = Service(access, clock)
+    first, second = Leases(service, "g"), Leases(service, "g")
+    for revision in (0, 1):
+        old = first.get(("t", 0))
+        assert old == second.get(("t", 0))
+        assert old.revision == revision
+        mine = first.change(("t", 0), old, Held(0, "first", clock.now, 10))
+        assert mine == Held(revision + 1, "first", clock.now, 10)
+        assert second.change(("t", 0), old, Held(0, "second", clock.now, 10)) is None
+        assert second.get(("t", 0)) == mine
+    service.close()
+
+
 def test_a_commit_whose_answer_was_lost_counts_once(stream: V3ioStream, server: V3ioServer) -> None:
     fill(stream)
     consumer = stream.consumer("g", ["t"])
@@ -120,6 +137,12 @@ def test_writes_that_the_service_refuses_for_no_known_reason_are_told(
     server.fail("PutItem", 400, times=9)
     with pytest.raises(StoreUnavailable, match=r"write item shop/streams/\.sluice/g/member-"):
         stream.consumer("g", ["t"]).poll(10, 0)
+    server.faults.clear()
+    consumer = stream.consumer("g", ["t"])
+    records = consumer.poll(100, 0)
+    server.fail("PutItem", 400)
+    with pytest.raises(StoreUnavailable, match=r"refuses to write .*/shard-0-t"):
+        consumer.commit(records)
 
 
 def test_an_item_of_a_newer_format_is_refused(stream: V3ioStream, server: V3ioServer) -> None:
@@ -212,7 +235,6 @@ def test_a_poll_that_fails_midway_delivers_all_again(
     fill(stream)
     consumer = stream.consumer("g", ["t"])
     consumer.poll(1, 0)
-    server.shard_away(0, 0)
     server.fail("GetRecords", 500, times=4)
     with pytest.raises(StoreUnavailable, match="read t/"):
         consumer.poll(1000, 0)

@@ -161,6 +161,25 @@ def test_a_window_reads_on_where_retention_has_passed_it(
     assert written(server) == sorted(map(str, range(31)))
 
 
+def test_a_clock_set_back_does_not_make_all_duplicates(
+    stream: V3ioStream, server: V3ioServer, clock: FakeClock
+) -> None:
+    pipe = stream.pipe("g", ["in"], window_s=60)
+    pipe.forward([], [("out", Message(b"", "a"))])
+    clock.now -= 3600
+    for _ in range(2):
+        pipe.forward([], [("out", Message(b"", "a"))])
+    assert written(server) == ["a", "a"]
+
+
+def test_answers_without_key_or_window_are_never_duplicates(
+    stream: V3ioStream, server: V3ioServer
+) -> None:
+    stream.pipe("g", ["in"], window_s=60).forward([], [("out", Message(b""))] * 2)
+    stream.pipe("g", ["in"]).forward([], [("out", Message(b"", "a"))] * 2)
+    assert sum(end for _, end in stream.bounds("out").values()) == 4
+
+
 # -- crashes ---------------------------------------------------------------------------------
 
 

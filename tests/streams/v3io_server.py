@@ -67,8 +67,8 @@ class V3ioServer:
         self.items: dict[str, Json] = {}
         self.calls: Counter[str] = Counter()
         self.lock = threading.RLock()
-        self._faults: list[tuple[str, str | int]] = []
-        self._away: dict[int, int] = {}
+        self.faults: list[tuple[str, str | int]] = []
+        self.away: dict[int, int] = {}  # shards, and how many PutRecords refuse their records
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -85,19 +85,15 @@ class V3ioServer:
 
     def fail(self, function: str, how: str | int, times: int = 1) -> None:
         """The next calls of a function answer a status, or are "lost" after they were done."""
-        self._faults += [(function, how)] * times
-
-    def shard_away(self, shard: int, times: int) -> None:
-        """So many PutRecords refuse all records for this shard."""
-        self._away[shard] = times
+        self.faults += [(function, how)] * times
 
     def carry_out(self, function: str, path: str, body: Json) -> Json | None:
         """The answer's body; None when the connection is to break instead."""
         with self.lock:
             self.calls[function] += 1
-            fault = next((how for name, how in self._faults if name == function), None)
+            fault = next((how for name, how in self.faults if name == function), None)
             if fault is not None:
-                self._faults.remove((function, fault))
+                self.faults.remove((function, fault))
             if isinstance(fault, int):
                 raise Refused(fault, "Failed to send a control message request", -117440512)
             operation: Callable[[str, Json], Json] | None = getattr(self, f"_{function}", None)
@@ -105,8 +101,6 @@ class V3ioServer:
                 raise Refused(400, "InvalidArgumentException", -201326592)
             answer = operation(path, body)
             return None if fault == "lost" else answer
-
-    # -- streams -------------------------------------------------------------------------------
 
     def _stream(self, path: str) -> StreamOf:
         if path in self.streams:
@@ -148,9 +142,9 @@ class V3ioServer:
         stream, records = self._stream(path), body["Records"]
         if not 0 < len(records) <= 1000 or not all(_fits(record) for record in records):
             raise Refused(400, "InvalidArgumentException")
-        away = {shard for shard, times in self._away.items() if times > 0}
+        away = {shard for shard, times in self.away.items() if times > 0}
         results = [self._put(stream, record, away) for record in records]
-        self._away = {shard: times - 1 for shard, times in self._away.items()}
+        self.away = {shard: times - 1 for shard, times in self.away.items()}
         failed = sum("ErrorCode" in result for result in results)
         return {"FailedRecordCount": failed, "Records": results}
 
@@ -166,13 +160,9 @@ class V3ioServer:
             return Refused(503, "Shard is busy", -117440512).body
         shard, now = stream.shards[number], self.clock.time()
         sequence = shard.next
-        kept = {
-            **{name: record[name] for name in record if name != "ShardId"},
-            "SequenceNumber": sequence,
-            "ArrivalTimeSec": int(now),
-            "ArrivalTimeNSec": int(now % 1 * 1e9),
-        }
-        shard.records.append(kept)
+        arrival = {"ArrivalTimeSec": int(now), "ArrivalTimeNSec": int(now % 1 * 1e9)}
+        record.pop("ShardId", None)
+        shard.records.append({**record, **arrival, "SequenceNumber": sequence})
         over = now - stream.hours * 3600
         shard.trim(sum(one["ArrivalTimeSec"] < over for one in shard.records))
         return {"SequenceNumber": sequence, "ShardId": number}
@@ -207,8 +197,6 @@ class V3ioServer:
             "Records": records,
         }
 
-    # -- items ---------------------------------------------------------------------------------
-
     def _PutItem(self, path: str, body: Json) -> Json:
         item = self.items.get(path, {})
         if not _holds(body.get("ConditionExpression", ""), item):
@@ -234,10 +222,9 @@ class V3ioServer:
         left = [name for name in names if name > body.get("Marker", "")]
         page = left[:_PAGE]
         items = [{"__name": {"S": n.rpartition("/")[2]}, **self.items[n]} for n in page]
-        answer = {"LastItemIncluded": "TRUE", "NumItems": len(items), "Items": items}
-        if len(left) > _PAGE:
-            answer |= {"LastItemIncluded": "FALSE", "NextMarker": page[-1]}
-        return answer
+        answer: Json = {"LastItemIncluded": "TRUE", "NumItems": len(items), "Items": items}
+        more = {"LastItemIncluded": "FALSE", "NextMarker": page[-1]}
+        return {**answer, **more} if len(left) > _PAGE else answer
 
     def _DELETE(self, path: str, body: Json) -> Json:
         if self.items.pop(path, None) is None:
