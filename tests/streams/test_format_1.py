@@ -83,6 +83,13 @@ def test_retention_by_age_takes_its_records_too(path: Path) -> None:
     stream.close()
 
 
+def test_retention_by_age_leaves_those_that_are_not_old(path: Path) -> None:
+    stream = open_stream(str(path), retention_s=80, clock=FakeClock(NOW + 70))
+    stream.producer().produce("t", b"new", "ä")
+    assert len(read(stream, "all")) == 23
+    stream.close()
+
+
 def test_retention_by_size_takes_its_records_too(path: Path) -> None:
     stream = open_stream(str(path), retention_bytes=600, clock=FakeClock(NOW + 70))
     stream.producer().produce("t", b"new", "ä")
