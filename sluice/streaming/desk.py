@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sluice.errors import DeadlineExceeded, StoreUnavailable, TooManyRequests, Unavailable
+from sluice.errors import (
+    DeadlineExceeded,
+    SluiceError,
+    StoreUnavailable,
+    TooManyRequests,
+    Unavailable,
+)
 from sluice.observe import observe_failure
 from sluice.parts import join
 from sluice.service import Service
@@ -115,10 +121,16 @@ class Desk:
             return
         self._settle(request, answer)
 
-    def _settle(self, request: Request, answer: object) -> None:
-        request.settle(answer)
-        if isinstance(answer, dict):
+    def _settle(self, request: Request, answer: dict[str, Any] | SluiceError) -> None:
+        """Take what the graph answered: a reply, or an error of this request alone."""
+        if isinstance(answer, SluiceError):
+            request.error = answer
+            return
+        try:
             self.meter.predicted(request.message, answer)
+            request.take(answer)
+        except Exception as error:  # a step of somebody's own answered what is no reply
+            request.error = error
 
     def _output(self, request: Request) -> tuple[str, Message]:
         error = request.error

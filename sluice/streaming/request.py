@@ -72,15 +72,9 @@ class Request:
         given = record.key if record.key is not None else record.headers.get("x-request-id")
         return request_id(given) or made_id(record)
 
-    def settle(self, answer: Any) -> None:
-        """Take what the graph answered: a reply, or an error of this request alone."""
-        if isinstance(answer, Exception):
-            self.error = answer
-            return
-        try:
-            self.value = dumps(mlrun_v2.wrap(answer) if self._mlrun else answer)
-        except Exception as error:  # what a step of somebody's own made is no reply
-            self.error = error
+    def take(self, reply: dict[str, Any]) -> None:
+        """Encode the reply as POST / does. Raises TypeError where it is no JSON."""
+        self.value = dumps(mlrun_v2.wrap(reply) if self._mlrun else reply)
 
 
 def made_id(record: Record) -> str:
