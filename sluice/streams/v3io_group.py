@@ -180,8 +180,7 @@ class V3ioConsumer:
         return Cursor(self._service.bounds(*place)[0] if offset < 0 else offset)
 
     def _give_up(self, place: Partition, held: Held) -> None:
-        if held.member == self._member:
-            self._leases.change(place, held, held._replace(ttl=0.0))
+        self._leases.change(place, held, held._replace(ttl=0.0))
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -227,6 +227,12 @@ def test_what_the_service_refuses_says_what_to_do(
     stream.close()
 
 
+def test_a_service_that_tells_the_key_is_not_quoted(stream: V3ioStream, server: V3ioServer) -> None:
+    server.fail("PutRecords", f"no session {KEY}")
+    with pytest.raises(StoreUnavailable, match="status 400 no session …"):
+        stream.producer().produce("t", b"")
+
+
 def test_something_else_in_the_place_of_a_topic(stream: V3ioStream, server: V3ioServer) -> None:
     server.items["shop/streams/t/an-item"] = {}
     with pytest.raises(StoreUnavailable, match="ResourceIsnotStream; something else lies there"):

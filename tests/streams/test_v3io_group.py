@@ -66,7 +66,7 @@ def test_members_share_the_shards_and_give_them_up(stream: V3ioStream) -> None:
 
 
 def test_a_member_that_stops_polling_is_replaced_and_cannot_commit(
-    stream: V3ioStream, clock: FakeClock
+    stream: V3ioStream, server: V3ioServer, clock: FakeClock
 ) -> None:
     fill(stream)
     stuck = stream.consumer("g", ["t"], lease_s=10)
@@ -79,6 +79,7 @@ def test_a_member_that_stops_polling_is_replaced_and_cannot_commit(
     with pytest.raises(StoreUnavailable, match="another member of the group has taken over"):
         stuck.commit(stale)
     assert heir.committed() == {}
+    assert sum(item.startswith(TABLE + "member-") for item in server.items) == 1
     heir.commit([record for record in again if record.partition < 2])
     heir.close()
     assert sum(heir.committed().values()) == 4
@@ -128,6 +129,18 @@ def test_a_commit_whose_answer_was_lost_counts_once(stream: V3ioStream, server: 
     assert sum(consumer.committed().values()) == 8
     consumer.commit({("t", 2): 1})  # offsets may move it back
     assert consumer.committed()["t", 2] == 1
+
+
+def test_a_renewal_whose_answer_was_lost_delivers_nothing_again(
+    stream: V3ioStream, server: V3ioServer, clock: FakeClock
+) -> None:
+    fill(stream)
+    consumer = stream.consumer("g", ["t"], lease_s=9)
+    assert len(consumer.poll(1000, 0)) == 8
+    clock.now += 3
+    server.fail("PutItem", "lost", times=5)
+    assert consumer.poll(1000, 0) == []
+    assert server.faults == []
 
 
 def test_writes_that_the_service_refuses_for_no_known_reason_are_told(

@@ -122,6 +122,37 @@ def test_outputs_that_are_out_when_the_commit_fails_come_again_once(
     assert set(pipe.lag().values()) <= {0}
 
 
+def test_a_member_that_takes_over_looks_at_what_was_forwarded(
+    stream: V3ioStream, server: V3ioServer, clock: FakeClock
+) -> None:
+    pipes = [stream.pipe("g", ["in"], window_s=600, lease_s=10) for _ in range(2)]
+    for _ in range(2):
+        ask(stream, *"abcdefgh")
+        assert [forward(pipe) for pipe in pipes * 2][2:]  # both have read the output topic
+    ask(stream, *"ijklmnop")
+    records = pipes[0].poll(100, 0)
+    assert 0 < len(records) < 8
+    server.fail("PutItem", 503, times=4)  # the outputs are out, and the member is gone
+    with pytest.raises(StoreUnavailable):
+        pipes[0].forward(records, answers(records))
+    clock.now += 11
+    assert forward(pipes[1]) == 8
+    assert written(server) == list("abcdefghijklmnop")
+
+
+def test_of_outputs_that_are_out_in_part_the_rest_is_sent(
+    stream: V3ioStream, server: V3ioServer
+) -> None:
+    pipe = stream.pipe("g", ["in"], window_s=600)
+    outputs = [("out", Message(b"", key)) for key in "abcdefgh"]
+    pipe.forward([], [("out", Message(b"", "x"))])
+    server.away[0] = 4
+    with pytest.raises(StoreUnavailable, match="of 8 records of out"):
+        pipe.forward([], outputs)
+    pipe.forward([], outputs)
+    assert written(server) == list("abcdefghx")
+
+
 def test_a_window_is_rebuilt_from_the_output_topic(
     stream: V3ioStream, server: V3ioServer, clock: FakeClock
 ) -> None:

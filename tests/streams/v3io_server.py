@@ -84,7 +84,7 @@ class V3ioServer:
         self._http.server_close()
 
     def fail(self, function: str, how: str | int, times: int = 1) -> None:
-        """The next calls of a function answer a status, or are "lost" after they were done."""
+        """The next calls answer a status, or a message with 400, or are done and then "lost"."""
         self.faults += [(function, how)] * times
 
     def carry_out(self, function: str, path: str, body: Json) -> Json | None:
@@ -96,6 +96,8 @@ class V3ioServer:
                 self.faults.remove((function, fault))
             if isinstance(fault, int):
                 raise Refused(fault, "Failed to send a control message request", -117440512)
+            if fault not in (None, "lost"):
+                raise Refused(400, fault)
             operation: Callable[[str, Json], Json] | None = getattr(self, f"_{function}", None)
             if operation is None:
                 raise Refused(400, "InvalidArgumentException", -201326592)
