@@ -22,8 +22,7 @@ def join(requests: Sequence[Message]) -> Message:
 def split(message: Message) -> Sequence[Message]:
     """The requests that share an answered message, each with its own part of it.
 
-    That is all that a reply and an event are made of: rows, defaults, ages, route, outputs,
-    errors; `timings` are those of the whole.
+    That is what a reply is made of: rows, defaults, ages, route, outputs, errors.
     """
     owners: list[tuple[Message, int]] = []
     for part in message.parts:
@@ -31,7 +30,7 @@ def split(message: Message) -> Sequence[Message]:
         owners += [(part, place) for place in range(len(part.records))]
         part.outputs = message.outputs[first : len(owners)]
         part.rows, part.defaults, part.ages, part.route, part.errors = [], [], [], [], {}
-        part.live, part.timings = message.live, message.timings
+        part.live = message.live
     rows = zip(message.rows, message.defaults, message.ages, message.route, strict=True)
     for record, defaults, ages, choice in rows:
         part, place = owners[record]
@@ -44,6 +43,15 @@ def split(message: Message) -> Sequence[Message]:
         vars(error)["record"] = place
         part.errors[place] = error
     return message.parts
+
+
+def share(message: Message) -> None:
+    """Give each request its share of the time that the steps took: by records, so they add up."""
+    count = len(message.records)
+    of_one = {step: taken / count for step, taken in message.timings.items()}
+    for part in message.parts:
+        n = len(part.records)
+        part.timings = of_one if n == 1 else {step: n * taken for step, taken in of_one.items()}
 
 
 def refusal(part: Message) -> SluiceError | None:

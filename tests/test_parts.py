@@ -82,6 +82,10 @@ def test_each_request_has_its_own_event(
     for message in requests(order):
         alone(service, message)
     assert [e.id for e in together] == [f"request-{i}" for i in range(5)]
+    steps = ["enrich", "transform", "router", "model", "postprocess"]
+    assert all(list(event.timings) == steps for event in together)
+    each = [event.timings["enrich"] / len(event.records) for event in together]
+    assert each == pytest.approx([each[0]] * 5)
     refused = together.pop(2)  # its event is the surface's, where it is alone
     for event, by_itself in zip(together, events.seen, strict=True):
         for name in ("id", "version", "when", "records", "outputs", "route", "ages", "defaults"):

@@ -50,6 +50,7 @@ class Enrich(Step):
                 values, defaults = self._schema.row(record)
             except RecordError as error:
                 error.record = index
+                vars(error)["failed_step"] = self.name
                 message.errors[index] = error
                 continue
             message.rows.append(index)

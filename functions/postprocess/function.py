@@ -9,7 +9,7 @@ from sluice.application import application
 from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.observe import observe, observe_failure
-from sluice.parts import refusal, split
+from sluice.parts import refusal, share, split
 from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import make_rules
@@ -61,6 +61,7 @@ class Postprocess(Step):
         graph, parts = self._application.graph, split(message)
         answers = [refusal(part) or reply(part, graph) for part in parts]
         message.lap(self.name)
+        share(message)
         for part, answer in zip(parts, answers, strict=True):
             if isinstance(answer, SluiceError):
                 observe_failure(self._application, part, answer, answer.status)
