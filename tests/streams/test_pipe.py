@@ -10,6 +10,7 @@ import pytest
 from sluice.errors import StoreUnavailable
 from sluice.streams import Message, Pipe, Record, Stream, open_stream
 from tests.streams.fakes import FakeClock
+from tests.streams.processes import fork, join
 
 
 @pytest.fixture
@@ -93,6 +94,22 @@ def test_a_lease_that_is_out_but_not_taken_over_still_forwards(
     clock.now += 11
     pipe.forward(records, answers(records))
     assert written(stream) == ["a", "b"]
+
+
+def test_a_forked_child_does_not_forward_for_its_parent(tmp_path: Path) -> None:
+    stream = open_stream(str(tmp_path / "s.log"))
+    ask(stream, "a")
+    pipe = stream.pipe("g", ["in"])
+    records = pipe.poll(100, 0)
+
+    def child() -> None:
+        with pytest.raises(StoreUnavailable, match="taken over"):
+            pipe.forward(records, answers(records))
+
+    assert join(fork(child)) == 0
+    pipe.forward(records, answers(records))
+    assert written(stream) == ["a"]
+    stream.close()
 
 
 def test_after_a_failed_forward_the_same_comes_again(stream: Stream) -> None:
