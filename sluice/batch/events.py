@@ -31,6 +31,7 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
     if emitter is None:
         return
     duration_us = round((time.perf_counter() - block.started) * 1e6)
+    emitter.widen(2 * len(block))  # this table's and the one's before
     names = application.definitions.record.names
     inputs = [_list(block.frame.column(name)) for name in names]
     outputs = _outputs(scored)

@@ -63,6 +63,7 @@ class ArrowFrame:
         self._table = table.combine_chunks()
         self._cells = cells
         self._types: dict[str, str] = {}
+        self._texts: dict[str, Coded] = {}
         self.refused = np.zeros(len(table), bool)
 
     def __len__(self) -> int:
@@ -82,7 +83,7 @@ class ArrowFrame:
         kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             typed = self._of_cells(field, column, why) if self._cells else None
-            return typed or of_words(field, _coded(column), why)
+            return typed or of_words(field, self._coded(field.name, column), why)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
             return of_numbers(field, _floats(column), why)
         if pa.types.is_boolean(kind):
@@ -102,8 +103,15 @@ class ArrowFrame:
                 return of_numbers(field, _floats(column.cast(pa.float64())), why)
             except pa.ArrowInvalid:
                 pass
-        coded = _coded(column)
+        coded = self._coded(field.name, column)
         return of_objects(field, coded_cells(coded, field.type), _ABSENT)
+
+    def _coded(self, name: str, column: pa.Array) -> Coded:
+        if name not in self._texts:
+            encoded = column.dictionary_encode()
+            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            self._texts[name] = Coded(codes, encoded.dictionary.to_pylist())
+        return self._texts[name]
 
     def record(self, place: int) -> Any:
         row = self._table.slice(place, 1)
@@ -118,7 +126,7 @@ class ArrowFrame:
         column = _whole(self._table[name])
         if str(column.type) not in ("string", "large_string"):
             return _plain(column)
-        coded = _coded(column)
+        coded = self._coded(name, column)
         if self._cells and self._types.get(name, "string") not in ("string", "timestamp"):
             return coded_cells(coded, self._types[name])
         return coded
@@ -168,12 +176,6 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _coded(column: pa.Array) -> Coded:
-    encoded = column.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return Coded(codes, encoded.dictionary.to_pylist())
-
-
 def _floats(column: pa.Array) -> Array:
     """Float64 of its own [n], NaN where there is nothing."""
     import pyarrow as pa
@@ -191,5 +193,17 @@ def _seconds(column: pa.Array) -> Array:
 
 def _plain(column: pa.Array) -> list[Any]:
     """Values as JSON would bring them; what JSON has no type for is its text."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):  # five times as fast
+        numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
+        if column.null_count:
+            numbers = numbers.astype(object)
+            numbers[column.is_null().to_numpy(zero_copy_only=False)] = None
+        plain: list[Any] = numbers.tolist()
+        return plain
     values: list[Any] = column.to_pylist()
-    return [v.isoformat() if hasattr(v, "isoformat") else v for v in values]
+    if pa.types.is_temporal(kind):
+        return [v if v is None else v.isoformat() for v in values]
+    return values

@@ -188,10 +188,10 @@ def _answers(
     order = order[np.searchsorted(of_key[order], 0) :]  # a key that is null finds nothing
     sorted_keys, sorted_times = of_key[order], asked[order]
     begins = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
-    times = np.split(sorted_times, begins[1:]) if len(begins) else []
+    ends, times = [*begins[1:].tolist(), len(order)], sorted_times.tolist()
     questions = [
-        (keys[key], when.tolist())
-        for key, when in zip(sorted_keys[begins].tolist(), times, strict=True)
+        (keys[key], times[begin:end])
+        for key, begin, end in zip(sorted_keys[begins].tolist(), begins.tolist(), ends, strict=False)
     ]
     answers: list[Found] = []
     starts: list[int] = []

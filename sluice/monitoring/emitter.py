@@ -118,6 +118,10 @@ class Emitter:
                 self.dropped[UNBUILDABLE] += 1
             self._failed(error)
 
+    def widen(self, rows: int) -> None:
+        """Let at least so many records wait."""
+        self._capacity = max(self._capacity, rows)
+
     def make_room(self, rows: int, timeout_s: float) -> bool:
         """Wait until so many more records fit, for a caller that has time; whether they do.
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.features.embedded import EmbeddedStore
-from sluice.features.store import TIMELESS, Key, Layout, OnlineStore, Row, Rows
+from sluice.features.store import TIMELESS, Found, Key, Layout, OnlineStore, Row, Rows
 
 Open = Callable[[Path, tuple[str, str]], OnlineStore]
 STORES: dict[str, Open] = {"embedded": EmbeddedStore}
@@ -292,6 +292,22 @@ def test_superseded_rows_go_and_the_newest_at_the_cut_stays(store: OnlineStore, 
     assert trimmed(store, 2.5, limit) == 0
 
 
+def test_spans_tell_which_moments_a_row_answers(store: OnlineStore) -> None:
+    rows: list[Row] = [(("a",), t, [t]) for t in (1.0, 2.0, 5.0)]
+    fill(store, [*rows, (("b",), TIMELESS, [7.0])])
+    questions = [
+        (("a",), [0.0, 1.0, 1.5, 1.5, 4.0, 9.0]),
+        (("b",), [TIMELESS, 3.0]),
+        (("c",), [1.0]),
+        (("a",), []),
+    ]
+    first, timeless, unknown, unasked = store.spans("weather", questions)
+    assert sorted(first) == [(1, (1.0, [1.0])), (4, (2.0, [2.0])), (5, (5.0, [5.0]))]
+    assert timeless == [(0, (TIMELESS, [7.0]))]
+    assert unknown == unasked == []
+    assert store.spans("nowhere", [(("a",), [1.0])]) == [[]]
+
+
 MOMENTS = st.floats(allow_nan=False, width=32) | st.integers(-3, 3).map(float)
 EXAMPLES = count()
 KEYS = st.tuples(st.text(max_size=3) | st.integers(-2, 2).map(float), st.text("ab\0", max_size=3))
@@ -316,3 +332,11 @@ def test_a_store_answers_what_a_dictionary_would(
     for (key, moment), found in zip(asked, answers, strict=True):
         known = [t for k, t in expected if k == key and t <= moment]
         assert found == ((max(known), expected[key, max(known)]) if known else None)
+    for key in {key for key, _ in asked}:
+        moments = sorted(moment for other, moment in asked if other == key)
+        [span] = store.spans(made.entity, [(key, moments)])
+        starts: dict[int, Found] = dict(span)
+        spread: list[Found | None] = []
+        for place in range(len(moments)):
+            spread.append(starts.get(place, spread[-1] if spread else None))
+        assert spread == store.get_many([(made.entity, key)] * len(moments), moments)
