@@ -22,7 +22,6 @@ from sluice.errors import DeclarationError, SluiceError, StoreUnavailable
 if TYPE_CHECKING:
     from sluice.project import Project
 
-WAIT_S = 30  # for a lock of SQLite's, and for a connection to PostgreSQL
 _FORBIDDEN = "42501"  # PostgreSQL's code for a missing privilege
 _SUPPORTED = "supported: sqlite:///FILE and postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 
@@ -33,11 +32,12 @@ class Database:
     Args:
         url: SQLAlchemy's, of SQLite or PostgreSQL.
         project, graph: whose tables; their names begin with both.
+        wait_s: how long to wait for a lock of SQLite's, or for a connection to PostgreSQL.
 
     Raises DeclarationError for a database that is not supported.
     """
 
-    def __init__(self, url: str, project: str, graph: str) -> None:
+    def __init__(self, url: str, project: str, graph: str, *, wait_s: float = 30) -> None:
         self.url = _supported(url)
         self.owner = {"project": project, "graph": graph}
         self.tables: Tables = tables(project, graph)
@@ -48,7 +48,7 @@ class Database:
             json_serializer=_dumps,
             json_deserializer=_loads,
             pool_pre_ping=not self._sqlite,
-            connect_args={"timeout" if self._sqlite else "connect_timeout": WAIT_S},
+            connect_args={"timeout": wait_s} if self._sqlite else {"connect_timeout": int(wait_s)},
         )
         if self._sqlite:
             event.listen(self.engine, "connect", _own_transactions)

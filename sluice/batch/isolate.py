@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from random import Random
 
 from sluice.batch.claims import Answer, Held
 from sluice.errors import RequestError, SluiceError, StoreUnavailable, Unavailable
 
 Scoring = Callable[[Sequence[Held]], list[Answer]]
 PASSING = (StoreUnavailable, Unavailable)  # what trying again may mend
-PROBES = 10
+PROBES = 20
 log = logging.getLogger("sluice")
 
 
@@ -18,7 +19,7 @@ def isolate(scoring: Scoring, records: Sequence[Held]) -> list[Answer]:
     """The answers to records. A record that makes scoring raise is found by halving, and fails.
 
     Raises what is not the records' fault: a dependency that is away, a version that is refused.
-    Where a whole chunk raises, some records from all over it are tried first: when every one of
+    Where a whole chunk raises, some records of it, at random, are tried first: when every one of
     them raises, the graph is broken and not the records, and the first error is raised.
     """
     try:
@@ -28,7 +29,8 @@ def isolate(scoring: Scoring, records: Sequence[Held]) -> list[Answer]:
         log.warning("a chunk of %d raised %r: looking for the record", len(records), error)
         if len(records) == 1:
             return [_failed(error)]
-    probes = records[:: max(1, len(records) // PROBES)]
+    chosen = Random(records[0].id).sample(range(len(records)), min(PROBES, len(records)))
+    probes = [records[place] for place in chosen]
     found = {held.seq: _alone(scoring, held) for held in probes}
     raised = [e for e in found.values() if isinstance(e, Exception)]
     if len(raised) == len(probes) >= PROBES:

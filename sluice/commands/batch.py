@@ -114,7 +114,7 @@ def _retry(options: argparse.Namespace, _: Project, database: Database) -> None:
     if options.json:
         as_json({"pending": count})
     else:
-        say(f"{options.graph}: {count} records are pending again")
+        say(f"{options.graph}: pending again: {count}")
 
 
 _ACTIONS = {"run": _run, "status": _status, "retry": _retry}

@@ -67,7 +67,7 @@ def _run(binaries: Path, folder: Path, user: str | None) -> Iterator[str]:
         _wait(folder, process, log)
         yield url
     finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+        process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
         process.wait(30)
 
 
