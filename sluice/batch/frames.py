@@ -14,6 +14,7 @@ from sluice.schema import Field
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FIRST, LAST = -62135596800.0, 253402300800.0 - 1e-5  # the moments that datetime knows
 _ABSENT: Any = object()
 
 
@@ -89,7 +90,9 @@ class ArrowFrame:
         if pa.types.is_boolean(kind):
             return of_kind(field, "boolean", _floats(column), why)
         if pa.types.is_timestamp(kind) and kind.tz is not None:
-            return of_kind(field, "timestamp", _seconds(column), why)
+            seconds = _seconds(column)
+            typed = of_kind(field, "timestamp", seconds, why)
+            return typed._replace(refused=typed.refused | (seconds < FIRST) | (seconds > LAST))
         return of_objects(field, _plain(column), _ABSENT)
 
     def _of_cells(self, field: Field, column: pa.Array, why: Array) -> Typed | None:
@@ -170,7 +173,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
         column = column.cast(pa.float64())
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+        column = column.cast(pa.timestamp("us", kind.tz and "UTC"), safe=False)
     if str(kind) in ("string_view", "null"):
         column = column.cast(pa.string())
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
@@ -203,7 +206,11 @@ def _plain(column: pa.Array) -> list[Any]:
             numbers[column.is_null().to_numpy(zero_copy_only=False)] = None
         plain: list[Any] = numbers.tolist()
         return plain
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_temporal(kind):
-        return [v if v is None else v.isoformat() for v in values]
-    return values
+    if not pa.types.is_temporal(kind):
+        values: list[Any] = column.to_pylist()
+        return values
+    try:
+        return [v if v is None else v.isoformat() for v in column.to_pylist()]
+    except (ValueError, OverflowError):  # a year that Python does not know
+        texts: list[Any] = column.cast(pa.string()).to_pylist()
+        return texts

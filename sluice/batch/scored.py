@@ -131,7 +131,9 @@ class Scored:
         """
         import pyarrow as pa
 
-        answers = pa.concat_tables([p.table() for p in self.parts], promote_options="permissive")
+        parts = [part.table() for part in self.parts]
+        none = pa.table({DEFAULTS: pa.array([], pa.string())})
+        answers = pa.concat_tables([*parts, none], promote_options="permissive")
         row = np.full(self.n, -1)
         places = [part.places for part in self.parts]
         row[np.concatenate([*places, np.zeros(0, int)])] = np.arange(len(answers))
