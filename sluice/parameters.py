@@ -32,6 +32,8 @@ class StreamParameters:
             as come within so long.
         window_s: of two answers to one request id within so long the second is not appended, where
             the stream has no transactions of its own.
+        lease_s: a member of the group that was killed keeps its partitions from the others for so
+            long.
     """
 
     requests: str = ""
@@ -40,6 +42,7 @@ class StreamParameters:
     batch_records: int = 256
     batch_ms: float = 5.0
     window_s: float = 3600.0
+    lease_s: float = 10.0
 
     @classmethod
     def parse(cls, section: Section) -> StreamParameters:
@@ -51,12 +54,14 @@ class StreamParameters:
             batch_records=section.take("batch_records", int, cls.batch_records),
             batch_ms=section.take("batch_ms", float, cls.batch_ms),
             window_s=section.take("window_s", float, cls.window_s),
+            lease_s=section.take("lease_s", float, cls.lease_s),
         )
         section.done()
         for name, least, most in (
             ("batch_records", 1, 10_000),
             ("batch_ms", 0, 60_000),
             ("window_s", 0, 31 * 86_400),
+            ("lease_s", 0.1, 3600),
         ):
             if not least <= getattr(parameters, name) <= most:
                 value = getattr(parameters, name)

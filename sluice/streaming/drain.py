@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from sluice.streams import Clock, Pipe, Stream
 
-_JOIN_S = 15.0  # within so long a member of a group has its partitions, if there are any for it
-
 
 class Drained:
     """Says that nothing is left for a member of a group.
@@ -13,12 +11,15 @@ class Drained:
     Args:
         pipe: the member; asked after a poll that found nothing.
         stream, topic: what it reads.
+        within_s: so long it may take until a member has its partitions, if there are any for it.
         clock: seconds.
     """
 
-    def __init__(self, pipe: Pipe, stream: Stream, topic: str, clock: Clock) -> None:
+    def __init__(
+        self, pipe: Pipe, stream: Stream, topic: str, within_s: float, clock: Clock
+    ) -> None:
         self._pipe, self._stream, self._topic, self._clock = pipe, stream, topic, clock
-        self._until = clock.monotonic() + _JOIN_S
+        self._until = clock.monotonic() + within_s
 
     def __call__(self) -> bool:
         """Whether all of our partitions are read; without any, whether there is anything."""

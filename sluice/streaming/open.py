@@ -21,6 +21,8 @@ from sluice.streaming.worker import Worker
 from sluice.streams import Clock, Stream, open_stream
 from sluice.streams.stream import Start
 
+_JOIN_S = 5.0  # to become a member of a group on a broker
+
 
 class Opened(NamedTuple):
     """A worker that has joined its group, and what belongs to it."""
@@ -80,10 +82,13 @@ def opened(
                 desk.topics.group,
                 [desk.topics.requests],
                 start=start,
+                lease_s=parameters.lease_s,
                 window_s=window_of(url, parameters),
             )
             backoff = Backoff(seed=os.getpid())
             worker = Worker(pipe, desk, parameters, clock=clock, backoff=backoff, done=done)
-            yield Opened(worker, Drained(pipe, stream, desk.topics.requests, clock), desk)
+            within_s = parameters.lease_s + _JOIN_S
+            drained = Drained(pipe, stream, desk.topics.requests, within_s, clock)
+            yield Opened(worker, drained, desk)
         finally:
             stream.close()

@@ -13,7 +13,9 @@ from sluice.monitoring.event import Observation
 from sluice.parameters import StreamParameters
 from sluice.service import Service
 from sluice.step import Step
-from sluice.streaming import Desk, Limits, StreamMeter, Topics
+from sluice.streaming.desk import Desk, Limits
+from sluice.streaming.meter import StreamMeter
+from sluice.streaming.topics import Topics
 from sluice.streams import Clock, Message, Record
 from sluice.streams.stream import Partition
 from tests.tiny import ORDER, Tiny

@@ -13,7 +13,7 @@ import pytest
 from sluice.errors import StoreUnavailable, TooManyRequests, Unavailable
 from sluice.message import Message
 from sluice.service import Service
-from sluice.streaming import PASSING, Desk, Limits
+from sluice.streaming.desk import PASSING, Desk, Limits
 from sluice.streams import Record
 from tests.streaming.fakes import TOPICS, Events, Own, make_desk, make_service, record
 from tests.streaming.fakes import with_own_step as with_own

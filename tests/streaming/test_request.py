@@ -11,7 +11,7 @@ import pytest
 
 from sluice.protocol.surface import Surface
 from sluice.service import Service
-from sluice.streaming import Desk, Limits
+from sluice.streaming.desk import Desk, Limits
 from sluice.streaming.request import made_id
 from tests.protocol.events import raw
 from tests.streaming.fakes import TOPICS, make_desk, make_service, record

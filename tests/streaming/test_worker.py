@@ -13,8 +13,9 @@ import pytest
 from sluice.errors import StoreUnavailable
 from sluice.parameters import StreamParameters
 from sluice.service import Service
-from sluice.streaming import Desk, Worker
 from sluice.streaming.backoff import Backoff
+from sluice.streaming.desk import Desk
+from sluice.streaming.worker import Worker
 from tests.streaming.fakes import TOPICS, FakePipe, make_desk, make_service, record
 from tests.streams.fakes import FakeClock
 from tests.tiny import ORDER, Tiny
