@@ -57,9 +57,9 @@ def tables(project: str, graph: str) -> Tables:
         Column("id", String(200), nullable=False, unique=True),
         Column("record", JSON, nullable=False),
         Column("at", Double),
-        Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
         Column("claim", String(32)),
-        Column("lease", Double, nullable=False, server_default="0"),
+        Column("lease", Double, nullable=False, server_default=sa.text("0")),
     )  # fmt: skip
     predictions = Table(
         f"{prefix}__predictions", metadata,

@@ -29,7 +29,7 @@ def _user() -> str | None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The address of a server that nobody else uses, without the database's name."""
+    """The address of a server that nobody else uses."""
     if not BINARIES:
         pytest.skip("no PostgreSQL: apt-get install postgresql puts it in /usr/lib/postgresql")
     folder = Path(tempfile.mkdtemp(prefix="sluice-pg-", dir="/tmp"))
@@ -62,7 +62,7 @@ def _run(binaries: Path, folder: Path, user: str | None) -> Iterator[str]:
     command: list[Path | str] = [binaries / "postgres", "-D", data, "-k", folder, *options]
     with log.open("wb") as file:
         process = subprocess.Popen(command, user=user, cwd=folder, stdout=file, stderr=file)
-    url = f"postgresql+psycopg://tests@/NAME?host={quote(str(folder), safe='')}"
+    url = f"postgresql+psycopg://tests@/postgres?host={quote(str(folder), safe='')}"
     try:
         _wait(folder, process, log)
         yield url
@@ -84,8 +84,7 @@ def _wait(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def create(url: str, name: str) -> str:
-    """A new database of a server; its address."""
-    conninfo = url.replace("postgresql+psycopg", "postgresql").replace("NAME", "postgres")
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return url.replace("NAME", name)
+    """An empty place in a server, a schema of its own; its address."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'CREATE SCHEMA "{name}"')
+    return f"{url}&options=-csearch_path%3D{name}"

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 
 from sluice.batch.claims import Answer, Held
 from sluice.batch.database import Database
 from sluice.batch.job import Counts, Job
 from sluice.batch.records import Entry, outcomes, submit, summary
+from sluice.streams import Clock
+from tests.streams.fakes import FakeClock
 from tests.streams.processes import fork, join, kill
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
-N = 400
+N = 200
 IDS = [f"r{n}" for n in range(N)]
 
 
@@ -33,13 +38,32 @@ def fill(url: str) -> None:
     database.close()
 
 
-def work(url: str, chunk: int) -> Counts:
+def work(url: str, chunk: int, clock: Clock = time) -> Counts:
     """A job, from its start to its end."""
     database = Database(url, "tiny", "binary")
     try:
-        return [Counts(), *Job(scoring, database, chunk=chunk, lease_s=0.5).run()][-1]
+        job = Job(scoring, database, chunk=chunk, lease_s=0.5, clock=clock)
+        return [Counts(), *job.run()][-1]
     finally:
         database.close()
+
+
+class Dying(Database):
+    """Ends its process in the middle of its n-th transaction that writes, or right after it."""
+
+    def __init__(self, url: str, nth: int, after: bool) -> None:
+        super().__init__(url, "tiny", "binary")
+        self._left, self._after = nth, after
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        self._left -= 1
+        with super().write() as connection:
+            yield connection
+            if not self._left and not self._after:
+                os.kill(os.getpid(), signal.SIGKILL)
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def check(url: str) -> list[int]:
@@ -57,16 +81,30 @@ def test_jobs_at_once_share_the_work(url: str) -> None:
     pids = [fork(partial(work, url, 10)) for _ in range(3)]
     assert [join(pid) for pid in pids] == [0] * 3
     by = check(url)
-    assert {who for who in pids if by.count(who) >= 20} == set(pids)
+    assert {who for who in pids if by.count(who) >= 10} == set(pids)
 
 
 @pytest.mark.parametrize("seed", range(CRASHES))
 def test_jobs_that_are_killed_lose_and_repeat_nothing(url: str, seed: int) -> None:
     fill(url)
     rng = random.Random(seed)
-    pids = [fork(partial(work, url, rng.choice([7, 20, 50]))) for _ in range(2)]
+    pids = [fork(partial(work, url, rng.choice([7, 20, 40]))) for _ in range(2)]
     for pid in pids:
-        time.sleep(rng.uniform(0.0, 0.15))
+        time.sleep(rng.uniform(0.0, 0.1))
         kill(pid)
     work(url, 20)
+    check(url)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4], ids=["claim", "finish", "2nd claim", "2nd finish"])
+def test_a_job_that_is_killed_around_a_commit(url: str, nth: int, after: bool) -> None:
+    fill(url)
+
+    def dying() -> None:
+        database = Dying(url, nth, after)
+        list(Job(scoring, database, chunk=50, lease_s=60).run())
+
+    assert join(fork(dying)) == -signal.SIGKILL
+    work(url, 50, FakeClock(time.time() + 61))
     check(url)
