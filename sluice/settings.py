@@ -36,6 +36,7 @@ class Settings:
         default="", metadata={"help": "stream of requests and predictions; empty: STATE/stream.log"}
     )
     database: str = field(default="", metadata={"help": "batch database; empty: STATE/batch.db"})
+    s3_endpoint: str = field(default="", metadata={"help": "address of the S3 API; empty: boto3's"})
     host: str = field(default="127.0.0.1", metadata={"help": "address that `serve` listens on"})
     port: int = field(default=8080, metadata={"help": "port that `serve` listens on"})
     workers: int = field(default=2, metadata={"help": "worker processes of `serve`"})
