@@ -241,13 +241,17 @@ def test_kills_at_any_moment_lose_and_repeat_nothing(
     rows, output = orders(2000), tmp_path / "answers.parquet"
     file = write_csv(tmp_path / "orders.csv", rows)
     wanted, chance = expected(service, rows), random.Random(3)
+    parts = tmp_path / "answers.parquet.parts"
     command = [sys.executable, "-c", KILLED, str(tiny.root), str(file), str(output)]
     resumed = []
     for _ in range(CRASHES):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.4))
+        enough = chance.randrange(0, 100)
+        while process.poll() is None and len(list(parts.glob("part-*"))) < enough:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.01))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if output.exists():  # it was done, or nearly
