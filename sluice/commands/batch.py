@@ -1,4 +1,4 @@
-"""sluice batch GRAPH: pending records of a database through a graph, and what became of them."""
+"""sluice batch GRAPH: records of a database or a file through a graph, and what became of them."""
 
 from __future__ import annotations
 
@@ -17,36 +17,80 @@ if TYPE_CHECKING:
 
 def add_to(groups: Any) -> None:
     """Declare the command."""
-    text = "answer the pending records of a database, and say what became of them"
+    text = "answer the pending records of a database, or the records of a file"
     parser = groups.add_parser("batch", help=text, description=text)
     parser.add_argument("graph", help="the graph's name")
     text = "run (the default); status: how many are where; retry: make failed ones pending again"
     parser.add_argument("action", nargs="?", choices=tuple(_ACTIONS), default="run", help=text)
     add = parser.add_argument
+    add("--chunk", type=int, metavar="N", help="most records at once; default: 2000, files 20000")
+    json_option(parser)
+    _database_options(parser.add_argument_group("a database"))
+    _file_options(parser.add_argument_group("a file"))
+    parser.set_defaults(command=batch)
+
+
+def _database_options(group: Any) -> None:
+    add = group.add_argument
     add("--database", metavar="URL", default="", help="default: the setting database")
-    add("--chunk", type=int, metavar="N", help="most records at once; default: 2000")
     add("--watch", type=float, metavar="SECONDS", help="go on, looking for new records so often")
     text = "how long the database or a store may be away; default: 300"
     add("--patience", type=float, metavar="SECONDS", help=text)
     text = "of retry: a record's id, may be given more than once; default: all that failed"
     add("--id", dest="ids", action="append", metavar="ID", help=text)
-    json_option(parser)
-    parser.set_defaults(command=batch)
+
+
+def _file_options(group: Any) -> None:
+    add = group.add_argument
+    add("--input", metavar="FILE", help="CSV or Parquet, a path or s3://bucket/key")
+    add("--output", metavar="FILE", help="Parquet, a path or s3://bucket/key")
+    add("--key", metavar="COLUMN", help="what names the records, and is kept; default: id")
+    text = "begin anew, where a run that was stopped would go on"
+    add("--from-start", action="store_true", help=text)
 
 
 def batch(options: argparse.Namespace) -> int | None:
     """Run the action."""
+    project = Project.find()
+    project.graph_file(options.graph)
+    if options.input or options.output:
+        _run_file(options, project)
+        return None
     # Here, so that other commands load none of it, and what is not installed is missed at once.
     from sluice.batch.database import open_database
 
-    project = Project.find()
-    project.graph_file(options.graph)
     database = open_database(project, options.graph, options.database)
     try:
         status: int | None = _ACTIONS[options.action](options, project, database)
         return status
     finally:
         database.close()
+
+
+def _run_file(options: argparse.Namespace, project: Project) -> None:
+    from sluice.batch import files
+    from sluice.service import Service
+
+    if not (options.input and options.output):
+        raise SluiceError("a file needs both --input and --output")
+    if options.action != "run" or options.database or options.watch is not None:
+        raise SluiceError("--input is of a file, which has no database, no --watch and no actions")
+    with Service.open(project, options.graph) as service:
+        counts = files.run(
+            service,
+            options.input,
+            options.output,
+            chunk=files.CHUNK if options.chunk is None else options.chunk,
+            key=options.key,
+            resume=not options.from_start,
+            endpoint=project.settings.s3_endpoint,
+            state=project.root / project.settings.state,
+        )
+    if options.json:
+        as_json(vars(counts))
+        return
+    resumed = f", of which an earlier run had done {counts.resumed}" if counts.resumed else ""
+    say(f"{options.output}: {counts.rows} rows, {counts.failed} failed{resumed}")
 
 
 def _run(options: argparse.Namespace, project: Project, database: Database) -> int:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sluice.batch.database import Database
@@ -53,11 +54,25 @@ def test_run_status_and_retry(database: Database, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["reasons"][0]["example"] == "bad"
 
 
+def test_a_file(database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given, made = tmp_path / "orders.parquet", tmp_path / "answers.parquet"
+    pd.DataFrame([ORDER, {**ORDER, "amount": -1.0}]).to_parquet(given)
+    names = ["--input", str(given), "--output", str(made)]
+    assert main(["batch", "binary", *names, "--from-start"]) == 0
+    assert capsys.readouterr().out == f"{made}: 2 rows, 1 failed\n"
+    assert main(["batch", "binary", *names, "--json", "--chunk", "1"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": 2, "failed": 1, "resumed": 0}
+    assert pd.read_parquet(made)["error"].notna().tolist() == [False, True]
+    assert summary(database).pending == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (["order"], "no graph 'order'"),
         (["binary", "--chunk", "0"], "chunk 0: expected 1 to 10000 records"),
+        (["binary", "--input", "x.csv"], "a file needs both --input and --output"),
+        (["binary", "--input", "a", "--output", "b", "--watch", "1"], "which has no database"),
         (["binary", "--watch", "0"], "--watch 0.0: expected a number above 0"),
         (["binary", "--database", "mysql://h/d"], "is not supported"),
         (

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from functions.batch.function import batch
@@ -59,6 +60,16 @@ def test_results_are_logged_where_there_is_a_context(orders: Tiny) -> None:
     assert (context.results["done"], context.results["failed"]) == (1, 1)
 
 
+def test_files(orders: Tiny) -> None:
+    records = [{**ORDER, "id": f"r{n}"} for n in range(5)]
+    (orders.root / "in.csv").write_text(pd.DataFrame(records).to_csv(index=False), "utf-8")
+    given, made = str(orders.root / "in.csv"), str(orders.root / "out.parquet")
+    counts = batch(graph="binary", input=given, output=made)
+    assert counts == {"rows": 5, "failed": 0, "resumed": 0}
+    answers = pd.read_parquet(made)
+    assert answers["id"].tolist() == [record["id"] for record in records]
+
+
 def test_graphs_that_are_not_there_or_have_no_champion(orders: Tiny) -> None:
     with pytest.raises(DeclarationError, match="no graph 'order'"):
         batch(graph="order")
@@ -74,8 +85,8 @@ def test_the_workflow_is_the_job() -> None:
         asked.append((job, params))
         return {}
 
-    workflow(graph="binary", run=run)
-    assert asked == [("batch", {"graph": "binary"})]
+    workflow(graph="binary", run=run, chunk=5)
+    assert asked == [("batch", {"graph": "binary", "chunk": 5})]
 
 
 @pytest.fixture
@@ -90,7 +101,11 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", [["mlrun", "project", ".", "--run", "batch"], ["sluice", "run", "batch"]]
+    "command",
+    [
+        ["mlrun", "project", ".", "--run", "batch", "--arguments", "chunk=1"],
+        ["sluice", "run", "batch"],
+    ],
 )
 def test_as_a_person_runs_it(flights: Path, copy: Path, state: Path, command: list[str]) -> None:
     """On the champion of this run of the tests; the setting names the database."""
