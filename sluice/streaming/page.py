@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from sluice.errors import NotFound, SluiceError, Unavailable, told
-from sluice.protocol.http import Answer, failed
+from sluice.protocol.http import Answer, dumps, failed
 from sluice.streaming.desk import Desk
 
 Pages = dict[str, Callable[[], Answer]]
@@ -21,9 +21,9 @@ def pages(desk: Desk) -> Pages:
         try:
             desk.service.application.live()
         except SluiceError as error:
-            return failed(Unavailable(f"not ready: {told(error)}"), None)
+            return _not_ready(told(error))
         if desk.meter.waiting:
-            return failed(Unavailable("not ready: waits for what answers depend on"), None)
+            return _not_ready("waits for what answers depend on")
         return Answer(200, b'{"ready":true}')
 
     return {
@@ -31,6 +31,11 @@ def pages(desk: Desk) -> Pages:
         "/v2/health/live": lambda: Answer(200, b'{"live":true}'),
         "/v2/health/ready": ready,
     }
+
+
+def _not_ready(why: str) -> Answer:
+    """Not logged: it is asked for every few seconds, and what it says is in the log already."""
+    return Answer(Unavailable.status, dumps({"error": f"not ready: {why}"}))
 
 
 class PageServer:
