@@ -28,6 +28,7 @@ GRAPH = "flight-delay"
 ENTITIES = ("weather", "plane", "airport")
 COUNT = 2000  # records in the stream
 MONTH = ("2013-04-01", "2013-05-01")
+QUARTER = ("2013-04-01", "2013-07-01")
 _STAMP = work.FOLDER / "stamp"
 
 
@@ -89,6 +90,7 @@ def _write_records(seed: int) -> None:
 
     table = sources.requests(*MONTH).sample(COUNT, random_state=seed)
     work.RECORDS.write_text(table[sources.RECORD].to_json(orient="records"))
+    sources.requests(*QUARTER)[sources.RECORD].to_csv(work.FLIGHTS, index=False)
 
 
 def _tables(project: Project, definitions: Definitions, columns: Any) -> work.Tables:

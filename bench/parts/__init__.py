@@ -1,9 +1,10 @@
 """The parts of the bench, in their order. A new figure comes from a function here."""
 
 from bench.part import Part
+from bench.parts.batch import batch
 from bench.parts.features import features
 from bench.parts.graph import graph
 from bench.parts.http import http
 from bench.parts.start import start
 
-PARTS: tuple[Part, ...] = (start, graph, http, features)
+PARTS: tuple[Part, ...] = (start, graph, http, features, batch)

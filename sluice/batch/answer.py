@@ -39,7 +39,9 @@ def answer_table(block: Block, rules: Sequence[Rule]) -> Scored:
         parts.append(_ruled(part, rules, version))
     answered = np.full(n, -1, np.int32)
     answered[block.places] = block.chosen
-    return Scored(block.id, n, parts, errors, Coded(answered, block.choices), *stalest)
+    return Scored(
+        block.id, n, parts, errors, Coded(answered, block.choices), *stalest, block.timings
+    )
 
 
 def _columns(scores: Array, version: Version) -> dict[str, Any]:

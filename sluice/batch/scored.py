@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -86,6 +86,7 @@ class Scored:
         parts: the answers.
         failed: by record, why it has none.
         routes: per record the router's choice, None where it made none.
+        timings: by stage, microseconds for all records, where arrays were used.
         stalest, age_s: per record the entity of the oldest feature that its answer used, and its
             age in seconds; None and NaN where there is none.
     """
@@ -97,6 +98,7 @@ class Scored:
     routes: Coded
     stalest: Coded
     age_s: Array
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.n
