@@ -23,6 +23,7 @@ for _name in [n for n in os.environ if n.startswith("SLUICE_") or n == "PORT"]:
 os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_THREADS="1")
 
 # After the environment is set.
+from tests.streams.broker import broker, pytest_terminal_summary, real_broker  # noqa: E402, F401
 from tests.tiny import ORDER, Tiny, make  # noqa: E402
 
 RECORD: dict[str, Any] = {

@@ -2,8 +2,9 @@
 
 The group's coordinator deals the partitions out; librdkafka tells which are ours and which are
 not any more while it is polled, that is when a loop of poll, work, commit is between two rounds.
-Only the partitions that move are given up (cooperative-sticky). Offsets may have gaps, where
-transactions have ended.
+Whenever members come or go, all give up what they have and get anew (librdkafka's "eager"): the
+cooperative way holds a commit back while others join, and then refuses it. Offsets may have gaps,
+where transactions have ended.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 
 from sluice.errors import SluiceError, StoreUnavailable
 from sluice.streams.kafka_client import TIMEOUT_S, Client, Handle
@@ -23,7 +24,7 @@ _OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
     "enable_auto_offset_store": False,
     "auto_offset_reset": "error",  # we move, and count what is lost
-    "partition_assignment_strategy": "cooperative-sticky",
+    "partition_assignment_strategy": "roundrobin",
     "isolation_level": "read_committed",
     "topic_metadata_refresh_interval_ms": 1000,  # topics and partitions that come later
     # What is fetched ahead is bounded, and fetched again as soon as there is room.
@@ -73,6 +74,7 @@ class KafkaConsumer:
         self._ours: set[Partition] = set()
         self._committed: dict[Partition, int] = {}  # by us
         self._again: dict[Partition, int] = {}  # the first offset delivered and not committed
+        self._next: dict[Partition, int] = {}  # the offset after the last one delivered
         self._away: KafkaError | None = None
         self._error: SluiceError | None = None
         return self._client.consumer(
@@ -189,6 +191,7 @@ class KafkaConsumer:
             self._ours.discard(place)
             self._committed.pop(place, None)
             self._again.pop(place, None)
+            self._next.pop(place, None)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -200,17 +203,17 @@ class KafkaConsumer:
         return [first, *more]
 
     def _read(self, consumer: Consumer, messages: Sequence[Any]) -> list[Record]:
-        """What of the messages is ours; errors among them are dealt with."""
-        records = []
-        for message in messages:
+        """What of the messages is ours; then errors among them are dealt with."""
+        records = [read_record(message) for message in messages if message.error() is None]
+        # Some may have come before their partition was taken from us, in the same look.
+        records = [record for record in records if (record.topic, record.partition) in self._ours]
+        for record in records:
+            place = record.topic, record.partition
+            self._again.setdefault(place, record.offset)
+            self._next[place] = record.offset + 1
+        for message in messages:  # after the records, for to move reads them again
             if message.error() is not None:
                 self._on_message_error(consumer, message)
-                continue
-            record = read_record(message)
-            place = record.topic, record.partition
-            if place in self._ours:  # it may have been taken after the message came
-                self._again.setdefault(place, record.offset)
-                records.append(record)
         if messages:
             self._away = None
         return records
@@ -238,13 +241,14 @@ class KafkaConsumer:
             self.lost += max(0, first - offset)
 
     def _move(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
-        """Read on from these offsets; what was fetched beyond them is dropped."""
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
-        if places:
-            consumer.incremental_unassign(places)
-            consumer.incremental_assign(places)
-        for place in offsets:
+        """Read on from these offsets, and elsewhere from where we are."""
+        for place, offset in offsets.items():
+            self._next[place] = offset
             self._again.pop(place, None)
+        if offsets:
+            stored = OFFSET_STORED  # where the group has committed
+            places = [TopicPartition(*p, self._next.get(p, stored)) for p in sorted(self._ours)]
+            consumer.assign(places)
 
     # -- errors and commits --------------------------------------------------------------------
 
