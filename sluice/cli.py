@@ -15,6 +15,7 @@ from sluice.commands import (
     host,
     ingest,
     models,
+    render,
     replay,
     run,
     serve,
@@ -42,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="sluice", description=sluice.__doc__)
     top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
     groups = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (serve, host, run, models, features, replay, ingest, stream, dead_letters, batch):
+    for group in (
+        serve, host, run, models, features, replay, ingest, stream, dead_letters, batch, render,
+    ):  # fmt: skip
         group.add_to(groups)
     return top
 

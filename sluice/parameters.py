@@ -9,6 +9,7 @@ parameters:
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     redact: {tailnum: hash}                             # of monitoring events
     stream: {batch_records: 256, batch_ms: 5}           # docs/stream.md; all of it is optional
+    deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Parameters:
     playback: str | None = None
     redact: Mapping[str, str] | None = None
     stream: StreamParameters = StreamParameters()
+    deploy: Mapping[str, Any] | None = None  # read where something is deployed, not while serving
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -94,6 +96,7 @@ class Parameters:
             playback=section.take("playback", str, None),
             redact=_redact(section),
             stream=StreamParameters.parse(section.section("stream", {})),
+            deploy=section.take("deploy", Mapping, None),
         )
         section.done()
         return parameters

@@ -1,0 +1,1 @@
+"""Deployment: what a cluster is told of a graph."""
