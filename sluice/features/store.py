@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from sluice.address import load
 from sluice.errors import DeclarationError
 from sluice.features.aggregates import Accumulators
 from sluice.features.definitions import Definitions
@@ -211,20 +212,39 @@ def _text(value: str | tuple[tuple[str, str], ...] | None) -> str:
     return ", ".join(map(" ".join, value)) if isinstance(value, tuple) else str(value)
 
 
+# Per scheme the module, its function that opens a store, and the package that it needs.
+_SERVERS = {
+    "redis": ("sluice.features.redis", "open_redis", "redis"),
+    "rediss": ("sluice.features.redis", "open_redis", "redis"),
+    "dynamodb": ("sluice.features.dynamodb", "open_dynamodb", "boto3"),
+    "v3io": ("sluice.features.v3io", "open_v3io", "v3io"),
+}
+_SUPPORTED = (
+    "supported: a folder's path, the embedded store; redis://host:port/number;"
+    " dynamodb://region/table; v3io://container/path"
+)
+
+
 def open_store(url: str | Path, prefix: tuple[str, str]) -> OnlineStore:
-    """The store at `url`: a folder's path, for the embedded one.
+    """The store at `url`: a folder's path, for the embedded one; docs/features.md has the others.
 
     Args:
         url: where the store is.
         prefix: project and graph, in front of every name in the store.
 
     Raises:
-        DeclarationError: for a kind of store that there is not, or one of a newer format.
+        DeclarationError: for a kind of store that there is not, one whose package is not
+            installed, a URL that is wrong, or an embedded store of a newer format.
     """
     scheme, found, _ = str(url).partition("://")
-    if found:
-        hint = "a folder's path is an embedded store"
-        raise DeclarationError("feature store", str(url), f"no store of kind {scheme!r}", hint)
-    from sluice.features.embedded import EmbeddedStore
+    if not found:
+        from sluice.features.embedded import EmbeddedStore
 
-    return EmbeddedStore(Path(url), prefix)
+        return EmbeddedStore(Path(url), prefix)
+    if scheme not in _SERVERS:
+        # The rest of the URL may hold a password.
+        raise DeclarationError("feature store", "", f"no store of kind {scheme!r}", _SUPPORTED)
+    module, name, package = _SERVERS[scheme]
+    opener = getattr(load("feature store", scheme, module, package), name)
+    store: OnlineStore = opener(url, prefix)
+    return store

@@ -12,10 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.features.embedded import EmbeddedStore
-from sluice.features.store import TIMELESS, Found, Key, Layout, OnlineStore, Row, Rows
+from sluice.features.store import TIMELESS, Found, Key, Layout, OnlineStore, Row, Rows, open_store
+from tests.servers import shared_redis
 
 Open = Callable[[Path, tuple[str, str]], OnlineStore]
-STORES: dict[str, Open] = {"embedded": EmbeddedStore}
+
+
+def in_redis(path: Path, prefix: tuple[str, str]) -> OnlineStore:
+    project, graph = prefix
+    return open_store(shared_redis().url, (project, f"{graph}{path}"))
+
+
+STORES: dict[str, Open] = {"embedded": EmbeddedStore, "redis": in_redis}
 
 GRAPH = ("project", "graph")
 

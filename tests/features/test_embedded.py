@@ -102,8 +102,8 @@ def test_open_store_takes_a_path_and_names_what_it_does_not_take(tmp_path: Path)
     store = open_store(tmp_path / "store", GRAPH)
     assert isinstance(store, EmbeddedStore)
     store.close()
-    with pytest.raises(DeclarationError, match=r"no store of kind 'redis'.*a folder's path"):
-        open_store("redis://localhost", GRAPH)
+    with pytest.raises(DeclarationError, match=r"no store of kind 'memcached'.*a folder's path"):
+        open_store("memcached://localhost", GRAPH)
 
 
 def test_a_store_that_was_closed_says_so(store: EmbeddedStore) -> None:
