@@ -15,12 +15,16 @@ PROBES = 20
 log = logging.getLogger("sluice")
 
 
+class GraphBroken(SluiceError):
+    """Every record that was tried raised: it is the graph, and not the records."""
+
+
 def isolate(scoring: Scoring, records: Sequence[Held]) -> list[Answer]:
     """The answers to records. A record that makes scoring raise is found by halving, and fails.
 
     Raises what is not the records' fault: a dependency that is away, a version that is refused.
     Where a whole chunk raises, some records of it, at random, are tried first: when every one of
-    them raises, the graph is broken and not the records, and the first error is raised.
+    them raises, GraphBroken is raised.
     """
     try:
         return scoring(records)
@@ -34,7 +38,7 @@ def isolate(scoring: Scoring, records: Sequence[Held]) -> list[Answer]:
     found = {held.seq: _alone(scoring, held) for held in probes}
     raised = [e for e in found.values() if isinstance(e, Exception)]
     if len(raised) == len(probes) >= PROBES:
-        raise SluiceError(f"every record raises, first {_told(raised[0])}") from raised[0]
+        raise GraphBroken(f"every record raises, first {_told(raised[0])}") from raised[0]
     rest = [held for held in records if held.seq not in found]
     found.update(zip([held.seq for held in rest], _halved(scoring, rest), strict=True))
     answers = [found[held.seq] for held in records]

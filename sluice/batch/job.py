@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from sluice.batch.claims import Answer, Claim, Claims, Held
 from sluice.batch.database import Database
-from sluice.batch.isolate import PASSING, Scoring, isolate
+from sluice.batch.isolate import PASSING, GraphBroken, Scoring, isolate
 from sluice.batch.renewal import Renewal
 from sluice.batch.scoring import score
 from sluice.errors import SluiceError
@@ -133,10 +133,10 @@ class Job:
         return [next(found) if held.attempts < ATTEMPTS else _GIVEN_UP for held in records]
 
     def _release(self, claim: Claim, error: BaseException) -> None:
-        """Give a claim up; it counts against its records unless something was away, or we stop."""
-        waited = isinstance(error, PASSING) or not isinstance(error, Exception)
+        """Give a claim up. It counts against its records where they may be why."""
+        named = isinstance(error, SluiceError) and not isinstance(error, GraphBroken)
         try:
-            self._claims.release(claim, count=not waited)
+            self._claims.release(claim, count=isinstance(error, Exception) and not named)
         except SluiceError as worse:
             log.warning("a claim was not released, and ends with its lease: %s", worse)
 

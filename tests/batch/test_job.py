@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from sluice.batch.claims import Answer, Claims, Held
 from sluice.batch.database import Database
+from sluice.batch.isolate import GraphBroken
 from sluice.batch.job import ATTEMPTS, Counts, Job, Stop
 from sluice.batch.records import Entry, outcomes, retry, submit, summary
 from sluice.errors import SluiceError, StoreUnavailable, Unavailable, VersionRefused
@@ -100,6 +101,14 @@ def test_when_every_record_raises_it_is_the_graph(database: Database) -> None:
     assert last(Job(lambda held: [Answer({})] * len(held), database)).done == 50
 
 
+def test_records_that_all_raise_do_not_hold_others_up_for_ever(database: Database) -> None:
+    """The next job claims fewer of them at once, in the end too few to blame the graph."""
+    put(database, *["poison"] * N, *range(N))
+    with pytest.raises(GraphBroken):
+        last(Job(Doubling(), database, chunk=N))
+    assert last(Job(Doubling(), database, chunk=N)) == Counts(done=N, failed=N)
+
+
 @pytest.mark.parametrize(
     "error",
     [VersionRefused("g", "1", "model.onnx", "sum"), StoreUnavailable("x"), Unavailable("x")],
@@ -114,6 +123,9 @@ def test_what_is_not_the_records_fault_ends_the_job_and_loses_nothing(
     with pytest.raises(type(error)):
         last(Job(scoring, database, patience_s=30, clock=FakeClock()))
     assert statuses(database, ids) == ["pending"] * 2
+    claim = Claims(database).claim(2)
+    assert claim is not None
+    assert [held.attempts for held in claim.records] == [0, 0]
 
 
 class Away:

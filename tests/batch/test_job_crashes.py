@@ -84,6 +84,18 @@ def test_jobs_at_once_share_the_work(url: str) -> None:
     assert {who for who in pids if by.count(who) >= 10} == set(pids)
 
 
+def test_a_client_that_submits_again_and_again_repeats_nothing(url: str) -> None:
+    """While jobs move records from table to table."""
+    fill(url)
+    pids = [fork(partial(work, url, 10)) for _ in range(2)]
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        fill(url)
+    assert [join(pid) for pid in pids] == [0] * 2
+    work(url, 10)
+    check(url)
+
+
 @pytest.mark.parametrize("seed", range(CRASHES))
 def test_jobs_that_are_killed_lose_and_repeat_nothing(url: str, seed: int) -> None:
     fill(url)
