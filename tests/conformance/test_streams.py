@@ -28,8 +28,10 @@ from sluice.streams import (
     open_stream,
     partition_of,
 )
+from sluice.streams.v3io import V3ioStream
 from tests.streams.broker import Broker
 from tests.streams.processes import fork, join, kill
+from tests.streams.v3io_server import CONTAINER, KEY, V3ioServer
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
 PARTITIONS = 4
@@ -62,8 +64,21 @@ def kafka_transactions(request: pytest.FixtureRequest) -> Place:
     return Place(broker.url(transactions="tests"), broker.lease_s, broker.name)
 
 
+class V3ioPlace(Place):
+    """A small service of our own, as no other can run here; the SDK is the real one."""
+
+    def open(self) -> Stream:
+        return V3ioStream(self.url, PARTITIONS, time, {"V3IO_ACCESS_KEY": KEY})
+
+
+def v3io(request: pytest.FixtureRequest) -> Place:
+    server = V3ioServer(time)
+    request.addfinalizer(server.close)
+    return V3ioPlace(f"{server.endpoint}/{CONTAINER}/streams", 0.6, lambda what: what)
+
+
 Find = Callable[[pytest.FixtureRequest], Place]
-STREAMS: dict[str, Find] = {"log": log, "kafka": kafka}
+STREAMS: dict[str, Find] = {"log": log, "kafka": kafka, "v3io": v3io}
 PIPES: dict[str, Find] = {**STREAMS, "kafka-transactions": kafka_transactions}
 
 
