@@ -60,7 +60,7 @@ def matrix(service: Service, file: Path) -> Any:
     definitions, live = application.definitions, application.live()
     enriching = Enriching(definitions, application.features)
     transform, tables = live.champion.transform, []
-    for table in Reader(file, str(file), definitions.record).chunks(20_000):
+    for table in Reader(file, str(file), definitions.record).chunks(50_000):
         block = Block(ArrowFrame(table, cells=True), None, np.zeros(len(table)))
         enriching(block, live)
         tables.append(transform.transform(block.columns)["features"])

@@ -38,18 +38,19 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
     share = {name: us / max(1, len(block)) for name, us in block.timings.items()}
     for first in range(0, len(block), RECORDS):
         rows = slice(first, first + RECORDS)
+        choices = _choices(scored, rows)
         count = len(inputs[0][rows]) if inputs else 0
         emitter.make_room(count, WAIT_S)
         emitter.emit(
             Observation(
                 id=f"{block.id}-{first}",
                 graph=application.graph,
-                version=_version(scored, rows),
+                version=_version(choices),
                 when=float(block.when[first]),
                 duration_us=round(duration_us * count / len(block)),
                 records=Listed(names, [c[rows] for c in inputs], ids=_ids(block, rows)),
                 outputs=_listed(outputs, scored, rows),
-                route=_route(scored, rows),
+                route=_route(choices),
                 ages=_ages(scored, rows),
                 defaults=_counts(scored, rows),
                 timings={name: us * count for name, us in share.items()},
@@ -106,13 +107,12 @@ def _choices(scored: Scored, rows: slice) -> Counter[Choice]:
     return Counter({choice: count for choice, count in found if count})
 
 
-def _version(scored: Scored, rows: slice) -> str | None:
-    versions = {choice.version for choice in _choices(scored, rows)}
+def _version(choices: Counter[Choice]) -> str | None:
+    versions = {choice.version for choice in choices}
     return MIXED if len(versions) > 1 else next(iter(versions), None)
 
 
-def _route(scored: Scored, rows: slice) -> dict[str, Any]:
-    choices = _choices(scored, rows)
+def _route(choices: Counter[Choice]) -> dict[str, Any]:
     if len(choices) == 1:
         return told(next(iter(choices)))
     versions: Counter[str] = Counter()

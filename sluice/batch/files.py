@@ -19,6 +19,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sluice.batch.frames import ArrowFrame
 from sluice.batch.parts import Parts, sync
 from sluice.batch.places import Place
@@ -31,7 +33,7 @@ from sluice.service import Service
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 20_000
+CHUNK = 50_000
 ROW, OWN = "row", "id"
 _MOST_RAISING = 100
 log = logging.getLogger("sluice")
@@ -137,7 +139,7 @@ class _Job:
                 errors = len(table) - answers[ERROR].null_count
                 self._parts.write(number, answers, errors)
             else:
-                resumed, errors = resumed + len(table), done[1]
+                resumed, errors = resumed + len(table), done
             rows, failed = rows + len(table), failed + errors
             yield number + 1, Counts(rows, failed, resumed)
 
@@ -145,7 +147,7 @@ class _Job:
         import pyarrow as pa
 
         name = reader.key or ROW
-        keys = table[reader.key] if reader.key else pa.array(range(first, first + len(table)))
+        keys = table[reader.key] if reader.key else pa.array(np.arange(first, first + len(table)))
         ids = texts_of(table[reader.key], first) if reader.key else None
 
         def answer(rows: slice) -> pa.Table:

@@ -124,15 +124,22 @@ class ArrowFrame:
         return record
 
     def column(self, name: str) -> Any:
+        import pyarrow as pa
+
         if name not in self._table.column_names:
             return [None] * len(self._table)
         column = _whole(self._table[name])
         if str(column.type) not in ("string", "large_string"):
             return _plain(column)
+        kind = self._types.get(name, "string")
+        if self._cells and kind in ("integer", "number"):
+            for numbers in (pa.int64(), pa.float64()):
+                try:
+                    return _plain(column.cast(numbers))  # as `cell` has them
+                except pa.ArrowInvalid:
+                    continue
         coded = self._coded(name, column)
-        if self._cells and self._types.get(name, "string") not in ("string", "timestamp"):
-            return coded_cells(coded, self._types[name])
-        return coded
+        return coded_cells(coded, kind) if self._cells else coded
 
 
 def cell(text: str | None, kind: str) -> Any:
@@ -159,6 +166,8 @@ def cell(text: str | None, kind: str) -> Any:
 
 def coded_cells(column: Coded, kind: str) -> list[Any]:
     """What the cells of a column stand for."""
+    if kind in ("string", "timestamp"):
+        return column.tolist()
     values: list[Any] = column.map(lambda text: cell(text, kind), object).tolist()
     return values
 

@@ -3,7 +3,7 @@
 They lie in a folder with a manifest that says what they are parts of:
 
     manifest.json       format, what is read, how large the chunks are
-    part-000000.parquet the answers to the first chunk; a part that is there is whole
+    part-000000.arrow   the answers to the first chunk; a part that is there is whole
     input               what was fetched from elsewhere
     lock                held by the job that writes
 """
@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
-_GROUP = 200_000  # rows of a group in the merged file
 _FAILED = b"sluice.failed"
 
 
@@ -75,51 +74,54 @@ class Parts:
             raise DeclarationError(file, "format", f"is {version}", hint)
         return found
 
-    def done(self, number: int) -> tuple[int, int] | None:
-        """The rows of a part and how many of them failed; None if it is not there."""
-        import pyarrow.parquet as pq
+    def done(self, number: int) -> int | None:
+        """How many rows of a part failed; None if it is not there."""
+        import pyarrow as pa
 
-        file = self._file(number)
-        if not file.is_file():
+        try:
+            with pa.memory_map(str(self._file(number))) as opened:
+                metadata = pa.ipc.open_file(opened).schema.metadata
+        except FileNotFoundError:
             return None
-        metadata = pq.read_metadata(file)
-        return metadata.num_rows, int((metadata.metadata or {}).get(_FAILED, b"0"))
+        return int(metadata[_FAILED])
 
     def write(self, number: int, table: pa.Table, failed: int) -> None:
         """Write a part; when this returns, no kill and no power cut takes it away."""
-        import pyarrow.parquet as pq
+        import pyarrow as pa
 
         table = table.replace_schema_metadata({_FAILED: str(failed)})
         temporary = self.folder / "part.tmp"
         with temporary.open("wb") as opened:
-            pq.write_table(table, opened)
+            with pa.ipc.new_file(opened, table.schema) as writer:
+                writer.write_table(table)
             opened.flush()
             os.fsync(opened.fileno())
         temporary.replace(self._file(number))
         sync(self.folder)
 
     def merge(self, count: int) -> Path:
-        """One file of the first `count` parts, written durably, in the folder."""
+        """One Parquet file of the first `count` parts, written durably, in the folder."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        files = [self._file(number) for number in range(count)]
-        schemas = [pq.read_schema(file).remove_metadata() for file in files]
+        schemas = [part.schema.remove_metadata() for part in self._read(count)]
         schema = pa.unify_schemas(schemas or [pa.schema([])], promote_options="permissive")
-        merged, held, rows = self.folder / "merged.tmp", [], 0
+        texts = [f.name for f in schema if pa.types.is_string(f.type)]
+        merged = self.folder / "merged.tmp"
         with merged.open("wb") as opened:
-            with pq.ParquetWriter(opened, schema) as writer:
-                for file in files:
-                    held.append(_as(pq.read_table(file, use_threads=False), schema))
-                    rows += len(held[-1])
-                    if rows >= _GROUP:
-                        writer.write_table(pa.concat_tables(held))
-                        held, rows = [], 0
-                if rows:
-                    writer.write_table(pa.concat_tables(held))
+            with pq.ParquetWriter(opened, schema, use_dictionary=texts) as writer:
+                for part in self._read(count):
+                    writer.write_table(_as(part, schema))
             opened.flush()
             os.fsync(opened.fileno())
         return merged
+
+    def _read(self, count: int) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        for number in range(count):
+            with pa.memory_map(str(self._file(number))) as opened:
+                yield pa.ipc.open_file(opened).read_all()
 
     def remove(self) -> None:
         """Throw the parts away."""
@@ -130,7 +132,7 @@ class Parts:
         os.close(self._lock)
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"part-{number:06}.parquet"
+        return self.folder / f"part-{number:06}.arrow"
 
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -102,12 +102,15 @@ class _Entity:
     def _stored(self, answers: list[Found], end: Array) -> list[Taken]:
         """The values of rows of a table."""
         taken = []
+        nothing = [None] * (1 + max(self._places))  # what −1 finds
+        rows = list(zip(*(row for _, row in answers), nothing, strict=False))
         for feature, place in zip(self._features, self._places, strict=True):
-            values = [*(row[place] for _, row in answers), None]
-            null = np.array([v is None for v in values])
-            text = feature.type == "string"
-            column: Any = Coded.of(values) if text else np.array(values, np.float64)
-            taken.append(Taken(column[end], null[end]))
+            if feature.type == "string":
+                texts = Coded.of(rows[place])[end]
+                taken.append(Taken(texts, texts.null))
+            else:
+                numbers = np.array(rows[place], np.float64)[end]  # None is NaN, and no NaN is kept
+                taken.append(Taken(numbers, np.isnan(numbers)))
         return taken
 
     def _forgotten(self, end: Array, begins: Sequence[Array], moment: Array) -> Array:
@@ -184,14 +187,18 @@ def _answers(
     asked = np.concatenate(moments)
     asked[np.isnan(asked)] = TIMELESS
     of_key = np.tile(codes, len(moments))
-    order = np.lexsort((asked, of_key))
-    order = order[np.searchsorted(of_key[order], 0) :]  # a key that is null finds nothing
+    order = _sorted(asked, of_key, len(keys))
     sorted_keys, sorted_times = of_key[order], asked[order]
+    first = np.ones(len(order), bool)  # of those that ask the same
+    first[1:] = (np.diff(sorted_keys) != 0) | (sorted_times[1:] != sorted_times[:-1])
+    sorted_keys, sorted_times = sorted_keys[first], sorted_times[first]
     begins = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
-    ends, times = [*begins[1:].tolist(), len(order)], sorted_times.tolist()
+    ends, times = [*begins[1:].tolist(), len(sorted_times)], sorted_times.tolist()
     questions = [
         (keys[key], times[begin:end])
-        for key, begin, end in zip(sorted_keys[begins].tolist(), begins.tolist(), ends, strict=False)
+        for key, begin, end in zip(
+            sorted_keys[begins].tolist(), begins.tolist(), ends, strict=False
+        )
     ]
     answers: list[Found] = []
     starts: list[int] = []
@@ -199,8 +206,17 @@ def _answers(
         starts += [begin + first for first, _ in found]
         answers += [answer for _, answer in found]
     places = np.full(len(asked), -1)
-    places[order] = _spread(begins, starts, len(order))
+    places[order] = _spread(begins, starts, len(sorted_times))[np.cumsum(first) - 1]
     return np.split(places, len(moments)), answers
+
+
+def _sorted(asked: Array, of_key: Array, keys: int) -> Array:
+    """The questions by key and time, without those whose key is null: they find nothing."""
+    order = np.argsort(asked, kind="stable")
+    small = of_key.astype(np.int16) if keys < 1 << 15 else of_key  # sorted in one pass
+    order = order[np.argsort(small[order], kind="stable")]
+    there: Array = order[np.searchsorted(of_key[order], 0) :]
+    return there
 
 
 def _spread(begins: Array, starts: list[int], n: int) -> Array:
