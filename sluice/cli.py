@@ -23,6 +23,13 @@ from sluice.commands import (
 )
 from sluice.errors import SluiceError
 
+# What a command may need beside the serving core, and the extra of pyproject.toml that has it.
+_EXTRAS = {
+    "boto3": "batch", "confluent_kafka": "kafka", "matplotlib": "train", "mlrun": "mlrun",
+    "nuclio": "mlrun", "onnx": "train", "pandas": "train", "psycopg": "batch", "pyarrow": "batch",
+    "sklearn": "train", "skl2onnx": "train", "sqlalchemy": "batch", "xgboost": "train",
+}  # fmt: skip
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 1 for an error that is named, 2 for usage."""
@@ -32,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int | None = options.command(options)
     except SluiceError as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        extra = _EXTRAS[error.name]
+        text = f"{error.name} is not installed: pip install -e '.[{extra}]' in the project's folder"
+        print(f"sluice: {text}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130
