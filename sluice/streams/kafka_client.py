@@ -36,10 +36,13 @@ _DECLARED = {
     KafkaError.INVALID_PARTITIONS,
     KafkaError.POLICY_VIOLATION,
 }
-_SOON = {  # a topic was just made, or a partition has a new leader
+_SOON = {  # a partition was just made, or has a new leader
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError._NOENT,
 }
 _LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
@@ -137,6 +140,7 @@ class Client:
                 if not soon:
                     raise self.error(error.args[0]) from None
                 self._clock.sleep(PAUSE_S)
+                self.partitions(sorted({topic for topic, _ in places}))  # who leads now
 
     def close(self) -> None:
         self._admin.take()
