@@ -81,6 +81,8 @@ class Enrich(Step):
         if self._table is None:
             self._table = Enriching(self._application.definitions, self._application.features)
         self._table(block, self._application.live())
+        for error in block.errors.values():
+            vars(error).setdefault("failed_step", self.name)
         block.lap(self.name)
         return block
 

@@ -76,7 +76,8 @@ class Postprocess(Step):
 
         scored = answer_table(block, self.rules)
         block.lap(self.name)
-        observe_table(self._application, block, scored)
+        if block.observed:
+            observe_table(self._application, block, scored)
         return scored
 
     def _answer(self, message: Message) -> None:

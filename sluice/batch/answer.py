@@ -26,7 +26,7 @@ def answer_table(block: Block, rules: Sequence[Rule]) -> Scored:
     stalest = Coded(np.full(n, -1, np.int32), list(block.ages)), np.full(n, np.nan)
     for number, (rows, scores) in block.scores.items():
         version = block.live.version(number)
-        why, late = _why(block, rows, version)
+        why, late = reasons(block, rows, version)
         _stalest(block, rows, version, why, stalest)
         used = [(name, codes) for name, codes in why.items() if name in version.used]
         finite = np.isfinite(scores).all(axis=1)
@@ -72,7 +72,7 @@ def _ruled(part: Part, rules: Sequence[Rule], version: Version) -> Part:
     return part
 
 
-def _why(block: Block, rows: Array, version: Version) -> tuple[dict[str, Array], Named]:
+def reasons(block: Block, rows: Array, version: Version) -> tuple[dict[str, Array], Named]:
     """Per row of a version, by column, why a default stands in; and unknown categories.
 
     A category that a default brought and that is unknown is `unknown` in the place of the

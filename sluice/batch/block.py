@@ -38,6 +38,7 @@ class Block:
         errors: by record, why it could not be answered.
         timings: by step, microseconds.
         live: the model versions that answer.
+        observed: whether the last step sends the table's events; else whoever asked does.
     """
 
     def __init__(self, frame: Frame, ids: Sequence[str] | None, when: Array) -> None:
@@ -57,6 +58,7 @@ class Block:
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}
         self.live: Any = None
+        self.observed = True
 
     def __len__(self) -> int:
         return len(self.frame)

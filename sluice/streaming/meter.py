@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sluice.application import Application
 from sluice.metrics import Registry
@@ -12,8 +14,18 @@ from sluice.protocol.meter import Meter
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
 
 
+class Counted(NamedTuple):
+    """What is counted of a reply: its request's timings, and some of its fields."""
+
+    timings: Mapping[str, float]
+    version: str | None
+    outputs: Sequence[Mapping[str, Any]]
+    stalest: Mapping[str, Any] | None
+
+
 class StreamMeter(Meter):
-    """Counts beside what a server of HTTP counts of records, steps, defaults and features:
+    """Counts what a server of HTTP counts of records, defaults and features, the time of each step
+    once for a micro-batch, and beside it
 
     sluice_stream_messages     requests that were done with, by outcome: answered, dead_letter
     sluice_dead_letters        dead letters, by status
@@ -50,6 +62,27 @@ class StreamMeter(Meter):
         self._times.observe(seconds)
         return dead
 
+    def answered(self, replies: Sequence[Counted]) -> None:
+        """Requests went through the graph together."""
+        records: Counter[tuple[str, str]] = Counter()
+        defaults: Counter[tuple[str, str]] = Counter()
+        for _, version, outputs, stalest in replies:
+            for output in outputs:
+                outcome = "error" if "error" in output else "answered"
+                records[output.get("version") or version or "", outcome] += 1
+                if why := output.get("defaults"):
+                    defaults.update(why.items())
+            if stalest is not None:
+                entity = stalest["entity"]
+                (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
+        for step, taken in _total(replies).items():
+            (self._steps.get(step) or self._step(step)).observe(taken * 1e-6)
+        for key, count in records.items():
+            (self._records.get(key) or self._record(*key)).add(count)
+        for reason, count in defaults.items():
+            (self._defaults.get(reason) or self._default(*reason)).add(count)
+        self._events()
+
     def retry(self, error: Exception) -> None:
         """Something is tried again."""
         labels = (self._graph, ("error", type(error).__name__))
@@ -61,3 +94,14 @@ class StreamMeter(Meter):
             Gauge("sluice_stream_lost", "Requests that the stream took away unread.", self.lost),
             Gauge("sluice_stream_waiting", "1 while a dependency is away.", float(self.waiting)),
         ]
+
+
+def _total(replies: Sequence[Counted]) -> dict[str, float]:
+    """By step, the microseconds of all; mostly requests share one mapping of them."""
+    counts = Counter(id(reply.timings) for reply in replies)
+    by_id = {id(reply.timings): reply.timings for reply in replies}
+    total: dict[str, float] = {}
+    for key, count in counts.items():
+        for step, taken in by_id[key].items():
+            total[step] = total.get(step, 0.0) + taken * count
+    return total

@@ -59,6 +59,9 @@ class Request:
         self._mlrun = isinstance(body, dict) and isinstance(body.get("inputs"), list)
         if self._mlrun:
             message = mlrun_v2.unwrap(body, schema, id)
+        elif isinstance(body, dict):
+            message = Message([body], id)  # as Message.of, which makes an id
+            message.single = True
         else:
             message = Message.of(body)
             message.id = id
