@@ -13,7 +13,7 @@ from bench.numbers import ratio
 from bench.part import Bench, Figures
 from bench.server import environment
 
-FEW, MANY = 100_000, 1_000_000
+FEW, MANY = 200_000, 1_000_000
 
 
 def batch(bench: Bench) -> Figures:

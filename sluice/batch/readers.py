@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
-_BLOCK = 1 << 22  # bytes of CSV that are parsed at once
+_BLOCK = 1 << 18  # bytes of CSV that are parsed at once; up to 32 such blocks are read ahead
 
 
 class Reader:
