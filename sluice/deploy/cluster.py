@@ -118,13 +118,17 @@ def _lag(graph: Graph, function: Function, kafka: Kafka) -> Resource:
 
 def trigger_authentication(graph: Graph, kafka: Kafka) -> Resource:
     """Where KEDA finds the broker's user and password."""
-    keys = ("username", "password")
+    keys = {k: (kafka.secret, k) for k in ("username", "password")}
+    if kafka.ca:
+        keys["ca"] = kafka.ca
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
         "metadata": {"name": f"{graph.name}-kafka", "labels": labels(graph)},
         "spec": {
-            "secretTargetRef": [{"parameter": k, "name": kafka.secret, "key": k} for k in keys],
+            "secretTargetRef": [
+                {"parameter": p, "name": secret, "key": key} for p, (secret, key) in keys.items()
+            ],
         },
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluice.declaration import Section
-from sluice.deploy.secrets import Reference, references, variables
+from sluice.deploy.secrets import Reference, reference, references, variables
 
 STEPS = ("enrich", "transform", "router", "model", "postprocess")
 ROLES = ("serve", "stream", *STEPS)
@@ -73,6 +73,7 @@ class Kafka:
         partitions, replication: of the graph's topics.
         cluster: Strimzi's, whose operator makes the topics; empty: they are made elsewhere.
         user, secret, mechanism, tls: SASL. The secret has the keys username and password.
+        ca: the certificate of who signed the brokers'; None: a public one did.
     """
 
     brokers: str
@@ -84,6 +85,7 @@ class Kafka:
     secret: str = ""
     mechanism: str = "SCRAM-SHA-512"
     tls: bool = True
+    ca: Reference | None = None
 
     @classmethod
     def take(cls, section: Section) -> Kafka:
@@ -245,6 +247,7 @@ def _sasl(section: Section) -> dict[str, Any]:
         "secret": section.take("secret", str),
         "mechanism": section.choose("mechanism", MECHANISMS, Kafka.mechanism),
         "tls": section.take("tls", bool, Kafka.tls),
+        "ca": reference(section, "ca") if "ca" in section.names else None,
     }
     section.done()
     return sasl

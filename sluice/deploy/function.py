@@ -19,6 +19,7 @@ USER = 10001
 TEMPORARY = "/tmp"
 KEPT = "/var/lib/sluice"
 KAFKA_SECRET = "/etc/sluice/kafka"
+KAFKA_CA = "/etc/sluice/kafka-ca"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _NAME_LENGTH = 56  # Nuclio puts «nuclio-» before it, and a service has 63 characters
 
@@ -222,6 +223,8 @@ def _kafka(kafka: Kafka, function: Function, size: Size, base: Mapping[str, Any]
             "user": kafka.user,
             "password": f"{KAFKA_SECRET}/password",  # Nuclio reads the file
         }
+    if kafka.ca:
+        attributes["caCert"] = f"{KAFKA_CA}/{kafka.ca.key}"
     return {
         "explicitAckMode": "enable",
         "workerTerminationTimeout": "30s",
@@ -236,11 +239,19 @@ def _volumes(graph: Graph, function: Function) -> list[Any]:
     volumes = [_volume("tmp", TEMPORARY, {"emptyDir": {"sizeLimit": "2Gi"}})]
     if claim := graph.deploy.claim:
         volumes.append(_volume("state", KEPT, {"persistentVolumeClaim": {"claimName": claim}}))
-    kafka = graph.deploy.kafka
-    if function.topic and kafka and kafka.secret:
-        source = {"secret": {"secretName": kafka.secret}}
-        volumes.append(_volume("kafka", KAFKA_SECRET, source, read_only=True))
+    if function.topic and graph.deploy.kafka:
+        volumes += _kafka_volumes(graph.deploy.kafka)
     return volumes
+
+
+def _kafka_volumes(kafka: Kafka) -> list[Any]:
+    found = [("kafka", KAFKA_SECRET, kafka.secret)] if kafka.secret else []
+    if kafka.ca:
+        found.append(("kafka-ca", KAFKA_CA, kafka.ca.secret))
+    return [
+        _volume(name, path, {"secret": {"secretName": secret}}, read_only=True)
+        for name, path, secret in found
+    ]
 
 
 def _volume(name: str, path: str, source: Resource, read_only: bool = False) -> Resource:

@@ -33,11 +33,16 @@ def references(section: Section) -> dict[str, Reference]:
     found = {}
     for name in section.names:
         _check_name(section, name)
-        match = _REFERENCE.fullmatch(section.take(name, str))
-        if match is None:
-            raise section.error(name, "names no key of a secret", "write SECRET/KEY")
-        found[name] = Reference(*match.groups())
+        found[name] = reference(section, name)
     return found
+
+
+def reference(section: Section, name: str) -> Reference:
+    """The key of a secret that a field names. Raises DeclarationError, without quoting it."""
+    match = _REFERENCE.fullmatch(section.take(name, str))
+    if match is None:
+        raise section.error(name, "names no key of a secret", "write SECRET/KEY")
+    return Reference(*match.groups())
 
 
 def variables(section: Section) -> dict[str, str]:

@@ -183,7 +183,7 @@ def test_a_canary_takes_its_share(make: Make) -> None:
 
 
 def test_brokers_that_ask_for_a_password(make: Make) -> None:
-    sasl = {"user": "shop", "secret": "kafka-user"}
+    sasl = {"user": "shop", "secret": "kafka-user", "ca": "kafka-cluster-ca-cert/ca.crt"}
     kafka = {"brokers": "one:9093", "sasl": sasl, "partitions": 8}
     secrets = {**ENOUGH["secrets"], "SLUICE_STREAM": "kafka-user/url"}
     project = make(changed(kafka=kafka, secrets=secrets))
@@ -193,13 +193,17 @@ def test_brokers_that_ask_for_a_password(make: Make) -> None:
     spec = resources["function-orders-stream"]["spec"]
     attributes = spec["triggers"]["requests"]["attributes"]
     assert attributes["sasl"]["password"] == "/etc/sluice/kafka/password"
-    assert spec["volumes"][1]["volume"]["secret"] == {"secretName": "kafka-user"}
+    assert attributes["caCert"] == "/etc/sluice/kafka-ca/ca.crt"
+    assert [v["volume"].get("secret") for v in spec["volumes"]] == [
+        None, {"secretName": "kafka-user"}, {"secretName": "kafka-cluster-ca-cert"}
+    ]  # fmt: skip
     stream = env(resources["function-orders-stream"])["SLUICE_STREAM"]
     assert stream == {"secretKeyRef": {"name": "kafka-user", "key": "url"}}
     scaling = resources["scaling-orders-stream"]["spec"]["triggers"][0]
     assert scaling["authenticationRef"] == {"name": "orders-kafka"}
     assert scaling["metadata"]["sasl"] == "scram_sha512"
-    assert resources["scaling-orders-kafka"]["kind"] == "TriggerAuthentication"
+    keys = resources["scaling-orders-kafka"]["spec"]["secretTargetRef"]
+    assert [k["parameter"] for k in keys] == ["username", "password", "ca"]
     assert not any(r["kind"] == "KafkaTopic" for r in resources.values())
     with pytest.raises(DeclarationError, match=r"secrets.SLUICE_STREAM: is missing"):
         render(make(changed(kafka=kafka)), "orders", patterns=["stream"])
