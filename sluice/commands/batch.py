@@ -23,7 +23,7 @@ def add_to(groups: Any) -> None:
     text = "run (the default); status: how many are where; retry: make failed ones pending again"
     parser.add_argument("action", nargs="?", choices=tuple(_ACTIONS), default="run", help=text)
     add = parser.add_argument
-    add("--chunk", type=int, metavar="N", help="most records at once; default: 2000, files 20000")
+    add("--chunk", type=int, metavar="N", help="most records at once; default: 2000, files 50000")
     json_option(parser)
     _database_options(parser.add_argument_group("a database"))
     _file_options(parser.add_argument_group("a file"))

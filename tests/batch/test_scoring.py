@@ -20,7 +20,11 @@ from sluice.application import Application
 from sluice.batch.scored import Scored
 from sluice.batch.scoring import score
 from sluice.errors import RequestError
-from sluice.message import Message
+from sluice.live import Live, Version
+from sluice.message import Choice, Message
+from sluice.routing import Policy
+from sluice.rules.rule import Rule
+from sluice.rules.threshold import Threshold
 from sluice.service import Service
 from tests.test_service import events
 from tests.tiny import GRAPHS, ORDER, Tiny
@@ -208,6 +212,56 @@ def test_a_rule_decides_as_online(shop: Tiny) -> None:
         check(scored, alone(service, records, named(records), 1.7e9))
         answers = [(o["probability"], o["label"]) for o in scored.outputs()]
         assert any(p >= 0.35 and p < 0.5 and label == 1 for p, label in answers)
+
+
+def step_of(service: Service, name: str) -> Any:
+    call: Any = dict(service.graph._plain or ())[name]
+    return call.__self__
+
+
+class Doubtful(Rule):
+    """A rule of one's own, that knows no tables."""
+
+    rule = "doubtful"
+
+    def apply(self, output: dict[str, Any], version: Version) -> None:
+        if 0.4 < output["probability"] < 0.6:
+            output["doubt"] = version.number
+        output.pop("defaults", None)
+
+
+def test_a_rule_that_knows_no_tables_is_applied_by_row(shop: Tiny) -> None:
+    with shop.service("binary") as service:
+        step_of(service, "postprocess").rules += [Threshold(0.45), Doubtful()]
+        records = [{**ORDER, "amount": 10.0 * n, "visits": None} for n in range(90)]
+        records[3]["amount"] = "much"
+        assert service.graph.takes_tables
+        scored = score(service, records, ids=named(records), when=1.7e9)
+        check(scored, alone(service, records, named(records), 1.7e9))
+        doubts = scored.table()["doubt"].to_pylist()
+        assert set(doubts) == {None, "2"}
+
+
+class Even(Policy):
+    """A policy of one's own, that knows no tables."""
+
+    def choose(self, message: Message, live: Live) -> list[Choice]:
+        visits = message.columns.index("visits")
+        names = [
+            f"{place} {row[visits]}"
+            for place, row in zip(message.places(), message.values, strict=True)
+        ]
+        return [Choice("even", name, live.aliases["champion"]) for name in names]
+
+
+def test_a_policy_that_knows_no_tables_is_asked_with_rows(shop: Tiny) -> None:
+    with shop.service("binary") as service:
+        step_of(service, "router").policy = Even()
+        records = [{**ORDER, "visits": n % 2} for n in range(9)]
+        records[2]["visits"] = "many"
+        scored = score(service, records, ids=named(records), when=1.7e9)
+        check(scored, alone(service, records, named(records), 1.7e9))
+        assert scored.routes.tolist()[3].name == "record 3/0 1.0"
 
 
 class Halved(Postprocess):

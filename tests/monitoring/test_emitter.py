@@ -329,3 +329,41 @@ def test_a_failed_request_is_an_event_too(error: tuple[int, str] | None) -> None
     target.close()
     assert ("error" in orjson.loads(sink.batches[0][0].value)) == (error is not None)
     assert target.sent == 2
+
+
+def test_who_has_time_waits_for_room() -> None:
+    gate = threading.Event()
+
+    def slow(_: Sequence[Message]) -> None:
+        gate.wait(10)
+
+    sink = Sink(slow)
+    target = emitter(sink, capacity=4, batch=1)
+    emit_all(target, names(1))
+    until(lambda: sink.calls == 1)  # it is in hand now
+    assert target.make_room(4, 0.0)
+    emit_all(target, names(4))
+    assert not target.make_room(1, 0.5)
+    target.widen(6)
+    assert target.make_room(2, 0.0)
+    assert not target.make_room(3, 0.5)
+    gate.set()
+    assert target.make_room(6, 1e6)
+    assert target.make_room(1000, 1e6)  # more than ever fits: when all else is gone
+    target.close()
+    assert (target.sent, target.dropped.total()) == (5, 0)
+
+
+def test_nobody_waits_for_a_sink_that_takes_nothing() -> None:
+    def away(_: Sequence[Message]) -> None:
+        raise StoreUnavailable("away")
+
+    clock = FastClock()
+    target = emitter(Sink(away), capacity=2, clock=clock)
+    emit_all(target, names(2))
+    until(lambda: target.last_error is not None)
+    emit_all(target, names(2))
+    before = time.monotonic()
+    assert not target.make_room(1, 1e9)
+    assert time.monotonic() - before < 5
+    target.close(0.1)
