@@ -16,10 +16,11 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
-# What AWS's SDK asks for, given as options of the URLs; moto takes any.
+# What AWS's SDK asks for; moto takes any.
 ACCESS = {"aws_access_key_id": "tests", "aws_secret_access_key": "a secret that no text may show"}
 
 
@@ -89,6 +90,17 @@ def aws() -> str:
     atexit.register(server.stop)
     _, port = server.get_host_and_port()
     return f"http://127.0.0.1:{port}"
+
+
+def let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credentials where the SDK looks them up."""
+    for name, value in ACCESS.items():
+        monkeypatch.setenv(name.upper(), value)
+
+
+def empty_aws() -> None:
+    """Forget all that moto's server was told: the more it holds, the slower it is."""
+    urlopen(Request(f"{aws()}/moto-api/reset", method="POST")).close()
 
 
 def client(service: str) -> Any:

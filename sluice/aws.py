@@ -1,0 +1,90 @@
+"""Clients of AWS's services by boto3, and what their errors mean here.
+
+Region and credentials are looked up as boto3 does: in the environment, its files, the role of the
+machine. The options of a URL that concern all services: `endpoint`, another address than AWS's
+own, `region`, and `timeout`, seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+
+from sluice.address import Address
+from sluice.errors import SluiceError, StoreUnavailable
+
+_MISSING = (NoCredentialsError, NoRegionError, PartialCredentialsError)
+_PASSING = frozenset(
+    {
+        "InternalError", "InternalServerError", "LimitExceededException", "OperationAborted",
+        "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestTimeout",
+        "ResourceInUseException", "ServiceUnavailable", "SlowDown", "ThrottlingException",
+        "TransactionInProgressException",
+    }
+)  # fmt: skip
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+
+
+def connect(
+    service: str, address: Address, region: str | None, timeout: float, connections: int = 10
+) -> Any:
+    """A client of a service. Each request is tried twice, for `timeout` seconds each.
+
+    Raises DeclarationError when there is no region.
+    """
+    config = Config(
+        connect_timeout=timeout,
+        read_timeout=timeout,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        max_pool_connections=connections,
+    )
+    endpoint = address.options["endpoint"] or None
+    with errors(address):
+        # Not the default session: that is not for several threads.
+        return boto3.session.Session().client(
+            service, region_name=region or None, endpoint_url=endpoint, config=config
+        )
+
+
+@contextmanager
+def errors(address: Address) -> Iterator[None]:
+    """Errors of the SDK as ours; none of ours quotes a key."""
+    try:
+        yield
+    except _MISSING as error:
+        hint = "set it as boto3 looks it up: in the environment, its files, or a role"
+        raise address.error(f"{type(error).__name__}: {error}", hint) from error
+    except ClientError as error:
+        raise _refused(address, error) from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise StoreUnavailable(f"{address}: {type(error).__name__}") from error
+    except BotoCoreError as error:
+        raise SluiceError(f"{address}: {type(error).__name__}: {error}") from error
+
+
+def code(error: ClientError) -> str:
+    """The error's name, as the service has it, or its HTTP status."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _refused(address: Address, error: ClientError) -> SluiceError:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = f"{address}: {error}"
+    if code(error) in _PASSING or status >= 500:
+        return StoreUnavailable(text)
+    if code(error) in _DENIED:
+        return StoreUnavailable(f"{text} (the credentials do not allow it)")
+    return SluiceError(text)
