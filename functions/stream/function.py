@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sluice.errors import MethodNotAllowed, NotFound
+from sluice.errors import MethodNotAllowed, NotFound, TooLarge
 from sluice.project import Project
 from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
 from sluice.protocol.log import through
@@ -22,6 +22,7 @@ from sluice.streams import Clock, Message, Producer, Record, open_stream
 
 log = logging.getLogger("sluice.stream")
 _KEPT = Answer(200, b"{}")
+Output = tuple[str, Message]
 
 
 class StreamSurface:
@@ -76,7 +77,7 @@ class StreamSurface:
         while True:
             try:
                 outputs = self.desk.answer(records)
-                letters = self._keep(outputs)
+                letters = self._keep(records, outputs)
                 break
             except PASSING as error:
                 self._wait(error)
@@ -88,16 +89,25 @@ class StreamSurface:
         seconds = self._clock.monotonic() - began
         meter.batch(len(outputs) - len(letters), statuses, seconds)
 
-    def _keep(self, outputs: Sequence[tuple[str, Message]]) -> list[Message]:
+    def _keep(self, records: Sequence[Record], outputs: list[Output]) -> list[Message]:
         """Produce; the dead letters among them."""
-        topics = self.desk.topics
-        by_topic: dict[str, list[Message]] = {topics.predictions: [], topics.dead_letters: []}
-        for topic, message in outputs:
-            by_topic[topic].append(message)
-        for topic, messages in by_topic.items():
-            if messages:
-                self._producer.produce_many(topic, messages)
-        return by_topic[topics.dead_letters]
+        letters = self.desk.topics.dead_letters
+        try:
+            for topic in (self.desk.topics.predictions, letters):
+                if messages := [m for t, m in outputs if t == topic]:
+                    self._producer.produce_many(topic, messages)
+        except TooLarge:  # one of them: whose it is shows one by one
+            outputs = [self._fit(r, o) for r, o in zip(records, outputs, strict=True)]
+        return [message for topic, message in outputs if topic == letters]
+
+    def _fit(self, record: Record, output: Output) -> Output:
+        """Produce one; a dead letter in the place of what is larger than the stream takes."""
+        try:
+            self._producer.produce_many(output[0], [output[1]])
+        except TooLarge as error:
+            output = self.desk.refuse(record, error)
+            self._producer.produce_many(output[0], [output[1]])
+        return output
 
     def _wait(self, error: Exception) -> None:
         meter = self.desk.meter

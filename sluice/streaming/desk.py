@@ -82,6 +82,13 @@ class Desk:
             self._run(some)
         return [self._output(request) for request in requests]
 
+    def refuse(self, record: Record, error: Exception) -> tuple[str, Sent]:
+        """The dead letter of a record whose answer cannot be handed on."""
+        request = Request(record)
+        request.read(self._schema, self._limits.body, self._limits.records)
+        request.error = error
+        return self._output(request)
+
     def _chunks(self, requests: list[Request]) -> Iterator[list[Request]]:
         """Requests with not too many records in all."""
         chunk: list[Request] = []

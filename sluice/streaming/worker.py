@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sluice.errors import TooLarge
 from sluice.parameters import StreamParameters
 from sluice.streaming.backoff import Backoff
 from sluice.streaming.desk import PASSING, Desk
@@ -57,6 +58,8 @@ class Worker:
         self._most, self._within_s = parameters.batch_records, parameters.batch_ms / 1000
         self._clock, self._backoff, self._done = clock, backoff or Backoff(), done
         self._held: list[Record] = []
+        self._singly = 0  # so many records are to be forwarded one by one
+        self._large: tuple[Record, TooLarge] | None = None
         self._stopped = False
         self._next_look = float("-inf")
         self._answered = self._dead = self._retries = 0
@@ -89,20 +92,44 @@ class Worker:
         records = self._held = self._held or self._collect()
         if records:
             began = self._clock.monotonic()
-            outputs = self._desk.answer(records)
+            outputs = self._refused(records) or self._desk.answer(records)
             self._held = []  # if it is not forwarded, the pipe brings it again
-            self._pipe.forward(records, outputs)
+            try:
+                self._pipe.forward(records, outputs)
+            except TooLarge as error:
+                self._isolate(records, error)
+                return True
+            self._singly, self._large = max(0, self._singly - len(records)), None
             self._count(outputs, self._clock.monotonic() - began)
         if self._meter.waiting:
             self._resume()
         return bool(records)
 
+    def _isolate(self, records: Sequence[Record], error: TooLarge) -> None:
+        """The stream does not take an answer of that size: whose it is shows one by one.
+
+        Raises the error where not even the dead letter is taken.
+        """
+        if len(records) > 1:
+            self._singly = len(records)
+        elif self._large is None:
+            self._large = records[0], error
+        else:
+            raise error
+
+    def _refused(self, records: Sequence[Record]) -> list[tuple[str, Message]]:
+        """The dead letter of the one whose answer was too large, if it is this one."""
+        if self._large is None or list(records) != [self._large[0]]:
+            return []
+        return [self._desk.refuse(*self._large)]
+
     def _collect(self) -> list[Record]:
-        records = self._pipe.poll(self._most, _IDLE_S)
+        most = 1 if self._singly else self._most
+        records = self._pipe.poll(most, _IDLE_S)
         until = self._clock.monotonic() + self._within_s
-        while records and len(records) < self._most:
+        while records and len(records) < most:
             left = until - self._clock.monotonic()
-            more = self._pipe.poll(self._most - len(records), left) if left > 0 else []
+            more = self._pipe.poll(most - len(records), left) if left > 0 else []
             if not more:
                 break
             records += more

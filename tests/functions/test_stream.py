@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from functions.stream.function import StreamSurface, handler, record_of
-from sluice.errors import StoreUnavailable
+from sluice.errors import StoreUnavailable, TooLarge
 from sluice.host.context import Context
 from sluice.host.event import Event, Trigger
 from sluice.service import Service
@@ -28,16 +28,18 @@ KAFKA = Trigger("kafka-cluster", "requests")
 
 
 class Sink:
-    """A producer that is away for the first so many calls."""
+    """A producer that is away for the first so many calls, and takes predictions up to a size."""
 
-    def __init__(self, fails: int = 0) -> None:
-        self.fails = fails
+    def __init__(self, fails: int = 0, most: int = 1 << 20) -> None:
+        self.fails, self.most = fails, most
         self.kept: list[tuple[str, Message]] = []
 
     def produce_many(self, topic: str, messages: Any) -> list[tuple[int, int]]:
         if self.fails:
             self.fails -= 1
             raise StoreUnavailable("no broker")
+        if topic == TOPICS.predictions and any(len(m.value) > self.most for m in messages):
+            raise TooLarge("a message of this size")
         self.kept += [(topic, message) for message in messages]
         return []
 
@@ -108,6 +110,16 @@ def test_it_returns_when_the_answers_are_kept(
     meter = context.user_data.surface.desk.meter
     assert not meter.waiting
     assert 'sluice_stream_retries_total{error="StoreUnavailable"' in meter.page().body.decode()
+
+
+def test_an_answer_that_the_stream_does_not_take_is_a_dead_letter(
+    service: Service, tmp_path: Path, clock: FakeClock
+) -> None:
+    sink = Sink(most=1200)
+    context = context_of(service, sink, tmp_path, clock)
+    handler(context, [sent(ORDER, 1), sent([ORDER] * 40, 2), sent(ORDER, 3)])
+    assert [topic == TOPICS.predictions for topic, _ in sink.kept] == [True, False, True]
+    assert sink.kept[1][1].headers["sluice-status"] == "413"
 
 
 def test_what_nuclios_wrapper_has_decoded_is_taken(service: Service) -> None:

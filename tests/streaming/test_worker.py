@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import StoreUnavailable
+from sluice.errors import StoreUnavailable, TooLarge
 from sluice.parameters import StreamParameters
 from sluice.service import Service
 from sluice.streaming.backoff import Backoff
@@ -145,6 +145,43 @@ def test_a_stream_that_is_away_is_waited_for(desk: Desk, clock: FakeClock, what:
 
     pipe.fail = fail
     assert make(pipe, desk, clock).run(drained(pipe)).answered == 5
+
+
+def test_an_answer_that_the_stream_does_not_take_is_a_dead_letter(
+    desk: Desk, clock: FakeClock
+) -> None:
+    """The others are answered, each once and in order."""
+    batch = requests(20)
+    batch[7] = record([ORDER] * 40, "r7", 7)
+    pipe = FakePipe(batch, clock)
+    forward = pipe.forward
+
+    def bounded(done: Any, outputs: Any) -> None:
+        large = [o for o in outputs if len(o[1].value) > 1200 and o[0] == TOPICS.predictions]
+        pipe.fail = lambda what: fail() if what == "forward" and large else None
+        forward(done, outputs)
+
+    def fail() -> None:
+        raise TooLarge("a message of this size")
+
+    pipe.forward = bounded  # type: ignore[method-assign]
+    assert make(pipe, desk, clock).run(drained(pipe))[:2] == (19, 1)
+    assert ids(pipe) == [f"r{i}" for i in range(20) if i != 7]
+    [letter] = [m for topic, m in pipe.out if topic == TOPICS.dead_letters]
+    assert (letter.value, letter.headers["sluice-status"]) == (batch[7].value, "413")
+
+
+def test_a_stream_that_takes_no_dead_letter_ends_the_worker(desk: Desk, clock: FakeClock) -> None:
+    pipe = FakePipe(requests(3), clock)
+
+    def fail(what: str) -> None:
+        if what == "forward":
+            raise TooLarge("anything")
+
+    pipe.fail = fail
+    with pytest.raises(TooLarge):
+        make(pipe, desk, clock).run()
+    assert (pipe.committed, pipe.closed) == (0, True)
 
 
 def test_a_stop_ends_after_the_batch_in_hand(desk: Desk, clock: FakeClock) -> None:
