@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import sluice
 from sluice.commands import (
+    advise,
     batch,
     dead_letters,
     features,
@@ -58,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
-        serve, host, run, models, features, replay, ingest, stream, dead_letters, batch, render,
+        serve, host, run, models, features, replay, ingest, stream, dead_letters, batch, advise,
+        render,
     ):  # fmt: skip
         group.add_to(groups)
     return top

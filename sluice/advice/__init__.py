@@ -1,0 +1,1 @@
+"""Which pattern a graph should be served by, with how many workers, and what that costs."""
