@@ -26,9 +26,10 @@ from sluice.errors import SluiceError
 
 # What a command may need beside the serving core, and the extra of pyproject.toml that has it.
 _EXTRAS = {
-    "boto3": "batch", "confluent_kafka": "kafka", "matplotlib": "train", "mlrun": "mlrun",
+    "boto3": "stores", "confluent_kafka": "kafka", "matplotlib": "train", "mlrun": "mlrun",
     "nuclio": "mlrun", "onnx": "train", "pandas": "train", "psycopg": "batch", "pyarrow": "batch",
-    "sklearn": "train", "skl2onnx": "train", "sqlalchemy": "batch", "xgboost": "train",
+    "redis": "stores", "sklearn": "train", "skl2onnx": "train", "sqlalchemy": "batch",
+    "xgboost": "train",
 }  # fmt: skip
 
 
