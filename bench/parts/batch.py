@@ -26,6 +26,8 @@ def batch(bench: Bench) -> Figures:
         "batch_rows_per_s": median(found["batch"]),
         "xgboost_rows_per_s": median(found["xgboost"]),
         "batch_vs_xgboost": ratio(found["batch"], found["xgboost"]),
+        "batch_cpu_vs_xgboost": ratio(found["batch_cpu"], found["xgboost_cpu"]),
+        "batch_cpu_us": median(found["batch_cpu"]),
         "batch_events_dropped": found["dropped"],
         **{f"batch_{name.replace(' ', '_')}_us": us for name, us in found["stages"].items()},
         "batch_peak_mb": peaks[1],

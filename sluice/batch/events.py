@@ -13,7 +13,8 @@ from sluice.application import Application
 from sluice.batch.block import Block
 from sluice.batch.scored import DEFAULTS, ERROR, Part, Scored
 from sluice.message import Choice
-from sluice.monitoring.event import Listed, Observation
+from sluice.monitoring.event import Observation
+from sluice.monitoring.listed import Listed
 from sluice.reply import MIXED, told
 
 RECORDS = 1000  # of one event, at most

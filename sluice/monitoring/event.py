@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
+from sluice.monitoring.listed import Listed
 from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message
 
@@ -24,27 +25,6 @@ _NESTED = (dict, list, tuple)
 TRACE_HEADERS = ("traceparent", "tracestate")
 
 Table = tuple[orjson.Fragment, Sequence[Sequence[Any]]]  # the names of the columns, and the rows
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Records or outputs by column: what an observation of a table holds.
-
-    `errors` are those of outputs, by place; `ids` the records' own request ids, if they have any.
-    """
-
-    names: Sequence[str]
-    columns: Sequence[Sequence[Any]]
-    errors: Mapping[int, str] = field(default_factory=dict)
-    ids: Sequence[str] = ()
-
-    def __len__(self) -> int:
-        return len(self.columns[0]) if self.columns else 0
-
-    def __getitem__(self, which: Any) -> list[dict[str, Any]]:
-        """Some rows, as mappings."""
-        rows = zip(*(column[which] for column in self.columns), strict=True)
-        return [dict(zip(self.names, row, strict=True)) for row in rows]
 
 
 class Observation(NamedTuple):

@@ -1,0 +1,28 @@
+"""Records by column, as the observation of a table has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Records or outputs by column: what an observation of a table holds.
+
+    `errors` are those of outputs, by place; `ids` the records' own request ids, if they have any.
+    """
+
+    names: Sequence[str]
+    columns: Sequence[Sequence[Any]]
+    errors: Mapping[int, str] = field(default_factory=dict)
+    ids: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def __getitem__(self, which: Any) -> list[dict[str, Any]]:
+        """Some rows, as mappings."""
+        rows = zip(*(column[which] for column in self.columns), strict=True)
+        return [dict(zip(self.names, row, strict=True)) for row in rows]
