@@ -14,8 +14,8 @@ def wait_p99(rate: float, service_s: float) -> float:
 
     A worker has connections of its own, so each is a queue of its own, M/M/1: arrivals at random,
     `rate` a second, service of `service_s` on average. P(W > t) = ρ exp(−(1 − ρ) t / s) with
-    ρ = rate × s, which is the Erlang C formula for one server (L. Kleinrock, Queueing Systems,
-    volume 1, 1975, section 3.2). Service that varies less than exponentially waits less.
+    ρ = rate × s, which is Erlang's C formula for one server (L. Kleinrock, Queueing Systems,
+    volume 1, Wiley 1975, on M/M/1). Where service varies less than that, the wait is shorter.
 
     >>> round(wait_p99(700, 0.001), 4)
     0.0142

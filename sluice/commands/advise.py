@@ -59,7 +59,7 @@ def advise(options: argparse.Namespace) -> int:
 
     if not _LEAST_S <= options.seconds <= _MOST_S:
         raise SluiceError(f"--seconds {options.seconds:g}: expected {_LEAST_S:g} to {_MOST_S:g}")
-    needs = Needs.of(_given(options))
+    needs = Needs.of(given(options))
     advice = choose(needs, measure(Project.find(), options.graph, options.seconds))
     if options.json:
         as_json(tell.as_data(advice))
@@ -68,7 +68,7 @@ def advise(options: argparse.Namespace) -> int:
     return 0 if advice.chosen else 1
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def given(options: argparse.Namespace) -> dict[str, Any]:
     """What was said, in the words of Needs."""
     latency = options.latency
     values = {
