@@ -29,12 +29,14 @@ T = TypeVar("T")
 TIMEOUT_S = 10.0  # for which an answer of the cluster is waited
 PAUSE_S = 0.05  # before something is tried again
 LOG = logging.getLogger("sluice.streams.kafka")
-_DECLARED = {
-    KafkaError._INVALID_ARG,
-    KafkaError.INVALID_REPLICATION_FACTOR,
-    KafkaError.INVALID_SESSION_TIMEOUT,
-    KafkaError.INVALID_PARTITIONS,
-    KafkaError.POLICY_VIOLATION,
+_DECLARED = {  # what is declared wrong, and a hint
+    KafkaError._INVALID_ARG: "",
+    KafkaError.INVALID_REPLICATION_FACTOR: "",
+    KafkaError.INVALID_PARTITIONS: "",
+    KafkaError.POLICY_VIOLATION: "",
+    KafkaError.INVALID_SESSION_TIMEOUT: "lease_s is not what the brokers allow: from 6 s on unless "
+    "they have another group.min.session.timeout.ms",
+    KafkaError.TOPIC_EXCEPTION: "1 to 249 of letters, digits, '.', '_' and '-'",
 }
 _SOON = {  # a partition was just made, or has a new leader
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -161,10 +163,8 @@ class Client:
         if error.code() in _LARGE:
             return TooLarge(f"Kafka does not take a message of this size: {text}")
         if error.code() in _DECLARED:
-            return DeclarationError(self.address.place, "stream", text)
-        if error.code() == KafkaError.TOPIC_EXCEPTION:
-            hint = "1 to 249 of letters, digits, '.', '_' and '-'"
-            return DeclarationError(self.address.place, "topic", text, hint)
+            hint = _DECLARED[error.code()]
+            return DeclarationError(self.address.place, "stream", text, hint)
         return StoreUnavailable(f"{self.address.place}: {text}")
 
     # -- inside --------------------------------------------------------------------------------

@@ -148,6 +148,15 @@ def test_new_partitions_are_found(real_broker: Broker, stream: Stream) -> None:
 # -- groups ----------------------------------------------------------------------------------------
 
 
+def test_a_lease_that_the_brokers_refuse_is_named(real_broker: Broker, stream: Stream) -> None:
+    topic = real_broker.name("t")
+    stream.producer().produce(topic, b"")
+    consumer = stream.consumer(real_broker.name("g"), [topic], lease_s=0.05)
+    with pytest.raises(DeclarationError, match="lease_s is not what the brokers allow"):
+        take(consumer, 1)
+    consumer.close()
+
+
 def test_what_retention_took_is_counted_as_lost(real_broker: Broker) -> None:
     stream = open_stream(real_broker.url(), partitions=1)
     topic, group = real_broker.name("t"), real_broker.name("g")
