@@ -25,8 +25,8 @@ from sluice.monitoring.event import EventBuilder, Source
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.stores import feature_store, model_store
-from sluice.streams import Producer, log_path, open_stream
+from sluice.stores import event_stream, events_url, feature_store, model_store
+from sluice.streams import Producer
 
 log = logging.getLogger("sluice")
 
@@ -181,14 +181,10 @@ def make_emitter(
         raise DeclarationError(
             project.graph_file(parameters.graph), where, str(error), hint
         ) from None
-    url = project.path(settings.events, "events.log")
-    log_path(url)  # what names no stream is an error now, not when the first event is sent
+    events_url(project)  # what names no stream is an error now, not when the first event is sent
 
     def producer() -> Producer:
-        stream = open_stream(
-            url, retention_bytes=settings.retention_bytes, retention_s=settings.retention_s
-        )
-        return stream.producer(durable=False)
+        return event_stream(project).producer(durable=False)
 
     topic = f"{project.name}.{parameters.graph}.events"
     return Emitter(producer, topic, EventBuilder(source, redaction))

@@ -21,7 +21,7 @@ from sluice.parameters import Parameters
 from sluice.parts import join
 from sluice.project import Project
 from sluice.settings import variables
-from sluice.streams import open_stream
+from sluice.stores import event_stream
 
 
 class Service:
@@ -113,8 +113,7 @@ def make_context(project: Project, spec: GraphSpec, nuclio: Any = None) -> Conte
     """
 
     def open_topic(path: str) -> ErrorTopic:
-        stream = open_stream(project.path(project.settings.events, "events.log"))
-        return ErrorTopic(stream.producer(), f"{project.name}.{path}")
+        return ErrorTopic(event_stream(project).producer(), f"{project.name}.{path}")
 
     secrets = variables()
     return Context(spec, nuclio=nuclio, environ=secrets, open_stream=open_topic, root=project.root)

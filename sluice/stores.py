@@ -1,19 +1,47 @@
-"""The stores that a project's settings name. All names in them begin with project and graph."""
+"""The stores and streams that a project's settings name. Names in them begin with the project's."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from sluice.features.store import OnlineStore
 from sluice.features.store import open_store as open_features
 from sluice.models.store import ModelStore
 from sluice.models.store import open_store as open_models
 from sluice.project import Project
+from sluice.streams import Stream, is_log, open_stream
 
 
 def model_store(project: Project) -> ModelStore:
     """The model store: the setting `models`, with a folder per project. Raises DeclarationError."""
-    return open_models(f"{project.path(project.settings.models, 'models')}/{project.name}")
+    place, options = project.path(project.settings.models, "models"), ""
+    if "://" in place:
+        place, mark, options = place.partition("?")
+        options = mark + options
+    cache = Path(project.path("", "cache/models"))
+    return open_models(f"{place}/{project.name}{options}", cache=cache)
 
 
 def feature_store(project: Project, graph: str) -> OnlineStore:
     """The online store of a graph's features: the setting `features`. Raises DeclarationError."""
     return open_features(project.path(project.settings.features, "features"), (project.name, graph))
+
+
+def events_url(project: Project) -> str:
+    """Where monitoring events go: the setting `events`. Raises DeclarationError for no stream."""
+    url = project.path(project.settings.events, "events.log")
+    is_log(url)
+    return url
+
+
+def event_stream(project: Project) -> Stream:
+    """The stream of monitoring events and feedback; a broker decides on retention by itself.
+
+    Raises DeclarationError, StoreUnavailable.
+    """
+    url, settings = events_url(project), project.settings
+    if not is_log(url):
+        return open_stream(url)
+    return open_stream(
+        url, retention_bytes=settings.retention_bytes, retention_s=settings.retention_s
+    )

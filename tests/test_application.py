@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from sluice.application import Application
-from sluice.errors import NotFound, Unavailable, VersionRefused
+from sluice.errors import DeclarationError, NotFound, Unavailable, VersionRefused
 from sluice.features.definitions import read_definitions
 from sluice.features.store import layout_of
 from sluice.protocol.surface import Surface
@@ -270,3 +271,14 @@ def test_an_idle_server_follows_the_aliases(shop: Tiny) -> None:
         assert time.monotonic() < end, "the alias was not followed"
         time.sleep(0.02)
     application.close()
+
+
+def test_events_go_to_any_stream_and_to_nothing_else(tiny: Tiny) -> None:
+    def opened(events: str) -> Application:
+        settings = dataclasses.replace(tiny.project.settings, events=events, monitoring=True)
+        project = dataclasses.replace(tiny.project, settings=settings)
+        return Application.open(project, tiny.parameters("binary"))
+
+    opened("kafka://127.0.0.1:1").close()  # it is not asked before there is an event
+    with pytest.raises(DeclarationError, match="unknown scheme 'pulsar'"):
+        opened("pulsar://there")

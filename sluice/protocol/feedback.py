@@ -22,7 +22,8 @@ from sluice.project import Project
 from sluice.protocol.http import dumps
 from sluice.quote import found
 from sluice.schema import is_unicode, seconds
-from sluice.streams import Message, Producer, open_stream
+from sluice.stores import event_stream
+from sluice.streams import Message, Producer
 
 log = logging.getLogger("sluice")
 
@@ -55,14 +56,9 @@ class Feedback:
     @classmethod
     def open(cls, project: Project, graph: str) -> Feedback:
         """That of a graph, to the stream of its monitoring events."""
-        settings = project.settings
-        url = project.path(settings.events, "events.log")
 
         def open_producer() -> Producer:
-            stream = open_stream(
-                url, retention_bytes=settings.retention_bytes, retention_s=settings.retention_s
-            )
-            return stream.producer(durable=True)
+            return event_stream(project).producer(durable=True)
 
         return cls(open_producer, f"{project.name}.{graph}.feedback", f"/{project.name}/{graph}")
 

@@ -30,7 +30,7 @@ from sluice.streams.stream import (
 )
 
 __all__ = [
-    "Clock", "Consumer", "Message", "Pipe", "Producer", "Record", "Stream", "log_path",
+    "Clock", "Consumer", "Message", "Pipe", "Producer", "Record", "Stream", "is_log", "log_path",
     "open_stream", "partition_of",
 ]  # fmt: skip
 
@@ -71,18 +71,26 @@ def open_stream(
             retention with a scheme whose server decides on it, a log of a newer format.
         SluiceError: for a file that is no log.
     """
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme == "log":
+    if is_log(url):
         from sluice.streams.append import Retention
         from sluice.streams.log import LogStream
 
         return LogStream(log_path(url), partitions, Retention(retention_bytes, retention_s), clock)
-    if scheme not in _BROKERS:
-        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", _SUPPORTED)
+    scheme = url.partition("://")[0]
     if (retention_bytes, retention_s) != (None, None):
         problem = f"retention is set, and {scheme} keeps its own"
         raise DeclarationError(url, "stream", problem, "set it where the topic is made")
     return _open_broker(url, scheme, partitions, clock)
+
+
+def is_log(url: str) -> bool:
+    """Whether a URL names the embedded log. Raises DeclarationError where it names no stream."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme == "log":
+        return True
+    if scheme not in _BROKERS:
+        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", _SUPPORTED)
+    return False
 
 
 def _open_broker(url: str, scheme: str, partitions: int, clock: Clock) -> Stream:
