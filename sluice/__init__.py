@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sluice.deploy.deployment import Deployment, deploy
     from sluice.service import Service, load
 
 __version__ = "0.1.0"
-__all__ = ["Service", "__version__", "load"]
+__all__ = ["Deployment", "Service", "__version__", "deploy", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +19,10 @@ def __getattr__(name: str) -> Any:
         from sluice import service
 
         return getattr(service, name)
+    if name == "deploy":
+        return importlib.import_module("sluice.deploy")
+    if name == "Deployment":
+        from sluice.deploy import deployment
+
+        return deployment.Deployment
     raise AttributeError(f"module 'sluice' has no attribute {name!r}")

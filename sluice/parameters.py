@@ -10,6 +10,7 @@ parameters:
     redact: {tailnum: hash}                             # of monitoring events
     stream: {batch_records: 256, batch_ms: 5}           # docs/stream.md; all of it is optional
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
+    rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Parameters:
     redact: Mapping[str, str] | None = None
     stream: StreamParameters = StreamParameters()
     deploy: Mapping[str, Any] | None = None  # read where something is deployed, not while serving
+    rollout: Mapping[str, Any] | None = None  # likewise
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -97,6 +99,7 @@ class Parameters:
             redact=_redact(section),
             stream=StreamParameters.parse(section.section("stream", {})),
             deploy=section.take("deploy", Mapping, None),
+            rollout=section.take("rollout", Mapping, None),
         )
         section.done()
         return parameters

@@ -29,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of each command that serves; one that is not given is None."""
     parser.add_argument("--host", help="address to listen on; default: 127.0.0.1")
     parser.add_argument("--port", type=int, help="default: 8080")
+    parser.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)  # a deployment's
     parser.add_argument("--workers", type=int, help="worker processes; default: 2")
     parser.add_argument("--log-level", choices=("debug", "info", "warn", "error"))
     parser.add_argument("--log-format", choices=("text", "json"))
@@ -56,7 +57,7 @@ def host_options(known: dict[str, Any], given: argparse.Namespace, folder: Path)
 
     Raises DeclarationError for a value that makes no sense.
     """
-    names = ("host", "port", "workers", "log_level", "log_format")
+    names = ("host", "port", "descriptor", "workers", "log_level", "log_format")
     values = known | {n: v for n in names if (v := getattr(given, n)) is not None}
     if "max_body_bytes" in values:
         held = max(HostOptions.max_held_bytes, 4 * values["max_body_bytes"])

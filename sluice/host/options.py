@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-_MAY_BE_0 = {"port", "drain_idle_s", "max_body_bytes", "batch_size", "batch_timeout_s"}
+_MAY_BE_0 = {
+    "port", "descriptor", "drain_idle_s", "max_body_bytes", "batch_size", "batch_timeout_s",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,8 @@ class HostOptions:
     Args:
         host: address to listen on; one with a colon is IPv6.
         port: port to listen on; 0 takes a free one (the log's "listening" record names it).
+        descriptor: that of a listening socket which the parent process left open, in place of host
+            and port; of a unix socket, over which it sends connections. 0: none.
         workers: how many worker processes, each with one event at a time.
         backlog: connections that the kernel queues before they are accepted.
         max_connections: connections open at once; a further one is a 503 with Retry-After.
@@ -54,6 +58,7 @@ class HostOptions:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    descriptor: int = 0
     workers: int = 2
     backlog: int = 1024
     max_connections: int = 2048

@@ -16,13 +16,13 @@ from sluice.host.worker import Worker
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that comes about.
+def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel signal this process when its parent ends, however that comes about.
 
     Elsewhere than on Linux a worker ends when it next looks at its link.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -24,6 +24,7 @@ from contextlib import suppress
 
 from sluice.host.board import BEGUN, IDLE, KEPT, SENDING, TAKEN, Board
 from sluice.host.child import Child
+from sluice.host.handed import Handed, inherited
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
 from sluice.host.response import Reply, error
@@ -246,8 +247,10 @@ def bytes_sent(sock: socket.socket) -> int | None:
         (waiting,) = struct.unpack("=i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
 
 
-def _bound(options: HostOptions) -> socket.socket:
+def _bound(options: HostOptions) -> socket.socket | Handed:
     """A bound socket. It listens once a worker is ready: until then clients are refused."""
+    if options.descriptor:
+        return inherited(options.descriptor)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from sluice.errors import MethodNotAllowed, RequestError, SluiceError
+from sluice.errors import Forbidden, MethodNotAllowed, RequestError, SluiceError, Unauthorized
 from sluice.message import request_id
 
 log = logging.getLogger("sluice")
@@ -17,6 +18,7 @@ _UNSAID = {
     500: "the server failed; its log has the reason under this id",
     503: "a store that the answer needs does not respond; try again",
 }
+_YEAR_9999 = 253_370_764_800
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -50,6 +52,19 @@ class Request:
         """The id that the headers give. Raises RequestError for one that can't be used."""
         given = self.header("x-request-id")
         return request_id(self.header("mlrun-event-id") if given is None else given)
+
+    def when(self) -> float | None:
+        """The time that the request is about, if a header gives it. Raises RequestError."""
+        given = self.header("x-event-time")
+        if given is None:
+            return None
+        try:
+            when = float(given)
+        except ValueError:
+            when = math.nan
+        if not 0 <= when < _YEAR_9999:  # not for NaN either
+            raise RequestError("x-event-time: expected seconds since 1970")
+        return when
 
     def trace(self) -> dict[str, str]:
         """The W3C trace context: what goes on with the monitoring event."""
@@ -113,6 +128,8 @@ def failed(error: Exception, id: str | None) -> Answer:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, (Unauthorized, Forbidden)):
+        headers["WWW-Authenticate"] = error.challenge
     return Answer(status, dumps(body), headers)
 
 

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import sluice
+from sluice.access.access import Access
+from sluice.access.open import open_access
 from sluice.errors import (
     MethodNotAllowed,
     NotFound,
@@ -70,6 +72,7 @@ class Surface:
         max_records: the most records in one request.
         feedback: takes feedback in; without one there is no such path.
         meter: counts; without one there is no /metrics.
+        access: who may ask; without it everybody may.
     """
 
     def __init__(
@@ -78,10 +81,10 @@ class Surface:
         max_records: int = 10_000,
         feedback: Feedback | None = None,
         meter: Meter | None = None,
+        access: Access | None = None,
     ) -> None:
-        self.service = service
-        self.max_records = max_records
-        self._feedback, self._meter = feedback, meter
+        self.service, self.max_records = service, max_records
+        self._feedback, self._meter, self._access = feedback, meter, access
         self._application = service.application
         self._schema = service.application.definitions.record
         self._document: tuple[Live, bytes] | None = None
@@ -105,7 +108,8 @@ class Surface:
         feedback = Feedback.open(project, service.name)
         host = getattr(nuclio, "host", None)
         meter = Meter(Registry(shared_folder()), service.application, host)
-        return cls(service, project.settings.max_records, feedback, meter)
+        access = open_access(project, service.name)
+        return cls(service, project.settings.max_records, feedback, meter, access)
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (a host's batching) with a list."""
@@ -140,6 +144,8 @@ class Surface:
         """What is asked for, or the answer where it is known without the graph."""
         try:
             request = Request(event)
+            if self._access is not None:
+                self._access.check(request)
             methods = self._paths.get(request.path) or self._model(request.path)
             call = methods.get(request.method)
             if call is None:
@@ -165,7 +171,9 @@ class Surface:
             id = request.id()
             if prediction.version is not None:
                 self._application.live().version(prediction.version)
+            when = request.when()
             message, wrap = prediction.unwrap(request, id)
+            message.when = message.when if when is None else when
             message.pin = prediction.version
             message.headers = request.trace()
             if len(message.records) > self.max_records:
@@ -215,7 +223,7 @@ class Surface:
             return self._mlrun(body, id)
         message = Message.of(body)
         message.id = id or message.id
-        return message, _same
+        return message, lambda reply: Answer(200, dumps(reply))
 
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
         message = mlrun_v2.unwrap(body, self._schema, id)
@@ -272,12 +280,10 @@ class Surface:
         if self._document is None or self._document[0] is not live:
             feedback = self._feedback is not None
             document = openapi.document(live, self._schema, self.max_records, feedback)
+            if self._access is not None:
+                self._access.describe(document)
             self._document = live, dumps(document)
         return Answer(200, self._document[1])
-
-
-def _same(reply: Any) -> Answer:
-    return Answer(200, dumps(reply))
 
 
 def _model_path(path: str) -> tuple[str, str | None, str]:

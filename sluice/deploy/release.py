@@ -1,0 +1,128 @@
+"""A release: the code and the declarations of a project as they were, and how they are run.
+
+FOLDER/releases/3/project/      the copy
+FOLDER/releases/3/release.json  graph, layout, workers, digest
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sluice.deploy.declared import STEPS
+from sluice.models.document import read_document, write_document
+from sluice.project import Project
+
+FORMAT = 1
+FILE, COPY = "release.json", "project"
+DOOR = "door"
+_COPIED = {".py", ".pyi", ".so", ".yaml", ".yml", ".json", ".toml", ".txt", ".typed"}
+_PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
+
+
+class Process(NamedTuple):
+    """One process of a release.
+
+    Attributes:
+        role: "door" for the one that callers talk to, else a step.
+        arguments: of the interpreter; its descriptor goes behind them.
+        next: the role that its answer goes to; empty: back to the caller.
+    """
+
+    role: str
+    arguments: list[str]
+    next: str = ""
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a release is made of. `digest` is of all files and options."""
+
+    number: str
+    graph: str
+    layout: str
+    digest: str
+    workers: int | None = None
+    format: int = FORMAT
+
+    @classmethod
+    def load(cls, folder: Path, number: str) -> Release:
+        """A release of a deployment. Raises OSError, ValueError."""
+        return read_document((folder / "releases" / number / FILE).read_bytes(), cls, (FORMAT,))
+
+    def processes(self) -> list[Process]:
+        """What runs, the door first; each is the command that a person would give."""
+        workers = [] if self.workers is None else ["--workers", str(self.workers)]
+        sluice = ["-m", "sluice.cli"]
+        if self.layout == "fused":
+            return [Process(DOOR, [*sluice, "serve", self.graph, *workers])]
+        after = [*STEPS[1:], ""]
+        return [
+            Process(
+                DOOR if index == 0 else step,
+                [*sluice, "host", "--config", f"functions/{step}/function.yaml", *workers],
+                after[index],
+            )
+            for index, step in enumerate(STEPS)
+        ]
+
+
+def copy_of(folder: Path, number: str) -> Path:
+    """Where a release's copy of the project is."""
+    return folder / "releases" / number / COPY
+
+
+def numbers(folder: Path) -> list[str]:
+    """The releases that were ever made and are still there, oldest first."""
+    found = [p.name for p in (folder / "releases").glob("*") if p.name.isdigit()]
+    return sorted(found, key=int)
+
+
+def make(
+    project: Project, graph: str, folder: Path, layout: str, workers: int | None = None
+) -> Release:
+    """Copy the project as it is now; it becomes the next release.
+
+    Raises OSError.
+    """
+    digest = hashlib.sha256(f"{FORMAT} {graph} {layout} {workers} {sys.version}".encode())
+    files = sorted(_files(project.root))
+    for file in files:
+        digest.update(f"\0{file}\0".encode() + (project.root / file).read_bytes())
+    there = numbers(folder)
+    release = Release(
+        str(int(there[-1]) + 1 if there else 1), graph, layout, digest.hexdigest(), workers
+    )
+    target = folder / "releases" / f"{release.number}.part"
+    shutil.rmtree(target, ignore_errors=True)
+    for file in files:
+        (target / COPY / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(project.root / file, target / COPY / file)
+    (target / FILE).write_bytes(write_document(release))
+    target.rename(target.with_suffix(""))
+    return release
+
+
+def prune(folder: Path, kept: set[str]) -> None:
+    """Delete the copies of other releases."""
+    for number in set(numbers(folder)) - kept:
+        shutil.rmtree(folder / "releases" / number, ignore_errors=True)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Code and declarations, from the project's folder; no environments, state or data."""
+    for here, folders, names in os.walk(root):
+        if (Path(here) / "pyvenv.cfg").is_file():
+            folders.clear()
+            continue
+        folders[:] = [f for f in folders if f[0] != "." and f not in _PASSED_OVER]
+        for name in names:
+            path = Path(here) / name
+            if path.suffix in _COPIED and name[0] != "." and path.is_file():
+                yield path.relative_to(root)
