@@ -7,7 +7,8 @@ own, `region`, and `timeout`, seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -38,25 +40,49 @@ _PASSING = frozenset(
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 
 
-def connect(
-    service: str, address: Address, region: str | None, timeout: float, connections: int = 10
-) -> Any:
-    """A client of a service. Each request is tried twice, for `timeout` seconds each.
+class Clients:
+    """Clients of a service, one for each time-out in seconds; in a forked child its own.
 
-    Raises DeclarationError when there is no region.
+    Each request is tried twice, for so long each. They are made when first needed.
     """
-    config = Config(
+
+    def __init__(
+        self,
+        service: str,
+        address: Address,
+        region: str,
+        timeouts: Sequence[float],
+        connections: int = 10,
+    ) -> None:
+        self._service, self._address, self._region = service, address, region
+        self._configs = [_config(timeout, connections) for timeout in timeouts]
+        self._pid, self._clients = 0, ()
+
+    _clients: tuple[Any, ...]
+
+    def __getitem__(self, place: int) -> Any:
+        """The client with this time-out. Raises DeclarationError when there is no region."""
+        if self._pid != os.getpid():
+            session = boto3.session.Session()  # the default one is not for several threads
+            endpoint, region = self._address.options["endpoint"] or None, self._region or None
+            with errors(self._address):
+                self._clients = tuple(
+                    session.client(
+                        self._service, region_name=region, endpoint_url=endpoint, config=config
+                    )
+                    for config in self._configs
+                )
+            self._pid = os.getpid()
+        return self._clients[place]
+
+
+def _config(timeout: float, connections: int) -> Config:
+    return Config(
         connect_timeout=timeout,
         read_timeout=timeout,
         retries={"total_max_attempts": 2, "mode": "standard"},
         max_pool_connections=connections,
     )
-    endpoint = address.options["endpoint"] or None
-    with errors(address):
-        # Not the default session: that is not for several threads.
-        return boto3.session.Session().client(
-            service, region_name=region or None, endpoint_url=endpoint, config=config
-        )
 
 
 @contextmanager
@@ -69,7 +95,7 @@ def errors(address: Address) -> Iterator[None]:
         raise address.error(f"{type(error).__name__}: {error}", hint) from error
     except ClientError as error:
         raise _refused(address, error) from error
-    except (ConnectionError, HTTPClientError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise StoreUnavailable(f"{address}: {type(error).__name__}") from error
     except BotoCoreError as error:
         raise SluiceError(f"{address}: {type(error).__name__}: {error}") from error
@@ -85,6 +111,8 @@ def _refused(address: Address, error: ClientError) -> SluiceError:
     text = f"{address}: {error}"
     if code(error) in _PASSING or status >= 500:
         return StoreUnavailable(text)
+    if code(error) == "NoSuchBucket":
+        return address.error("there is no such bucket", "make it, or name another one")
     if code(error) in _DENIED:
         return StoreUnavailable(f"{text} (the credentials do not allow it)")
     return SluiceError(text)

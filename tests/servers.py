@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+REGION = "eu-central-1"
 # What AWS's SDK asks for; moto takes any.
 ACCESS = {"aws_access_key_id": "tests", "aws_secret_access_key": "a secret that no text may show"}
 
@@ -107,7 +109,15 @@ def client(service: str) -> Any:
     """A client of the SDK of one of moto's services, to look behind a store."""
     import boto3
 
-    return boto3.client(service, endpoint_url=aws(), region_name="eu-central-1", **ACCESS)
+    return boto3.client(service, endpoint_url=aws(), region_name=REGION, **ACCESS)
+
+
+def bucket() -> str:
+    """The name of a bucket, made if it is not there."""
+    where = {"LocationConstraint": REGION}
+    with suppress(client("s3").exceptions.BucketAlreadyOwnedByYou):
+        client("s3").create_bucket(Bucket="sluice", CreateBucketConfiguration=where)
+    return "sluice"
 
 
 def free_port() -> int:

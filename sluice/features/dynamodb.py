@@ -13,7 +13,6 @@ A transaction of up to 99 items is one of DynamoDB's, a larger one is journalled
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,9 +66,12 @@ class DynamoItems:
         self._address, self._now, self._sleep = address, now, sleep
         self._table, self._prefix = address.names[0], msgspec.msgpack.encode(prefix)
         self._parallel = Parallel(_THREADS)
-        self._pid, self._clients = 0, ()
+        waits = (address.options["timeout"], _WRITE_TIMEOUT_S)
+        self._clients = aws.Clients("dynamodb", address, address.host, waits, _THREADS)
 
-    _clients: tuple[Any, ...]
+    @property
+    def _writer(self) -> Any:
+        return self._clients[1]
 
     def __str__(self) -> str:
         return str(self._address)
@@ -116,38 +118,19 @@ class DynamoItems:
     def ranges(self, asked: Sequence[Range]) -> list[list[Item]]:
         """See Shelves."""
         with aws.errors(self._address):
-            self._connected()  # not by several threads
-            return self._parallel.map(self._range, asked)
+            reader = self._clients[0]
+            return self._parallel.map(lambda each: self._range(reader, each), asked)
 
     def write(self, writes: Sequence[Write], end: float) -> None:
         """See Items."""
         batches = [writes[n : n + _BATCH] for n in range(0, len(writes), _BATCH)]
         with aws.errors(self._address):
-            self._connected()
-            self._parallel.map(lambda batch: self._write(batch, end), batches)
+            writer = self._writer
+            self._parallel.map(lambda batch: self._write(writer, batch, end), batches)
 
     def close(self) -> None:
         """See Items."""
         self._parallel.close()
-
-    @property
-    def _reader(self) -> Any:
-        return self._connected()[0]
-
-    @property
-    def _writer(self) -> Any:
-        return self._connected()[1]
-
-    def _connected(self) -> tuple[Any, ...]:
-        """Clients for look-ups and for the rest; in a forked child its own."""
-        if self._pid != os.getpid():
-            waits = (self._address.options["timeout"], _WRITE_TIMEOUT_S)
-            region = self._address.host
-            self._clients = tuple(
-                aws.connect("dynamodb", self._address, region, wait, _THREADS) for wait in waits
-            )
-            self._pid = os.getpid()
-        return self._clients
 
     def _transact(self, actions: Sequence[dict[str, Any]]) -> bool:
         try:
@@ -183,23 +166,23 @@ class DynamoItems:
         [(kind, fields)] = self._action(write).items()
         return {f"{kind}Request": {n: v for n, v in fields.items() if n != "TableName"}}
 
-    def _write(self, writes: Sequence[Write], end: float) -> None:
+    def _write(self, writer: Any, writes: Sequence[Write], end: float) -> None:
         left = list(map(self._request, writes))
         while left:
             if self._now() >= end:
                 raise StoreUnavailable(f"{self}: does not take what is written in time")
-            answer = self._writer.batch_write_item(RequestItems={self._table: left})
+            answer = writer.batch_write_item(RequestItems={self._table: left})
             left = answer.get("UnprocessedItems", {}).get(self._table, [])
             if left:
                 self._sleep(_PAUSE_S)
 
-    def _range(self, asked: Range) -> list[Item]:
+    def _range(self, reader: Any, asked: Range) -> list[Item]:
         items: list[Item] = []
         page: dict[str, Any] = {}
         while len(items) < asked.limit:
             # Both ends of BETWEEN count, and `end` does not.
             most = min(asked.limit - len(items) + (asked.end is not None), 1000)
-            answer = self._reader.query(**self._query(asked), Limit=most, **page)
+            answer = reader.query(**self._query(asked), Limit=most, **page)
             found = [Item(bytes(i["at"]["B"]), bytes(i["value"]["B"])) for i in answer["Items"]]
             items += [item for item in found if asked.holds(item.at)]
             if "LastEvaluatedKey" not in answer:

@@ -70,6 +70,23 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Table(self.format, self.moves + 1, {**self.aliases, name: alias})
 
 
+def move_of(action: str, alias: str, old: Table, new: Table, evidence: Any) -> Move:
+    """The move of `alias` between two tables, as the history keeps it."""
+    before, now = old.aliases.get(alias), new.aliases[alias]
+    fields = {
+        "format": FORMAT,
+        "number": new.moves,
+        "action": action,
+        "alias": alias,
+        "version": now.version,
+        "previous": before.version if before else None,
+        "at": now.since,
+        "by": now.by,
+        "evidence": evidence,
+    }
+    return msgspec.convert(fields, Move)
+
+
 def check_alias(name: str) -> None:
     """Raise DeclarationError when `name` cannot be an alias (a number would be a version)."""
     if not _ALIAS.fullmatch(name):

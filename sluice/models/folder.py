@@ -27,7 +27,7 @@ import msgspec
 
 from sluice.errors import DeclarationError, NotFound, VersionRefused, nearest
 from sluice.models import aliases
-from sluice.models.aliases import Alias, Move, Table
+from sluice.models.aliases import Alias, Move, Table, move_of
 from sluice.models.document import plain_name, read_document, utc_text, write_document
 from sluice.models.manifest import (
     DIGEST,
@@ -97,7 +97,7 @@ class FolderStore:
             if alias in table.aliases and table.aliases[alias].version == version:
                 return table.aliases[alias]
             new = table.promote(alias, version, utc_text(self._clock), by)
-            return self._commit(graph, new, _move("promote", alias, table, new, evidence))
+            return self._commit(graph, new, move_of("promote", alias, table, new, evidence))
 
     def rollback(
         self, graph: str, alias: str = "champion", evidence: Any = None, by: str = ""
@@ -106,7 +106,7 @@ class FolderStore:
             table = self._table(graph)
             new = table.rollback(alias, utc_text(self._clock), by)
             self.read(graph, new.aliases[alias].version)
-            return self._commit(graph, new, _move("rollback", alias, table, new, evidence))
+            return self._commit(graph, new, move_of("rollback", alias, table, new, evidence))
 
     def history(self, graph: str) -> list[Move]:
         count = self._table(graph).moves
@@ -185,22 +185,6 @@ class FolderStore:
         new.replace(folder / _ALIASES)
         _sync(folder)
         return table.aliases[move.alias]
-
-
-def _move(action: str, alias: str, old: Table, new: Table, evidence: Any) -> Move:
-    before, now = old.aliases.get(alias), new.aliases[alias]
-    fields = {
-        "format": aliases.FORMAT,
-        "number": new.moves,
-        "action": action,
-        "alias": alias,
-        "version": now.version,
-        "previous": before.version if before else None,
-        "at": now.since,
-        "by": now.by,
-        "evidence": evidence,
-    }
-    return msgspec.convert(fields, Move)
 
 
 def _read_file(graph: str, version: str, path: Path) -> bytes:

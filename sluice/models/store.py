@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from sluice.address import load
 from sluice.errors import DeclarationError, NotFound, nearest
 from sluice.models.aliases import Alias, Move
 from sluice.models.manifest import Draft, Files, Manifest, Stored
@@ -60,16 +61,33 @@ class ModelStore(Protocol):
         """Every move of every alias of `graph`, oldest first, with its evidence."""
 
 
-def open_store(url: str | Path, clock: Callable[[], float] = time.time) -> ModelStore:
-    """The store at a folder's path or file:// address. Raises DeclarationError for another kind."""
+def open_store(
+    url: str | Path, clock: Callable[[], float] = time.time, cache: Path | None = None
+) -> ModelStore:
+    """The store at a folder's path, file:// address or s3://bucket/prefix.
+
+    Args:
+        url: where the store is.
+        clock: seconds since 1970.
+        cache: a folder for what was fetched from S3; None: it is fetched again each time.
+
+    Raises DeclarationError for another kind, or S3 where boto3 is not installed.
+    """
     from sluice.models.folder import FolderStore
 
     if isinstance(url, Path) or "://" not in url:
         return FolderStore(Path(url), clock)
+    scheme = url.partition("://")[0]
+    if scheme == "s3":
+        store: ModelStore = load("model store", scheme, "sluice.models.s3", "boto3").S3Store(
+            url, clock, cache
+        )
+        return store
     parts = urlsplit(url)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        hint = "supported: a folder, as a path or as file:///path"
-        raise DeclarationError("model store", "", f"cannot open {url!r}", hint)
+    if scheme != "file" or parts.netloc not in ("", "localhost"):
+        hint = "supported: a folder, as a path or as file:///path; s3://bucket/prefix"
+        # The rest of the address may hold a password.
+        raise DeclarationError("model store", "", f"cannot open {scheme!r} addresses here", hint)
     return FolderStore(Path(unquote(parts.path)), clock)
 
 
