@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -16,14 +15,14 @@ from hypothesis import strategies as st
 from sluice.errors import DeclarationError
 from sluice.features.compact import compact
 from sluice.features.definitions import Definitions
-from sluice.features.embedded import EmbeddedStore
 from sluice.features.ingest import Ingest
 from sluice.features.lookup import Looked, Lookup
 from sluice.features.progress import forget_floor, raise_floor, read_floor
+from sluice.features.store import OnlineStore
 from tests.features import delays
 from tests.features.delays import departure, history
+from tests.features.places import KINDS, fresh, place
 
-GRAPHS = itertools.count()
 ORIGINS = ("JFK", "LGA", "EWR")
 KEPT = delays.FEATURES.replace("lateness: 10s", "lateness: 10s\n    retention: 20s").replace(
     "timestamp: hour", "timestamp: hour\n    retention: 20s"
@@ -40,23 +39,19 @@ def retained(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
     return delays.declared(tmp_path_factory.mktemp("retained"), KEPT)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("store")
-    keeper = EmbeddedStore(path, ("project", "keeps the files open"))
-    yield path
-    keeper.close()
+@pytest.fixture(scope="module", params=KINDS)
+def folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with place(request.param, tmp_path_factory.mktemp("store")) as address:
+        yield address
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[EmbeddedStore]:
+def store(folder: str) -> Iterator[OnlineStore]:
     store = fresh(folder)
     yield store
     store.close()
-
-
-def fresh(folder: Path) -> EmbeddedStore:
-    return EmbeddedStore(folder, ("project", f"graph{next(GRAPHS)}"))
 
 
 def observed(id: str, at: float, origin: str = "JFK") -> dict[str, Any]:
@@ -68,7 +63,7 @@ def departures(n: int, step: float = 0.25) -> list[dict[str, Any]]:
     return [departure(f"{i}", i * step, ORIGINS[i % 3], delay=i / 10) for i in range(n)]
 
 
-def answers(definitions: Definitions, store: EmbeddedStore, since: float) -> list[Looked]:
+def answers(definitions: Definitions, store: OnlineStore, since: float) -> list[Looked]:
     """What is looked up of every key as of many moments from `since` on."""
     moments = [since + n / 4 for n in range(400)]
     asked: list[Any] = [[o, g, 0.0] for o in ORIGINS for g in (1.0, 2.0)]
@@ -76,13 +71,13 @@ def answers(definitions: Definitions, store: EmbeddedStore, since: float) -> lis
     return [found for row in asked for found in lookup.rows([row] * len(moments), moments)]
 
 
-def fill(definitions: Definitions, store: EmbeddedStore, events: list[Any], **options: Any) -> None:
+def fill(definitions: Definitions, store: OnlineStore, events: list[Any], **options: Any) -> None:
     told = [observed("first", 0.0), *events]
     assert not Ingest(definitions, store, **options).take(told).refused
 
 
 def test_answers_from_the_cut_on_stay_the_same(
-    definitions: Definitions, retained: Definitions, store: EmbeddedStore
+    definitions: Definitions, retained: Definitions, store: OnlineStore
 ) -> None:
     fill(definitions, store, [*departures(400), *(observed(f"{i}", i) for i in range(100))])
     end = 399 / 4
@@ -97,15 +92,13 @@ def test_answers_from_the_cut_on_stay_the_same(
     assert compact(retained, store, progress=False).rows == 0
 
 
-def test_nothing_goes_that_is_not_declared_to(
-    definitions: Definitions, store: EmbeddedStore
-) -> None:
+def test_nothing_goes_that_is_not_declared_to(definitions: Definitions, store: OnlineStore) -> None:
     fill(definitions, store, departures(100))
     assert compact(definitions, store, progress=False)[:2] == (0, 0)
 
 
 def test_an_age_may_be_given_in_place_of_the_declared_one(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     fill(definitions, store, departures(400))
     end = 399 / 4
@@ -116,7 +109,7 @@ def test_an_age_may_be_given_in_place_of_the_declared_one(
 
 @pytest.mark.parametrize("share", [0.8, 0.5, 0.3])
 def test_the_oldest_go_until_the_size_is_kept(
-    definitions: Definitions, store: EmbeddedStore, share: float
+    definitions: Definitions, store: OnlineStore, share: float
 ) -> None:
     fill(definitions, store, [departure(f"{i}", i * 60.0, ORIGINS[i % 3]) for i in range(600)])
     size = compact(definitions, store, to_bytes=10**9, progress=False).left
@@ -135,7 +128,7 @@ def test_the_oldest_go_until_the_size_is_kept(
 
 
 def test_what_must_stay_may_be_more_than_the_size(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     fill(definitions, store, departures(400))
     end = 399 / 4
@@ -151,7 +144,7 @@ def test_what_must_stay_may_be_more_than_the_size(
     assert ever == [135.0 - n for n in range(len(ever))]
 
 
-def test_ingesting_deletes_now_and_then(retained: Definitions, store: EmbeddedStore) -> None:
+def test_ingesting_deletes_now_and_then(retained: Definitions, store: OnlineStore) -> None:
     ingest = Ingest(retained, store, tidy=10)
     longest = 0
     for at in range(0, 4000, 20):
@@ -168,7 +161,7 @@ EVENTS = st.lists(
 @given(told=EVENTS, data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whenever_rows_go_the_answers_of_what_is_kept_are_those_of_all(
-    definitions: Definitions, retained: Definitions, folder: Path, told: list[Any],
+    definitions: Definitions, retained: Definitions, folder: str, told: list[Any],
     data: st.DataObject,
 ) -> None:  # fmt: skip
     events = [departure(f"{i}", at, o, delay=0.1 * i) for i, (at, o) in enumerate(sorted(told))]
@@ -194,7 +187,7 @@ def test_whenever_rows_go_the_answers_of_what_is_kept_are_those_of_all(
 @given(told=EVENTS, data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_not_kept_is_the_same_or_takes_its_default_and_says_so(
-    definitions: Definitions, retained: Definitions, folder: Path, told: list[Any],
+    definitions: Definitions, retained: Definitions, folder: str, told: list[Any],
     data: st.DataObject,
 ) -> None:  # fmt: skip
     events = [departure(f"{i}", at, o, delay=0.1 * i) for i, (at, o) in enumerate(sorted(told))]
@@ -216,7 +209,7 @@ def test_what_is_not_kept_is_the_same_or_takes_its_default_and_says_so(
 
 
 def test_materialising_brings_back_what_was_forgotten(
-    definitions: Definitions, folder: Path
+    definitions: Definitions, folder: str
 ) -> None:
     store = fresh(folder)
     store.update(partial(raise_floor, "origin_delays", 7.0))

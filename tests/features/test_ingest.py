@@ -16,19 +16,18 @@ from hypothesis import strategies as st
 
 from sluice.errors import DeclarationError
 from sluice.features.definitions import Definitions
-from sluice.features.embedded import EmbeddedStore
 from sluice.features.ingest import Counts, Ingest
 from sluice.features.lookup import Lookup
 from sluice.features.materialise import materialise, rows_of
 from sluice.features.offline import training_frame
 from sluice.features.progress import Progress
 from sluice.features.source import read_table
-from sluice.features.store import Found
+from sluice.features.store import Found, OnlineStore
 from tests.features import delays
 from tests.features.cases import ROOT
 from tests.features.delays import LATENESS, departure, frame, history
+from tests.features.places import KINDS, fresh, place
 
-GRAPHS = itertools.count()
 AGGREGATES = ("delays", "gates")
 ORIGINS = ("JFK", "LGA", "Zürich")
 
@@ -38,30 +37,26 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
     return delays.declared(tmp_path_factory.mktemp("definitions"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("store")
-    keeper = EmbeddedStore(path, ("project", "keeps the files open"))
-    yield path
-    keeper.close()
+@pytest.fixture(scope="module", params=KINDS)
+def folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with place(request.param, tmp_path_factory.mktemp("store")) as address:
+        yield address
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[EmbeddedStore]:
+def store(folder: str) -> Iterator[OnlineStore]:
     store = fresh(folder)
     yield store
     store.close()
 
 
-def fresh(folder: Path) -> EmbeddedStore:
-    return EmbeddedStore(folder, ("project", f"graph{next(GRAPHS)}"))
-
-
-def ingested(definitions: Definitions, store: EmbeddedStore, *events: Any) -> Counts:
+def ingested(definitions: Definitions, store: OnlineStore, *events: Any) -> Counts:
     return Ingest(definitions, store).take(list(events))
 
 
-def rows(definitions: Definitions, store: EmbeddedStore) -> dict[Any, list[Found]]:
+def rows(definitions: Definitions, store: OnlineStore) -> dict[Any, list[Found]]:
     """All stored totals."""
     found: dict[Any, list[Found]] = {
         ("delays", o): history(definitions, store, "delays", (o,)) for o in ORIGINS
@@ -126,7 +121,7 @@ def in_batches(events: list[Any], data: st.DataObject) -> Iterator[list[Any]]:
 @given(events=EVENTS, data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_shuffled_and_twice_is_in_order_and_once(
-    definitions: Definitions, folder: Path, events: list[Any], data: st.DataObject
+    definitions: Definitions, folder: str, events: list[Any], data: st.DataObject
 ) -> None:
     ordered, store = fresh(folder), fresh(folder)
     assert ingested(definitions, ordered, *sorted(events, key=when)) == (len(events), 0, 0, [])
@@ -151,7 +146,7 @@ REQUESTS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_offline_and_online_aggregates_are_the_same_to_the_bit(
     definitions: Definitions,
-    folder: Path,
+    folder: str,
     events: list[Any],
     asked: list[Any],
     data: st.DataObject,
@@ -180,7 +175,7 @@ def test_offline_and_online_aggregates_are_the_same_to_the_bit(
 
 
 def test_later_than_allowed_is_counted_and_not_applied(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     on_time = [departure("a", 100.0), departure("b", 100.0 - LATENESS)]
     assert ingested(definitions, store, *on_time) == (2, 0, 0, [])
@@ -192,14 +187,14 @@ def test_later_than_allowed_is_counted_and_not_applied(
 
 
 def test_an_event_may_be_late_for_its_own_batch(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     counts = ingested(definitions, store, departure("a", 100.0), departure("b", 80.0))
     assert counts == (1, 0, 1, [])
 
 
 def test_ids_are_forgotten_when_only_late_events_could_have_them(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     ingest = Ingest(definitions, store)
     for second in range(0, 2000, 100):
@@ -227,7 +222,7 @@ def test_ids_are_forgotten_when_only_late_events_could_have_them(
     ],
 )  # fmt: skip
 def test_a_bad_event_fails_alone_and_is_reported(
-    definitions: Definitions, store: EmbeddedStore, event: Any, error: str
+    definitions: Definitions, store: OnlineStore, event: Any, error: str
 ) -> None:
     good = departure("good", 5.0)
     counts = ingested(definitions, store, good, event, {**good, "id": "other"})
@@ -238,7 +233,7 @@ def test_a_bad_event_fails_alone_and_is_reported(
 
 
 def test_a_row_of_a_table_is_put_by_key_and_time(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     def observed(id: str, hour: str, **values: Any) -> dict[str, Any]:
         time = f"1970-01-01T{hour}:00:00Z"
@@ -255,7 +250,7 @@ def test_a_row_of_a_table_is_put_by_key_and_time(
 
 
 def test_another_layout_in_the_store_is_refused_and_nothing_is_written(
-    definitions: Definitions, store: EmbeddedStore, tmp_path: Path
+    definitions: Definitions, store: OnlineStore, tmp_path: Path
 ) -> None:
     other = delays.declared(tmp_path, delays.FEATURES.replace("of: remark,", "of: origin,"))
     ingested(other, store, departure("a", 1.0))
@@ -264,7 +259,7 @@ def test_another_layout_in_the_store_is_refused_and_nothing_is_written(
     assert Ingest(definitions, store).progress()["departure"].accepted == 1
 
 
-def test_two_graphs_do_not_share_ids_or_watermarks(definitions: Definitions, folder: Path) -> None:
+def test_two_graphs_do_not_share_ids_or_watermarks(definitions: Definitions, folder: str) -> None:
     one, two = fresh(folder), fresh(folder)
     assert ingested(definitions, one, departure("a", 1000.0)).accepted == 1
     assert ingested(definitions, two, departure("a", 1.0)).accepted == 1
@@ -273,7 +268,7 @@ def test_two_graphs_do_not_share_ids_or_watermarks(definitions: Definitions, fol
 
 
 def test_what_was_ingested_after_the_source_stands_on_its_totals(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     first, second, third = (departure(f"{t}", t, delay=0.1) for t in (1.0, 5.0, 6.0))
     stray = departure("stray", 0.5)  # the source knows better
@@ -287,7 +282,7 @@ def test_what_was_ingested_after_the_source_stands_on_its_totals(
 @given(events=EVENTS, data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_materialise_and_ingest_meet_wherever_the_source_ends(
-    definitions: Definitions, folder: Path, events: list[Any], data: st.DataObject
+    definitions: Definitions, folder: str, events: list[Any], data: st.DataObject
 ) -> None:
     """The source has all events up to a moment; ingest has had any of them, and all later ones."""
     store = fresh(folder)

@@ -14,8 +14,10 @@ from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.lookup import Lookup
 from sluice.features.materialise import materialise
+from sluice.features.store import OnlineStore
 from sluice.schema import Value
 from tests.features.cases import FEATURES, ROOT, read
+from tests.features.places import KINDS, fresh, place
 
 
 @pytest.fixture
@@ -23,12 +25,15 @@ def definitions(tmp_path: Path) -> Definitions:
     return read(tmp_path)
 
 
-@pytest.fixture
-def store(definitions: Definitions, tmp_path: Path) -> Iterator[EmbeddedStore]:
-    store = EmbeddedStore(tmp_path / "store", ("project", "graph"))
-    materialise(definitions, ROOT, store, progress=False)
-    yield store
-    store.close()
+@pytest.fixture(params=KINDS)
+def store(
+    request: pytest.FixtureRequest, definitions: Definitions, tmp_path: Path
+) -> Iterator[OnlineStore]:
+    with place(request.param, tmp_path / "store") as address:
+        store = fresh(address)
+        materialise(definitions, ROOT, store, progress=False)
+        yield store
+        store.close()
 
 
 def row(origin: Value = "JFK", tailnum: Value = "N1", gate: float = 1.0) -> list[Value]:
@@ -36,7 +41,7 @@ def row(origin: Value = "JFK", tailnum: Value = "N1", gate: float = 1.0) -> list
 
 
 def test_values_come_in_the_order_of_the_names(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     names = ["planes.maker", "weather.temp", "planes.seats", "gates.queue", "weather.sky"]
     [found] = Lookup(definitions, names, store).rows([row()], [1010.0])
@@ -48,7 +53,7 @@ def test_values_come_in_the_order_of_the_names(
 
 
 def test_a_row_is_known_its_delay_after_it_happened(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     lookup = Lookup(definitions, ["weather.sky"], store)
     moments = [1009.9, 1010.0, 1069.9, 1070.0]
@@ -60,7 +65,7 @@ def test_a_row_is_known_its_delay_after_it_happened(
 
 
 def test_each_feature_has_its_own_age_limit_and_default(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     lookup = Lookup(definitions, ["weather.temp", "weather.sky", "weather.calm"], store)
     young, older, old, too_old = lookup.rows([row("LGA")] * 4, [1050.0, 1100.0, 2000.0, 2001.0])
@@ -74,7 +79,7 @@ def test_each_feature_has_its_own_age_limit_and_default(
     assert too_old.ages == {}
 
 
-def test_a_null_is_not_a_missing_row(definitions: Definitions, store: EmbeddedStore) -> None:
+def test_a_null_is_not_a_missing_row(definitions: Definitions, store: OnlineStore) -> None:
     names = ["weather.temp", "weather.calm", "planes.maker"]
     [found] = Lookup(definitions, names, store).rows([row(tailnum="N2")], [1070.0])
     assert found.values == [15.0, 0.0, "unknown"]
@@ -83,7 +88,7 @@ def test_a_null_is_not_a_missing_row(definitions: Definitions, store: EmbeddedSt
 
 @pytest.mark.parametrize("key", [row(None, "N1"), row("JFK", "N1", math.nan), row("XXX", "N1")])
 def test_a_null_or_unknown_key_is_missing(
-    definitions: Definitions, store: EmbeddedStore, key: list[Value]
+    definitions: Definitions, store: OnlineStore, key: list[Value]
 ) -> None:
     [found] = Lookup(definitions, ["gates.queue", "planes.seats"], store).rows([key], [1070.0])
     queue, seats = found.values
@@ -93,7 +98,7 @@ def test_a_null_or_unknown_key_is_missing(
 
 
 def test_at_no_time_only_what_has_no_time_is_known(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     lookup = Lookup(definitions, ["weather.temp", "planes.seats"], store)
     for found in lookup.rows([row()] * 2, [math.nan, -math.inf]):
@@ -101,7 +106,7 @@ def test_at_no_time_only_what_has_no_time_is_known(
 
 
 def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     class Counting:
         asked: ClassVar[list[int]] = []
@@ -119,15 +124,13 @@ def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
     assert counting.asked == [3]
 
 
-def test_nothing_wanted_is_nothing_looked_up(
-    definitions: Definitions, store: EmbeddedStore
-) -> None:
+def test_nothing_wanted_is_nothing_looked_up(definitions: Definitions, store: OnlineStore) -> None:
     assert Lookup(definitions, [], store).rows([row()], [0.0]) == [([], {}, {})]
     assert Lookup(definitions, ["planes.seats"], store).rows([], []) == []
 
 
 def test_an_unknown_feature_is_refused_with_the_nearest(
-    definitions: Definitions, store: EmbeddedStore
+    definitions: Definitions, store: OnlineStore
 ) -> None:
     with pytest.raises(DeclarationError, match=r"'weather\.temperature'.*mean 'weather\.temp'"):
         Lookup(definitions, ["weather.temperature"], store)
@@ -143,7 +146,7 @@ def test_an_empty_store_says_what_to_run(definitions: Definitions, tmp_path: Pat
 
 
 def test_a_store_that_was_filled_otherwise_says_what_differs(
-    store: EmbeddedStore, tmp_path: Path
+    store: OnlineStore, tmp_path: Path
 ) -> None:
     changed = read(tmp_path, FEATURES.replace("seats: {type: integer", "seats: {type: number"))
     differs = "features: the store has seats integer, maker string, declared are seats number"
