@@ -20,6 +20,7 @@ HEADLINES = (
     ("graph_vs_mlrun_sync", "graph in process, over MLRun's graph with XGBoost"),
     ("graph_cpu_vs_mlrun_sync", "the same in CPU, monitoring's thread included"),
     ("graph_vs_bare", "graph in process, over the bare function with our back end"),
+    ("stream_vs_http", "events a core answers on a stream, over requests that it answers by HTTP"),
     ("batch_vs_xgboost", "rows/s from file to file, over XGBoost alone on a ready matrix"),
 )
 

@@ -6,5 +6,6 @@ from bench.parts.features import features
 from bench.parts.graph import graph
 from bench.parts.http import http
 from bench.parts.start import start
+from bench.parts.stream import stream
 
-PARTS: tuple[Part, ...] = (start, graph, http, features, batch)
+PARTS: tuple[Part, ...] = (start, graph, http, features, stream, batch)
