@@ -15,6 +15,7 @@ from sluice.commands import (
     features,
     host,
     ingest,
+    keys,
     models,
     render,
     replay,
@@ -26,10 +27,10 @@ from sluice.errors import SluiceError
 
 # What a command may need beside the serving core, and the extra of pyproject.toml that has it.
 _EXTRAS = {
-    "boto3": "stores", "confluent_kafka": "kafka", "matplotlib": "train", "mlrun": "mlrun",
-    "nuclio": "mlrun", "onnx": "train", "pandas": "train", "psycopg": "batch", "pyarrow": "batch",
-    "redis": "stores", "sklearn": "train", "skl2onnx": "train", "sqlalchemy": "batch",
-    "xgboost": "train",
+    "boto3": "stores", "confluent_kafka": "kafka", "jwt": "auth", "matplotlib": "train",
+    "mlrun": "mlrun", "nuclio": "mlrun", "onnx": "train", "pandas": "train", "psycopg": "batch",
+    "pyarrow": "batch", "redis": "stores", "sklearn": "train", "skl2onnx": "train",
+    "sqlalchemy": "batch", "xgboost": "train",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, features, replay, ingest, stream, dead_letters, batch, advise,
-        render,
+        render, keys,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -87,11 +87,17 @@ class RequestError(SluiceError):
 
 
 class Unauthorized(RequestError):
+    """Not known who asks. `challenge` is what the reply's WWW-Authenticate says (RFC 6750)."""
+
     status = 401
+    challenge = 'Bearer realm="sluice"'
 
 
 class Forbidden(RequestError):
+    """Known who asks, who may not."""
+
     status = 403
+    challenge = 'Bearer realm="sluice", error="insufficient_scope"'
 
 
 class NotFound(RequestError):

@@ -61,6 +61,20 @@ class Settings:
         default=604_800.0, metadata={"help": "monitoring events kept, seconds", "least": 1.0}
     )
     salt: str = field(default="", metadata={"help": "salt of fields that events carry hashed"})
+    api_keys: str = field(default="", metadata={"help": "sums of API keys, after their names"})
+    api_keys_file: str = field(default="", metadata={"help": "file with sums of API keys"})
+    jwks_url: str = field(default="", metadata={"help": "key set of who issues tokens"})
+    jwt_issuer: str = field(default="", metadata={"help": "issuer that tokens must name"})
+    jwt_audience: str = field(default="", metadata={"help": "audience that tokens must name"})
+    jwt_algorithms: str = field(
+        default="RS256,ES256", metadata={"help": "algorithms that tokens may be signed with"}
+    )
+    jwt_scope: str = field(default="", metadata={"help": "scope that tokens must hold"})
+    jwt_leeway: float = field(
+        default=30.0,
+        metadata={"help": "seconds by which clocks may differ", "least": 0.0, "most": 600.0},
+    )
+    public: str = field(default="", metadata={"help": "pages that need no credentials"})
     seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})
     serving_spec: str = field(default="", metadata={"internal": True})
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from sluice.access.access import HEALTH, Access
+from sluice.access.open import open_access
 from sluice.errors import MethodNotAllowed, NotFound, RecordError, StoreUnavailable, TooLarge
 from sluice.features.ingest import Counts, Ingest, Outcome
 from sluice.features.open import open_features
@@ -13,8 +15,6 @@ from sluice.features.store import OnlineStore
 from sluice.project import Project
 from sluice.protocol.http import Answer, Request, dumps, failed, to_response
 from sluice.protocol.log import through
-
-HEALTH = ("/v2/health/live", "/v2/health/ready")
 
 
 class Sent(NamedTuple):
@@ -31,17 +31,22 @@ class IngestSurface:
         ingest: takes what is sent.
         store: the one behind it.
         max_events: the most in one request.
+        access: who may send over HTTP; without it everybody may.
     """
 
-    def __init__(self, ingest: Ingest, store: OnlineStore, max_events: int) -> None:
+    def __init__(
+        self, ingest: Ingest, store: OnlineStore, max_events: int, access: Access | None = None
+    ) -> None:
         self._ingest, self.store, self._max_events = ingest, store, max_events
+        self._access = access
 
     @classmethod
     def open(cls) -> IngestSurface:
         """The surface of the graph that the settings name."""
         project = Project.find()
         definitions, store = open_features(project)
-        return cls(Ingest(definitions, store), store, project.settings.max_records)
+        access = open_access(project, project.settings.graph)
+        return cls(Ingest(definitions, store), store, project.settings.max_records, access)
 
     def answer(self, requests: Sequence[Any]) -> list[Answer]:
         """The answers to requests; what all of them send is taken at once."""
@@ -63,6 +68,9 @@ class IngestSurface:
     def _read(self, event: Any) -> Sent | Answer:
         try:
             request = Request(event)
+            # Who may write to a stream is for the stream to say.
+            if self._access is not None and _by_http(event):
+                self._access.check(request)
             if request.method == "GET" and request.path in HEALTH:
                 self.store.state(b"")  # raises when the store does not answer
                 return Answer(200, b'{"ready":true}')
@@ -80,6 +88,10 @@ class IngestSurface:
         if len(body) > self._max_events:
             raise TooLarge(f"{len(body)} events, at most {self._max_events} in one request")
         return Sent(body, False)
+
+
+def _by_http(event: Any) -> bool:
+    return getattr(getattr(event, "trigger", None), "kind", "http") == "http"
 
 
 def _told(sent: Sent, outcomes: list[Outcome]) -> Answer:
@@ -106,7 +118,7 @@ def handler(context: Any, event: Any) -> Any:
     answers = context.user_data.surface.answer(batch)
     responses = []
     for one, answer in zip(batch, answers, strict=True):
-        if getattr(one.trigger, "kind", "http") != "http":
+        if not _by_http(one):
             _report(context, answer)
         responses.append(to_response(context, answer))
         responses[-1].event_id = one.id

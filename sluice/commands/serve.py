@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from sluice.access.open import LOOPBACK, is_guarded
 from sluice.commands.host import add_options, apply_environment, host_options, log_unused
 from sluice.declaration import Section, read_yaml
 from sluice.errors import NotFound
@@ -18,6 +20,7 @@ from sluice.project import FILE, Project
 from sluice.settings import Settings, export, variables
 from sluice.workflow import has_champion
 
+log = logging.getLogger("sluice")
 HANDLER = "functions.serve.function:handler"
 FUNCTION = "functions/serve/function.yaml"
 
@@ -57,6 +60,7 @@ def serve(options: argparse.Namespace) -> None:
     known = _TOGETHER | file.options | {o: getattr(settings, s) for o, s in _SETTINGS.items()}
     settled = host_options(known, options, project.root)
     log_unused(file, settled)
+    warn_unguarded(settings, settled.host)
     run(HANDLER, options=settled, preload=preload)
 
 
@@ -71,6 +75,13 @@ def read_settings(project: Project, file: FunctionFile, environ: Mapping[str, st
     params = spec.take("params", Mapping, {}).get("sluice") or {}
     base = {s: file.options[o] for o, s in _SETTINGS.items() if o in file.options}
     return Settings.load(base | dict(params), file.env | dict(environ), place)
+
+
+def warn_unguarded(settings: Settings, host: str) -> None:
+    """Warn where others than this machine can ask, and nobody has to say who he is."""
+    if host not in LOOPBACK and not is_guarded(settings):
+        text = "everybody who reaches %s may ask: no API keys, no tokens; docs/security.md"
+        log.warning(text, host)
 
 
 def preload() -> None:

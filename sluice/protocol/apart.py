@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sluice.access.access import HEALTH, Access
+from sluice.access.open import open_access
 from sluice.application import Application
 from sluice.codec import encode, from_json
 from sluice.errors import DeclarationError, MethodNotAllowed
@@ -18,10 +20,10 @@ from sluice.step import Step
 
 
 class StepSurface:
-    """The handler of a function that is one step."""
+    """The handler of a function that is one step. `access`: who may ask; None: everybody."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
+    def __init__(self, step: Step, access: Access | None = None) -> None:
+        self.step, self._access = step, access
 
     @classmethod
     def open(cls, step: type[Step], name: str, nuclio: Any) -> StepSurface:
@@ -40,7 +42,7 @@ class StepSurface:
         made.post_init()
         context.application.watch()
         nuclio.platform.set_termination_callback(context.application.close)
-        return cls(made)
+        return cls(made, open_access(project, parameters.graph))
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (Nuclio's batching) with a list."""
@@ -51,12 +53,14 @@ class StepSurface:
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape."""
         request = Request(event)
-        if request.method != "POST":
-            if request.method == "GET" and request.path in ("/v2/health/live", "/v2/health/ready"):
-                return Answer(200, b"{}")
-            return failed(MethodNotAllowed(request.method, request.path, ["POST"]), None)
         id: str | None = None
         try:
+            if self._access is not None:
+                self._access.check(request)
+            if request.method == "GET" and request.path in HEALTH:
+                return Answer(200, b"{}")
+            if request.method != "POST":
+                raise MethodNotAllowed(request.method, request.path, ["POST"])
             id = request.id()
             body = request.json()
             is_message = isinstance(body, dict) and "format" in body and "records" in body

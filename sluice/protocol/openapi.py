@@ -72,6 +72,8 @@ def _failure(status: str) -> dict[str, Any]:
         failure["headers"] = {"Retry-After": {"description": "seconds", "schema": COUNT}}
     if status == "405":
         failure["headers"] = {"Allow": {"required": True, "schema": TEXT}}
+    if status in ("401", "403"):
+        failure["headers"] = {"WWW-Authenticate": {"required": True, "schema": TEXT}}
     return failure
 
 

@@ -1,0 +1,1 @@
+"""Who may ask a function: API keys and tokens, checked in the handler. docs/security.md."""
