@@ -12,6 +12,7 @@ from sluice.commands import (
     advise,
     batch,
     dead_letters,
+    deploy,
     features,
     host,
     ingest,
@@ -61,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
-        serve, host, run, models, features, replay, ingest, stream, dead_letters, batch, advise,
-        render, keys,
+        serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
+        advise, render, deploy,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -42,6 +42,8 @@ class LocalOptions:
 class LocalTarget:
     """A new release beside the one that has the traffic; what rollout.py moves."""
 
+    kind = "release"
+
     def __init__(
         self, deployment: LocalDeployment, project: Project, number: str, previous: str
     ) -> None:

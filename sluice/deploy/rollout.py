@@ -48,7 +48,8 @@ class Target(Protocol):
 
     name: str  # of what is deployed, and where, for messages
     version: str  # what makes this one differ: a rollout of another one is not gone on with
-    old: str  # what messages call the old version; empty: there is none
+    old: str  # the version that serves now; empty: none does
+    kind: str  # what a version is called in messages
 
     def start(self) -> None: ...
     def waiting_for(self) -> str:
@@ -214,7 +215,7 @@ class Rollout:
 
     def _refused(self, check: str, why: str) -> GateFailed:
         old = self._target.old
-        after = f"{old} goes on as before" if old else "nothing is served"
+        after = f"{self._target.kind} {old} goes on as before" if old else "nothing is served"
         return GateFailed(check, f"{self._target.name}: {why}; {after}")
 
     def _at(self, phase: str, share: int, why: str = "") -> None:
