@@ -21,7 +21,7 @@ from sluice.streams import Message
 
 FORMAT = 1
 TYPE = "org.kubeflow.serving.inference.response"  # KServe's name for such an event
-_NESTED = (dict, list, tuple)
+_NESTED = frozenset((dict, list, tuple))
 TRACE_HEADERS = ("traceparent", "tracestate")
 
 Table = tuple[orjson.Fragment, Sequence[Sequence[Any]]]  # the names of the columns, and the rows
@@ -57,7 +57,7 @@ class Observation(NamedTuple):
     outputs: Sequence[Mapping[str, Any]] | Listed = ()
     route: Mapping[str, Any] = {}
     ages: Mapping[str, float] = {}
-    defaults: Sequence[Mapping[str, str]] | Mapping[str, Mapping[str, int]] = ()
+    defaults: Sequence[Mapping[str, str]] | dict[str, dict[str, int]] = ()
     timings: Mapping[str, float] = {}
     error: tuple[int, str] | None = None
     headers: Mapping[str, str] = {}
@@ -182,7 +182,7 @@ class EventBuilder:
                 if name == "error":
                     records = seen.records[index : index + 1]
                     block["errors"][str(index)] = self._redaction.text(str(value), records)
-                elif isinstance(value, _NESTED):
+                elif type(value) in _NESTED:
                     nested[name] = value
                 else:
                     columns[name] = value
@@ -214,11 +214,13 @@ class Columns:
 
     def table(self, records: Sequence[Any] | Listed) -> Table:
         """The names and the rows; a record that is no mapping is a row of nulls."""
+        if type(records) is list and len(records) == 1 and not self._redacts:
+            [record] = records  # most events: no loop
+            if type(record) is dict:
+                names, schema = self._lay(tuple(record))
+                return schema, [list(map(record.get, names))]
         if isinstance(records, Listed):
             return self._listed(records)
-        if len(records) == 1 and isinstance(records[0], dict) and not self._redacts:
-            names, schema = self._lay(tuple(records[0]))  # most events: no loop
-            return schema, [list(map(records[0].get, names))]
         good = [record if isinstance(record, dict) else {} for record in records]
         names, schema = self._lay(tuple(dict.fromkeys(chain.from_iterable(good))))
         if not self._redacts:
@@ -262,25 +264,28 @@ def _headers(seen: Observation, source: str, when: str) -> dict[str, str]:
 
 
 def _block(seen: Observation) -> dict[str, Any]:
-    ids = {"ids": seen.records.ids} if isinstance(seen.records, Listed) and seen.records.ids else {}
-    return {
+    defaults = seen.defaults
+    block = {
         "format": FORMAT,
         "version": seen.version,
         "route": seen.route,
         "propensity": seen.route.get("propensity"),
         "ages": seen.ages,
-        "defaults": seen.defaults if isinstance(seen.defaults, Mapping) else _counts(seen.defaults),
+        "defaults": defaults if isinstance(defaults, dict) else _counts(defaults),
         "timings": seen.timings,
         "errors": {},
         "details": {},
-        **ids,
     }
+    if isinstance(seen.records, Listed) and seen.records.ids:
+        block["ids"] = seen.records.ids
+    return block
 
 
 def _counts(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[str, int]]:
     """By column, how many rows took its default, and why."""
     if len(rows) == 1:
-        return {name: {why: 1} for name, why in rows[0].items()}
+        [row] = rows
+        return {name: {why: 1} for name, why in row.items()} if row else {}
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         for name, why in row.items():
