@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sluice.errors import RequestError, SluiceError
 from sluice.schema import Value
+from sluice.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Choice:
     """What the router chose for a row.
 
     `version` is a model version's number, `name` what the policy calls it (an alias),
-    `propensity` the probability with which the policy makes this choice.
+    `propensity` the probability with which the policy makes this choice. Where several versions
+    answer together, `team` says which and how, and `version` is the team's ("1+3").
     """
 
     policy: str
@@ -33,6 +35,7 @@ class Choice:
     version: str
     propensity: float = 1.0
     reason: str = ""
+    team: Team | None = None
 
 
 class Message:
@@ -53,6 +56,9 @@ class Message:
         unknown: by transform digest, the (row, column) whose category its training had not seen.
         scores: per row, an array [k]: one number for binary classification (the probability of
             the second class) and regression, one per class otherwise.
+        members: by version that predicted for a team, which rows, and its scores for them
+            [rows, k]; of all members that answered, those of weight 0 among them.
+        shadows: the versions whose answer is computed off the reply's path, and compared.
         outputs: per record, set by the last step.
         errors: by record index, why it could not be answered.
         timings: by step that has ended, microseconds since the one before had.
@@ -63,8 +69,8 @@ class Message:
 
     __slots__ = (
         "ages", "as_of", "columns", "defaults", "ended", "errors", "headers", "id", "live",
-        "outputs", "parts", "pin", "records", "route", "rows", "scores", "single", "started",
-        "tensors", "timings", "unknown", "values", "when",
+        "members", "outputs", "parts", "pin", "records", "route", "rows", "scores", "shadows",
+        "single", "started", "tensors", "timings", "unknown", "values", "when",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +99,8 @@ class Message:
         self.unknown: dict[str, list[tuple[int, str]]] = {}
         self.route: list[Choice] = []
         self.scores: list[npt.NDArray[Any]] = []
+        self.members: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+        self.shadows: tuple[str, ...] = ()
         self.outputs: list[dict[str, Any]] = []
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}

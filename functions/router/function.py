@@ -38,9 +38,10 @@ class Router(Step):
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
         try:
-            self.policy.check(self._application.definitions.record.names)
+            self.policy.check(self._application.definitions)
         except ValueError as error:
             raise DeclarationError("graph.yaml", f"{self.name}.class_args", str(error)) from None
+        self.policy.open(self._application)
 
     def do(self, body: Message) -> Message:
         message = body

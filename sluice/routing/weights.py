@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sluice.errors import nearest
+from sluice.features.definitions import Definitions
 from sluice.lift import lift
 from sluice.live import CHAMPION, Live
 from sluice.message import Choice, Message
@@ -59,7 +60,8 @@ class Weights(Policy):
             raise ValueError(f"key: expected the name of a record's field, found {key!r}")
         self.key = key
 
-    def check(self, fields: Sequence[str]) -> None:
+    def check(self, definitions: Definitions) -> None:
+        fields = definitions.record.names
         if self.key is not None and self.key not in fields:
             raise ValueError(f"key: no record field {self.key!r}: {nearest(self.key, fields)}")
 

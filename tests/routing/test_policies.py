@@ -69,11 +69,11 @@ def test_a_policy_follows_the_aliases(name: str, params: dict[str, Any], live: L
 
 @pytest.mark.parametrize(("name", "params"), MADE)
 def test_a_policy_chooses_a_live_version_per_row(
-    name: str, params: dict[str, Any], live: Live
+    name: str, params: dict[str, Any], live: Live, tiny: Tiny
 ) -> None:
     policy = make_policy(name, params, "router")
     column = params.get("key") or "city"
-    policy.check(["city", "visits"])
+    policy.check(tiny.definitions)
     message = message_of(*[float(i) for i in range(500)], column=column)
     message.rows = list(range(0, 1000, 2))
     choices = policy.choose(message, live)
