@@ -19,6 +19,7 @@ transaction's rows and not yet others.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -128,7 +129,8 @@ class Journalled:
         self._items.close()
 
     def _take_over(self, head: Head) -> None:
-        mine = msgspec.structs.replace(head, number=head.number + 1)
+        number, writer = head.number + 1, secrets.token_hex(4)
+        mine = msgspec.structs.replace(head, number=number, writer=writer)
         beat = self._clock.now()
         if self._items.swap(head, mine):
             [pieces] = self._items.ranges([Range(_shelf(head.pending), b"", None, ALL)])

@@ -34,12 +34,12 @@ return found
 """
 _END, _PAST = b"\0\0", b"\0\1"  # of a place, and after all values of it
 _AT_ONCE = 1000  # members of one command
-# What passes, beside lost connections: a replica, a script that takes long, a full memory.
+# What passes, beside lost connections.
 _PASSING = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.TryAgainError,
-    redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
 )
 
 

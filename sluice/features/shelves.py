@@ -63,6 +63,7 @@ class Head(msgspec.Struct, frozen=True):
         commits: the names of the last transactions, newest first.
         pending: the transaction that is committed and not yet written out; see journal.py.
         turn: who asks the others to wait.
+        writer: who took over to write out what is pending.
     """
 
     format: int = FORMAT
@@ -70,6 +71,7 @@ class Head(msgspec.Struct, frozen=True):
     commits: tuple[str, ...] = ()
     pending: str = ""
     turn: str = ""
+    writer: str = ""
 
     def after(self, commit: str) -> Head:
         """The head that a transaction leaves."""

@@ -48,7 +48,7 @@ from sluice.models.manifest import (
 OPTIONS: Mapping[str, Option] = {"endpoint": "", "region": "", "timeout": 5.0}
 _VERSION = re.compile(r"[1-9][0-9]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TRIES = 10
+_TRIES, _LOOK_S = 10, 0.5
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 
@@ -231,7 +231,9 @@ class _Bucket:
         options = address.options
         self._address, self._name = address, address.host
         self._below = "/".join((*address.names, ""))
-        self._clients = aws.Clients("s3", address, options["region"], [options["timeout"]])
+        # A server looks at the aliases while it answers: it must not wait long.
+        waits = [options["timeout"], min(options["timeout"], _LOOK_S)]
+        self._clients = aws.Clients("s3", address, options["region"], waits)
 
     @property
     def _client(self) -> Any:
@@ -270,7 +272,7 @@ class _Bucket:
         """The tag of an object, None where there is none."""
         with aws.errors(self._address):
             try:
-                found = self._client.head_object(Bucket=self._name, Key=self._below + name)
+                found = self._clients[1].head_object(Bucket=self._name, Key=self._below + name)
             except ClientError as error:
                 if aws.code(error) in _ABSENT:
                     return None
