@@ -18,6 +18,7 @@ from sluice.commands import (
     ingest,
     keys,
     models,
+    new,
     render,
     replay,
     run,
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
-        advise, render, deploy,
+        advise, render, deploy, new,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -1,0 +1,1 @@
+"""A new graph: its folder, its test and its line in project.yaml."""
