@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 from bench import work
 from bench.prepare import GRAPH, bench_project
-from sluice.streaming.open import Opened, opened
+from sluice.streaming.open import Opened, opened, settle
 from sluice.streams import Message, open_stream
 
 LOG = work.FOLDER / "stream.log"
@@ -58,6 +58,7 @@ def main(lines: Sequence[str] | Iterator[str]) -> None:
     for line in lines:
         with opened(project, GRAPH, str(LOG)) as ready:
             fill(ready.desk.topics.requests, values, int(line))
+            settle()
             out.write(json.dumps(work_off(ready)) + "\n")
 
 

@@ -8,7 +8,7 @@ parameters:
     training: serving_graphs.flight_delay.training.training
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     redact: {tailnum: hash}                             # of monitoring events
-    stream: {batch_records: 256, batch_ms: 5}           # docs/stream.md; all of it is optional
+    stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
@@ -41,7 +41,7 @@ class StreamParameters:
     requests: str = ""
     predictions: str = ""
     dead_letters: str = ""
-    batch_records: int = 256
+    batch_records: int = 1024
     batch_ms: float = 5.0
     window_s: float = 3600.0
     lease_s: float = 10.0

@@ -36,7 +36,7 @@ def stream(options: argparse.Namespace) -> None:
     # Here, so that other commands load none of it.
     from tqdm import tqdm
 
-    from sluice.streaming.open import opened
+    from sluice.streaming.open import opened, settle
 
     project = Project.find()
     project.graph_file(options.graph)
@@ -54,6 +54,7 @@ def stream(options: argparse.Namespace) -> None:
         _stopped_by_signals(worker),
     ):
         say(f"{options.graph}: works off {desk.topics.requests}")
+        settle()
         summary = worker.run(drained) if options.once else worker.run()
     _tell(options.graph, summary)
 
