@@ -166,7 +166,7 @@ def bind(
     refused: Mapping[str, str] | None = None,
 ) -> Live:
     """Put loaded versions together: the union of their features, each transform once."""
-    wanted = {n for v in versions.values() for n in v.used}
+    wanted = {n for v in versions.values() for n in v.used}.union(definitions.fetch)
     names = [n for n in definitions.features if n in wanted]
     columns = [*definitions.record.names, *names]
     transforms = {v.digest: v.transform.bind(columns) for v in versions.values()}

@@ -30,12 +30,14 @@ class Step:
     Attributes:
         many: whether `do` takes a message that several requests share (sluice/parts.py). A stream
             goes through a graph in micro-batches where every step says so, else one by one.
+        tables: whether `do_table`, where there is one, holds for this step's class_args.
 
     Raises:
         TypeError: for a class_arg that neither the subclass nor an engine knows.
     """
 
     many: ClassVar[bool] = False
+    tables: bool = True
 
     def __init__(self, context: Any = None, name: str | None = None, **class_args: Any) -> None:
         unknown = sorted(set(class_args) - INJECTED)

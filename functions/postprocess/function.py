@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.errors import SluiceError
+from sluice.fields import Fields
 from sluice.message import Message
 from sluice.observe import observe, observe_failure
 from sluice.parts import refusal, share, split
 from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
-from sluice.rules import make_rules
+from sluice.rules import Row, output_rules
+from sluice.rules.lists import Lists
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class Postprocess(Step):
     """Makes each row's output, applies the rules in their order, and answers plain JSON.
 
-    class_args: `rules`, a list of mappings with a `rule` and its parameters.
+    class_args: `rules`, a list of mappings with a `rule` and its parameters; `items`, where a
+    record's answer is a ranked list of its rows (sluice/rules/rule.py).
 
     Requests that share a message have an answer each: its reply, or the RecordError of one that is
     a single record and breaks the schema.
@@ -36,13 +39,19 @@ class Postprocess(Step):
         context: Any = None,
         name: str | None = None,
         rules: Sequence[Mapping[str, Any]] = (),
+        items: Mapping[str, Any] | None = None,
         **class_args: Any,
     ) -> None:
         super().__init__(context, name, **class_args)
-        self.rules = make_rules(rules, f"{self.name}.class_args")
+        where = f"{self.name}.class_args"
+        self.lists = None if items is None else Lists(items, rules, where)
+        self.rules = [] if self.lists else output_rules(rules, where)
+        self.tables = self.lists is None
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
+        if self.lists is not None:
+            self.lists.check(self._application.definitions)
 
     def do(self, body: Message) -> dict[str, Any] | list[dict[str, Any] | SluiceError]:
         message = body
@@ -83,16 +92,32 @@ class Postprocess(Step):
     def _answer(self, message: Message) -> None:
         _report_unknown(message)
         outputs: list[Any] = [None] * len(message.records)
-        for row, record in enumerate(message.rows):
-            version = message.live.version(message.route[row].version)
-            made = output(message, row, version)
-            if "error" not in made:
-                for rule in self.rules:
-                    rule.apply(made, version)
-            outputs[record] = made
+        if self.lists is not None:
+            for record, rows in _by_record(message).items():
+                outputs[record] = self.lists.answer(message, rows, explain=False)
+        else:
+            self._singles(message, outputs)
         for record, error in message.errors.items():
             outputs[record] = {"error": str(error)}
         message.outputs = outputs
+
+    def _singles(self, message: Message, outputs: list[Any]) -> None:
+        places = {name: at for at, name in enumerate(message.columns)}
+        for row, record in enumerate(message.rows):
+            version = message.live.version(message.route[row].version)
+            made = outputs[record] = output(message, row, version)
+            if "error" not in made:
+                beside = Row(version, Fields(places, message.values[row]))
+                for rule in self.rules:
+                    rule.apply(made, beside)
+
+
+def _by_record(message: Message) -> dict[int, list[int]]:
+    """The rows of each record; a record with none of them has an empty list."""
+    rows: dict[int, list[int]] = {record: [] for record in range(len(message.records))}
+    for row, record in enumerate(message.rows):
+        rows[record].append(row)
+    return rows
 
 
 def _report_unknown(message: Message) -> None:

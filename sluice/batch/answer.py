@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,15 @@ from sluice.batch.block import Block
 from sluice.batch.scored import Part, Patterns, Scored
 from sluice.batch.typed import REASONS, UNKNOWN
 from sluice.coded import Array, Coded
+from sluice.fields import Fields
 from sluice.live import Version
-from sluice.rules.rule import Rule
+from sluice.rules.rule import OutputRule, Row
 
 Named = list[tuple[str, Array]]  # codes of why, by column
 _MOST = 1 << 62
 
 
-def answer_table(block: Block, rules: Sequence[Rule]) -> Scored:
+def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
     """What the records came to: `reply.output` and the rules, by column."""
     n = len(block)
     errors = {place: str(error) for place, error in block.errors.items()}
@@ -36,7 +37,8 @@ def answer_table(block: Block, rules: Sequence[Rule]) -> Scored:
         defaults = patterns([(name, codes[finite]) for name, codes in [*used, *late]])
         columns = _columns(scores[finite], version)
         part = Part(block.places[rows[finite]], columns, defaults)
-        parts.append(_ruled(part, rules, version))
+        fields = _Taken(block.columns, rows[finite])
+        parts.append(_ruled(part, rules, Row(version, fields)))
     answered = np.full(n, -1, np.int32)
     answered[block.places] = block.chosen
     return Scored(
@@ -58,18 +60,41 @@ def _columns(scores: Array, version: Version) -> dict[str, Any]:
     return {"probabilities": by_class, "label": Coded(best, classes)}
 
 
-def _ruled(part: Part, rules: Sequence[Rule], version: Version) -> Part:
+class _Taken(Mapping[str, Any]):
+    """Some rows of columns, each taken when it is asked for."""
+
+    def __init__(self, columns: Mapping[str, Any], rows: Array) -> None:
+        self._columns, self._rows = columns, rows
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def _ruled(part: Part, rules: Sequence[OutputRule], rows: Row) -> Part:
     """The part after the rules; from the first that knows no columns on it is a list of outputs."""
     for place, rule in enumerate(rules):
         columns = dict(part.columns)
-        if not rule.apply_table(columns, version):
-            listed = part.outputs()
-            for output in listed:
-                for later in rules[place:]:
-                    later.apply(output, version)
-            return part._replace(listed=listed)
+        if not rule.apply_table(columns, rows):
+            return part._replace(listed=_listed(part, rules[place:], rows))
         part = part._replace(columns=columns)
     return part
+
+
+def _listed(part: Part, rules: Sequence[OutputRule], rows: Row) -> list[dict[str, Any]]:
+    outputs = part.outputs()
+    names = list(rows.fields)
+    columns = [rows.fields[name].tolist() for name in names]
+    places = {name: at for at, name in enumerate(names)}
+    for output, values in zip(outputs, zip(*columns, strict=True), strict=True):
+        for rule in rules:
+            rule.apply(output, Row(rows.version, Fields(places, values)))
+    return outputs
 
 
 def reasons(block: Block, rows: Array, version: Version) -> tuple[dict[str, Array], Named]:

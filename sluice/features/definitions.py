@@ -24,6 +24,8 @@ events:
     lateness: 15m                   # how much later than others it may come
     retention: 90d                  # of what aggregates over it keep
     fields: {at: {type: timestamp}, origin: {type: string}, late: {type: boolean}}
+fetch: [weather.temp]               # features that every row has, whether or not a version uses
+                                    # them: for policies and rules
 """
 
 from __future__ import annotations
@@ -108,6 +110,7 @@ class Definitions:
     as_of_path: str | None = None
     as_of: Callable[[Mapping[str, Any]], Any] | None = None
     events: Mapping[str, EventType] = field(default_factory=dict)
+    fetch: tuple[str, ...] = ()
     features: Mapping[str, Feature] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +159,7 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     sections = top.sections("entities", {})
     entities = {n: _Reader(n, s, record, events).read() for n, s in sections.items()}
     as_of = top.take("as_of", str, None)
+    fetch = tuple(top.take("fetch", list, []))
     top.done()
     timed = [e.name for e in entities.values() if e.timestamp]
     if timed and as_of is None:
@@ -164,7 +168,11 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if clash := next((n for n in events if n in entities), None):
         raise top.error(f"events.{clash}", "an entity has that name: its rows come as such events")
     function = load_object(as_of, path, "as_of", root) if as_of else None
-    return Definitions(path, record, entities, as_of, function, events)
+    made = Definitions(path, record, entities, as_of, function, events, fetch)
+    for name in fetch:
+        if name not in made.features:
+            raise top.error("fetch", f"no feature {name!r}", nearest(str(name), made.features))
+    return made
 
 
 class _Reader:

@@ -21,6 +21,8 @@ def table_calls(calls: Calls | None) -> Calls | None:
         writer = next((k for k in kinds if "do" in vars(k)), None)
         if getattr(call, "__name__", "") != "do" or writer is None:
             return None
+        if not getattr(step, "tables", True):
+            return None
         if next((k for k in kinds if "do_table" in vars(k)), None) is not writer:
             return None
         found.append((name, step.do_table))

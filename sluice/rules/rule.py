@@ -1,56 +1,121 @@
-"""The contract of a rule, and how rules are made from their declarations."""
+"""The contract of rules.
+
+Postprocess works in one of two ways, which its class_args decide.
+
+*One output for a record* (no `items`): each row's scores become an output (sluice/reply.py), and
+the rules, all of them an OutputRule, change it in their declared order.
+
+*A ranked list for a record* (`items: {id: film, show: [film.title]}`): a record has a row per
+candidate. For that
+
+- enrich gives each record its candidates: `message.rows` has the record's index once per
+  candidate, `values` a list per candidate in the order of `message.columns`: the record's own
+  fields, then looked-up features. The column that `items.id` names (text or whole numbers) says
+  which item a row is; what rules read of an item (category, date, group, popularity) are columns
+  too, looked up because a version uses them or because features.yaml lists them under `fetch`;
+- transform, router and model work by row as ever; a policy makes one choice for all rows of a
+  record. A row's score is one number, the larger the better (regression's form; of two classes,
+  the probability of the second);
+- postprocess sorts a record's rows by score, ties by id, into a Ranking (ranking.py), and the
+  rules, all of them a ListRule, make others of it in their declared order: they reorder, rescore
+  and drop, and never invent;
+- the reply's `outputs` has per record
+  {"items": [{"id", "score", <show>…, "defaults"?}], "rules": [{"rule", "moved"?, "dropped"?,
+  "unmet"?}], "defaults"?, "explain"?}. A record without candidates has no items.
+
+Which rule wins, where two disagree:
+
+1. what is dropped stays dropped (deny, allow, require, top_k);
+2. what is pinned stays at its position, and the rules that follow rank around it; only a rule that
+   forbids it (deny, allow, require) takes it away;
+3. otherwise the later rule wins. At the end each rule is asked whether what it promises holds for
+   the list as it is then; what does not is told in the reply's `rules`, under `unmet`.
+
+What can be known to conflict without a request is an error when the graph is loaded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from sluice.errors import DeclarationError, nearest
 from sluice.live import Version
+from sluice.rules.ranking import Ranking
 
 Output = dict[str, Any]
 Columns = dict[str, Any]  # arrays [m], or Coded ones
 
 
-class Rule:
-    """Changes the output of one row.
+class Row(NamedTuple):
+    """What stands beside an output: who made it of what.
 
-    A subclass sets `rule`, takes its parameters in `__init__` and writes `apply`.
+    `fields` are the row's values by the names of their columns; for rows of a table each is an
+    array [m], or a Coded one.
     """
+
+    version: Version
+    fields: Mapping[str, Any]
+
+
+class Rule:
+    """A rule has a name, and takes its parameters in `__init__` (ValueError for a bad one)."""
 
     rule: ClassVar[str]
 
-    def apply(self, output: Output, version: Version) -> None:
-        """Change `output`, which `version` made, in place."""
+    def fields(self) -> Sequence[str]:
+        """The columns that it reads; the graph must know them."""
+        return ()
+
+
+class OutputRule(Rule):
+    """Changes the output of one row. A subclass writes `apply`, and `apply_table` if it can."""
+
+    def apply(self, output: Output, row: Row) -> None:
+        """Change `output` in place; what it holds nested is replaced, not changed."""
         raise TypeError(f"{type(self).__name__} does not define apply")
 
-    def apply_table(self, outputs: Columns, version: Version) -> bool:
+    def apply_table(self, outputs: Columns, rows: Row) -> bool:
         """`apply` for the outputs of many rows, by column [m]; False if the rule has no such form.
 
         A subclass that writes it changes `outputs` in place, and returns True.
         """
         return False
 
-
-def make_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[Rule]:
-    """The rules in their declared order. Raises DeclarationError for what it does not know."""
-    if not isinstance(declarations, (list, tuple)):
-        problem = f"expected a list, found {type(declarations).__name__}"
-        raise DeclarationError("graph.yaml", f"{where}.rules", problem)
-    return [_make(d, f"{where}.rules[{i}]") for i, d in enumerate(declarations)]
+    def why(self, before: Output, after: Output, row: Row) -> str:
+        """Why it made `after` of `before`, for a request that wants explanations."""
+        names = [name for name in after if before.get(name) != after[name]]
+        return f"changed {', '.join(names)}" if names else "nothing to change"
 
 
-def _make(declaration: Mapping[str, Any], where: str) -> Rule:
-    from sluice.rules.threshold import Threshold
+class ListRule(Rule):
+    """Changes a ranked list. A subclass writes `rank`; one that promises something, `unmet`.
 
-    rules: dict[str, type[Rule]] = {Threshold.rule: Threshold}
-    if not isinstance(declaration, Mapping) or "rule" not in declaration:
-        raise DeclarationError("graph.yaml", where, "expected a mapping with a `rule`")
-    params = dict(declaration)
-    name = params.pop("rule")
-    if not isinstance(name, str) or name not in rules:
-        raise DeclarationError("graph.yaml", where, f"no rule {name!r}", nearest(str(name), rules))
-    try:
-        return rules[name](**params)
-    except (TypeError, ValueError) as error:
-        raise DeclarationError("graph.yaml", where, f"rule {name}: {error}") from None
+    `rank` gives the same list for the same items whatever order they came in, has no item that it
+    was not handed, and makes its change by `Ranking.ordered`, `without`, `rescored` or `holding`,
+    which keep to what is pinned.
+    """
+
+    def rank(self, ranking: Ranking) -> Ranking:
+        """The list after the rule; `ranking` itself stays as it is."""
+        raise TypeError(f"{type(self).__name__} does not define rank")
+
+    def unmet(self, ranking: Ranking) -> str:
+        """What of its promise does not hold for a list; empty where all does."""
+        return ""
+
+    def why_ranked(self, before: Ranking, after: Ranking) -> str:
+        """Why it made `after` of `before`, for a request that wants explanations."""
+        dropped, moved = len(before) - len(after), moves(before, after)
+        told = [f"{moved} moved"] * bool(moved) + [f"{dropped} dropped"] * bool(dropped)
+        return ", ".join(told) or "nothing to change"
+
+
+def moves(before: Ranking, after: Ranking) -> int:
+    """How many items have another position than dropping alone would have given them."""
+    if before.places == after.places:
+        return 0
+    left = before.places
+    if len(after) < len(before):
+        kept = set(after.places)
+        left = [place for place in left if place in kept]
+    return sum(map(int.__ne__, left, after.places))

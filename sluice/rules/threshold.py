@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sluice.coded import Coded
-from sluice.live import Version
-from sluice.rules.rule import Columns, Output, Rule
+from sluice.rules.parameter import number
+from sluice.rules.rule import Columns, Output, OutputRule, Row
 
 
-class Threshold(Rule):
+class Threshold(OutputRule):
     """The second class where its probability is at least `at`, else the first.
 
     When to use it: binary classification whose errors do not cost the same. Other outputs are
@@ -22,16 +22,14 @@ class Threshold(Rule):
     rule = "threshold"
 
     def __init__(self, at: float) -> None:
-        if isinstance(at, bool) or not isinstance(at, (int, float)) or not 0 <= at <= 1:
-            raise ValueError(f"at: expected a number from 0 to 1, found {at!r}")
-        self.at = float(at)
+        self.at = number("at", at, 0, 1)
 
-    def apply(self, output: Output, version: Version) -> None:
+    def apply(self, output: Output, row: Row) -> None:
         if "probability" in output:
-            output["label"] = version.manifest.classes[output["probability"] >= self.at]
+            output["label"] = row.version.manifest.classes[output["probability"] >= self.at]
 
-    def apply_table(self, outputs: Columns, version: Version) -> bool:
+    def apply_table(self, outputs: Columns, rows: Row) -> bool:
         if "probability" in outputs:
             second = (outputs["probability"] >= self.at).astype(np.int32)
-            outputs["label"] = Coded(second, version.manifest.classes)
+            outputs["label"] = Coded(second, rows.version.manifest.classes)
         return True

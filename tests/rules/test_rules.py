@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sluice.errors import DeclarationError
-from sluice.rules import make_rules
+from sluice.rules import Row, output_rules
 
-TWO: Any = SimpleNamespace(manifest=SimpleNamespace(classes=["on time", "late"]))
+TWO = Row(cast("Any", SimpleNamespace(manifest=SimpleNamespace(classes=["on time", "late"]))), {})
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ TWO: Any = SimpleNamespace(manifest=SimpleNamespace(classes=["on time", "late"])
     ],
 )
 def test_threshold_includes_its_bound(at: float, probability: float, label: str) -> None:
-    [rule] = make_rules([{"rule": "threshold", "at": at}], "postprocess.class_args")
+    [rule] = output_rules([{"rule": "threshold", "at": at}], "postprocess.class_args")
     output = {"probability": probability, "label": "?"}
     rule.apply(output, TWO)
     assert output == {"probability": probability, "label": label}
@@ -34,14 +34,14 @@ def test_threshold_includes_its_bound(at: float, probability: float, label: str)
     "output", [{"prediction": 0.9}, {"probabilities": {"a": 1.0}, "label": "a"}]
 )
 def test_threshold_leaves_other_outputs(output: dict[str, Any]) -> None:
-    [rule] = make_rules([{"rule": "threshold", "at": 0.5}], "x")
+    [rule] = output_rules([{"rule": "threshold", "at": 0.5}], "x")
     before = dict(output)
     rule.apply(output, TWO)
     assert output == before
 
 
 def test_rules_keep_their_order() -> None:
-    rules = make_rules([{"rule": "threshold", "at": 0.9}, {"rule": "threshold", "at": 0.1}], "x")
+    rules = output_rules([{"rule": "threshold", "at": 0.9}, {"rule": "threshold", "at": 0.1}], "x")
     output = {"probability": 0.5, "label": "?"}
     for rule in rules:
         rule.apply(output, TWO)
@@ -67,5 +67,5 @@ def test_rules_keep_their_order() -> None:
 )
 def test_a_bad_declaration_is_named(declared: Any, problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem) as error:
-        make_rules(declared, "postprocess.class_args")
+        output_rules(declared, "postprocess.class_args")
     assert "graph.yaml: postprocess.class_args" in str(error.value)

@@ -1,0 +1,156 @@
+"""Ranked lists as a graph answers them: from a record's rows to its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sluice.declaration import Section
+from sluice.errors import DeclarationError, nearest
+from sluice.features.definitions import Definitions
+from sluice.live import Version
+from sluice.message import Message
+from sluice.rules.conflicts import conflict
+from sluice.rules.make import list_rules
+from sluice.rules.ranking import Items, Ranking
+from sluice.rules.rule import moves
+
+EXPLAINED = 100  # items of a list that an explanation shows, at most
+
+
+class Lists:
+    """Makes the output of a record of its rows, by list rules in their order.
+
+    Args:
+        items: `id`, the column that says which item a row is; `show`, columns that the reply has
+            of each item.
+        rules: as declared.
+        where: of the step, for errors.
+
+    Raises DeclarationError, for rules that conflict too.
+    """
+
+    def __init__(
+        self, items: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], where: str
+    ) -> None:
+        section = Section(items, "graph.yaml", f"{where}.items")
+        self.id = section.take("id", str)
+        self.show = [str(name) for name in section.take("show", list, [])]
+        section.done()
+        self.rules = list_rules(rules, where)
+        self._where = where
+        if problem := conflict(self.rules):
+            raise DeclarationError("graph.yaml", f"{where}.rules", problem)
+
+    def check(self, definitions: Definitions) -> None:
+        """Raise DeclarationError where a column that is read is not there in every row."""
+        known = [*definitions.record.names, *definitions.fetch]
+        wanted = {f"items.{n}": [self.id, *self.show][n != "id" :] for n in ("id", "show")}
+        read = {f"rules[{i}]": rule.fields() for i, rule in enumerate(self.rules)}
+        for where, names in {**wanted, **read}.items():
+            for name in names:
+                if name not in known:
+                    problem = f"{name!r} is neither a record's field nor under `fetch`"
+                    raise DeclarationError(
+                        "graph.yaml", f"{self._where}.{where}", problem, nearest(name, known)
+                    )
+
+    def answer(self, message: Message, rows: Sequence[int], explain: bool) -> dict[str, Any]:
+        """The output for the rows of one record, as rule.py shows it."""
+        if not rows:
+            return {"items": []}
+        version = message.live.version(message.route[rows[0]].version)
+        scores = [float(message.scores[row][0]) for row in rows]
+        if not np.isfinite(scores).all():
+            return {"error": f"version {version.number} gave no number for this record"}
+        items = self._items(message, rows, scores, version)
+        steps = [Ranking.of(items)]
+        for rule in self.rules:
+            steps.append(rule.rank(steps[-1]))
+        output: dict[str, Any] = {"items": self._shown(steps[-1])}
+        if told := self._told(steps):
+            output["rules"] = told
+        _defaults(output, message, [rows[row] for row in items.rows], steps[-1])
+        if explain:
+            output["explain"] = self._explained(steps)
+        return output
+
+    def _items(
+        self, message: Message, rows: Sequence[int], scores: list[float], version: Version
+    ) -> Items:
+        places = {name: at for at, name in enumerate(message.columns)}
+        values = [message.values[row] for row in rows]
+        at = places[self.id]
+        ids = [_id(row[at]) for row in values]
+        when = message.as_of[rows[0]]
+        return Items(ids, scores, values, places, version=version, when=when)
+
+    def _shown(self, ranking: Ranking) -> list[dict[str, Any]]:
+        items, scores = ranking.items, ranking.scores.tolist()
+        shown = [{"id": items.ids[place], "score": scores[place]} for place in ranking.places]
+        for name in self.show:
+            column = items.column(name)
+            for item, place in zip(shown, ranking.places, strict=True):
+                item[name] = _plain(column[place])
+        return shown
+
+    def _told(self, steps: Sequence[Ranking]) -> list[dict[str, Any]]:
+        """What each rule changed, and what it promised that does not hold; those with neither
+        are left out."""
+        told = []
+        for rule, before, after in zip(self.rules, steps, steps[1:], strict=False):
+            one: dict[str, Any] = {}
+            if moved := moves(before, after):
+                one["moved"] = moved
+            if len(before) > len(after):
+                one["dropped"] = len(before) - len(after)
+            if unmet := rule.unmet(steps[-1]):
+                one["unmet"] = unmet
+            if one:
+                told.append({"rule": rule.rule, **one})
+        return told
+
+    def _explained(self, steps: Sequence[Ranking]) -> list[dict[str, Any]]:
+        lists = [_listed(step) for step in steps]
+        return [
+            {
+                "rule": rule.rule,
+                "before": lists[i],
+                "after": lists[i + 1],
+                "reason": rule.why_ranked(steps[i], steps[i + 1]),
+            }
+            for i, rule in enumerate(self.rules)
+        ]
+
+
+def _id(value: Any) -> str | int:
+    """A whole number is a float in a row."""
+    return value if isinstance(value, str) else int(value)
+
+
+def _plain(value: Any) -> Any:
+    return None if value != value else value
+
+
+def _listed(ranking: Ranking) -> list[dict[str, Any]]:
+    ids, scores = ranking.items.ids, ranking.scores
+    return [{"id": ids[p], "score": float(scores[p])} for p in ranking.places[:EXPLAINED]]
+
+
+def _defaults(
+    output: dict[str, Any], message: Message, rows: Sequence[int], ranking: Ranking
+) -> None:
+    """Say where a default stood in: for the record where it did for all of its rows, else by
+    item."""
+    found = [message.defaults[row] for row in rows]
+    if not any(found):
+        return
+    common = {n: why for n, why in found[0].items() if all(n in defaults for defaults in found)}
+    if common:
+        output["defaults"] = common
+    for item, place in zip(output["items"], ranking.places, strict=True):
+        own = {n: why for n, why in found[place].items() if n not in common}
+        if own:
+            item["defaults"] = own
