@@ -74,6 +74,10 @@ class Settings:
         default=30.0,
         metadata={"help": "seconds by which clocks may differ", "least": 0.0, "most": 600.0},
     )
+    api_key: str = field(
+        default="", metadata={"help": "key with which guarded functions are asked"}
+    )
+    next: str = field(default="", metadata={"help": "where a step's message goes on"})
     public: str = field(default="", metadata={"help": "pages that need no credentials"})
     seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})
     serving_spec: str = field(default="", metadata={"internal": True})

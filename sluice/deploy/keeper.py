@@ -191,7 +191,7 @@ class Keeper:
             number: {
                 "state": running.state,
                 "why": running.failed,
-                "side": running.side.getsockname()[1],
+                "ports": running.ports,
                 "pids": running.pids,
                 "restarts": running.restarts,
                 "layout": running.release.layout,

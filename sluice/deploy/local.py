@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sluice
 from sluice.deploy import release as releases
@@ -58,8 +59,11 @@ class LocalTarget:
         self._deployment.ask(command)
 
     def waiting_for(self) -> str:
-        """Its own health. Raises GateFailed when it has ended."""
-        return self._probe().waiting_for()
+        """The health of each of its processes. Raises GateFailed when one has ended."""
+        for role, port in self._told()["ports"].items():
+            if why := self._probe(port).waiting_for():
+                return f"{role}: {why}"
+        return ""
 
     def golden(self) -> list[str]:
         """Ask the release alone."""
@@ -97,14 +101,20 @@ class LocalTarget:
             if number != kept:
                 self._deployment.ask({"do": "end", "release": number})
 
-    def _probe(self) -> Probe:
-        told = self._deployment.ask({"do": "status"})["releases"].get(self.version)
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] | None = self._deployment.ask({"do": "status"})["releases"].get(
+            self.version
+        )
         if told is None or told["state"] != "running":
             why = told["why"] if told else "it is not there any more"
             raise GateFailed("start", f"the new version does not run: {why}; its log says more")
         if told["restarts"]:
             raise GateFailed("start", "a process of the new version died")
-        ask = over_http(f"http://127.0.0.1:{told['side']}")
+        return told
+
+    def _probe(self, port: int = 0) -> Probe:
+        url = f"http://127.0.0.1:{port or self._told()['ports'][releases.DOOR]}"
+        ask = over_http(url, key=self._project.settings.api_key)
         return Probe(ask, self.name, model_store(self._project))
 
 

@@ -32,11 +32,15 @@ class Said(NamedTuple):
 Ask = Callable[[str, str, bytes | None, Mapping[str, str]], Said]
 
 
-def over_http(url: str, timeout_s: float = 10.0) -> Ask:
-    """Asks (method, path, body, headers) of a URL. Raises StoreUnavailable without an answer."""
+def over_http(url: str, timeout_s: float = 10.0, key: str = "") -> Ask:
+    """Asks (method, path, body, headers) of a URL, with an API key where one is given.
+
+    Raises StoreUnavailable when there is no answer.
+    """
+    known = {"X-API-Key": key} if key else {}
 
     def ask(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Said:
-        request = urllib.request.Request(url + path, body, dict(headers), method=method)
+        request = urllib.request.Request(url + path, body, {**known, **headers}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=timeout_s) as reply:
                 return Said(reply.status, reply.read())

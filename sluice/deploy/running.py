@@ -66,6 +66,12 @@ class Running:
         return {role: process.pid for role, process in self._processes.items()}
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Where each process is reached, by its role."""
+        sockets = {DOOR: self.side, **self._sockets}
+        return {role: sock.getsockname()[1] for role, sock in sockets.items()}
+
+    @property
     def state(self) -> str:
         """running, failed, ending, or ended."""
         if self._ending is not None:

@@ -62,7 +62,7 @@ class Request:
             when = float(given)
         except ValueError:
             when = math.nan
-        if not 0 <= when < _YEAR_9999:  # not for NaN either
+        if not 0 < when < _YEAR_9999:  # not for NaN either
             raise RequestError("x-event-time: expected seconds since 1970")
         return when
 

@@ -104,7 +104,11 @@ class Surface:
     def open(cls, nuclio: Any = None) -> Surface:
         """The surface of the graph that the settings name, with its versions loaded."""
         project = Project.find()
-        service = Service.open(project, nuclio=nuclio)
+        return cls.over(project, Service.open(project, nuclio=nuclio), nuclio)
+
+    @classmethod
+    def over(cls, project: Project, service: Service, nuclio: Any = None) -> Surface:
+        """The surface of a service, as the project's settings want it."""
         feedback = Feedback.open(project, service.name)
         host = getattr(nuclio, "host", None)
         meter = Meter(Registry(shared_folder()), service.application, host)
@@ -171,9 +175,8 @@ class Surface:
             id = request.id()
             if prediction.version is not None:
                 self._application.live().version(prediction.version)
-            when = request.when()
             message, wrap = prediction.unwrap(request, id)
-            message.when = message.when if when is None else when
+            message.when = request.when() or message.when
             message.pin = prediction.version
             message.headers = request.trace()
             if len(message.records) > self.max_records:
@@ -249,9 +252,8 @@ class Surface:
         return Answer(202, dumps({"accepted": accepted}))
 
     def _server(self, _: Request) -> Answer:
-        extensions = ["binary_tensor_data"]
-        body = {"name": "sluice", "version": sluice.__version__, "extensions": extensions}
-        return Answer(200, dumps(body))
+        body = {"name": "sluice", "version": sluice.__version__}
+        return Answer(200, dumps({**body, "extensions": ["binary_tensor_data"]}))
 
     def _ready(self, _: Request) -> Answer:
         try:
