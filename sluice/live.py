@@ -7,14 +7,15 @@ one takes its place, and requests on their way finish with the one that they beg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
 from sluice.features.definitions import Definitions
 from sluice.features.lookup import Lookup, wanted
 from sluice.features.store import OnlineStore
 from sluice.models.manifest import Manifest, Stored
-from sluice.models.model import Model, load_model
+from sluice.models.model import Input, Model, Tensors, load_model
 from sluice.models.store import ModelStore
 from sluice.transform.transform import Rows, Transform, read_transform
 
@@ -27,7 +28,7 @@ class Version:
     """One loaded model version.
 
     `used` are the columns whose defaults concern its answers, `features` those of them that are
-    looked up, by entity.
+    looked up, by entity; `digests` are those of the transforms that it answers from.
     """
 
     number: str
@@ -37,6 +38,7 @@ class Version:
     digest: str
     used: frozenset[str]
     features: Mapping[str, tuple[str, ...]]
+    digests: tuple[str, ...]
 
 
 def load_version(stored: Stored, definitions: Definitions) -> Version:
@@ -61,6 +63,7 @@ def load_version(stored: Stored, definitions: Definitions) -> Version:
         model=model,
         transform=transform,
         digest=transform.digest,
+        digests=(transform.digest,),
         used=frozenset(transform.inputs),
         features={entity: tuple(f.name for f in found) for entity, found in looked_up.items()},
     )
@@ -104,6 +107,7 @@ class Live:
     columns: Sequence[str]
     lookup: Lookup
     transforms: Mapping[str, Rows] = field(repr=False)
+    _teams: dict[str, Version] = field(default_factory=dict, repr=False)
 
     @property
     def champion(self) -> Version:
@@ -120,6 +124,18 @@ class Live:
             raise NotFound(f"{self.graph} has no live version {name!r}: {hint}")
         return self.versions[number]
 
+    def answering(self, number: str) -> Version:
+        """The version that a choice names, to read an answer by: a team's is "1+3".
+
+        What a team uses is what any member uses; its scores mean what the first member's do. It
+        has no model: it is the members that are asked.
+        """
+        if number in self.versions:
+            return self.versions[number]
+        if number not in self._teams:
+            self._teams[number] = _team([self.version(n) for n in number.split("+")])
+        return self._teams[number]
+
     def rows(self, digest: str, columns: Sequence[str]) -> Rows:
         """The transform for rows in the order of `columns` (as another process may send them)."""
         if columns is self.columns or list(columns) == list(self.columns):
@@ -129,6 +145,32 @@ class Live:
     def transform(self, digest: str) -> Transform:
         """The transform with this digest."""
         return next(v.transform for v in self.versions.values() if v.digest == digest)
+
+
+class _Nobody:
+    """The model of a team."""
+
+    inputs: tuple[Input, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def predict(self, tensors: Tensors) -> Any:
+        raise TypeError("a team has no model: its members are asked")
+
+
+def _team(members: Sequence[Version]) -> Version:
+    """What several versions are together."""
+    features: dict[str, tuple[str, ...]] = {}
+    for member in members:
+        for entity, names in member.features.items():
+            features[entity] = tuple(dict.fromkeys((*features.get(entity, ()), *names)))
+    return replace(
+        members[0],
+        number="+".join(member.number for member in members),
+        model=_Nobody(),
+        used=frozenset().union(*(member.used for member in members)),
+        features=features,
+        digests=tuple(dict.fromkeys(member.digest for member in members)),
+    )
 
 
 def load_live(

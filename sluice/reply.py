@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.live import Version
-from sluice.message import Message
+from sluice.message import Choice, Message
+from sluice.team import Member, Team
 
 MIXED = "mixed"
 UNKNOWN = "unknown"  # why a category has no code of its own: its value was there
@@ -68,12 +69,36 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
     return answer
 
 
-def told(choice: Any) -> dict[str, Any]:
+def told(choice: Choice) -> dict[str, Any]:
     """A choice as a reply tells it."""
     route = {"policy": choice.policy, "name": choice.name, "propensity": choice.propensity}
     if choice.reason:
         route["reason"] = choice.reason
+    if choice.team is not None:
+        route |= _team(choice.team)
     return route
+
+
+def _team(team: Team) -> dict[str, Any]:
+    """Who answered together, and who was left out and why."""
+    members = {m.name: {"version": m.version, "weight": m.weight} for m in team.members}
+    told: dict[str, Any] = {"combine": team.combine, "members": members}
+    if team.bias:
+        told["bias"] = team.bias
+    if team.left_out:
+        told["left_out"] = dict(team.left_out)
+    return told
+
+
+def choice_of(route: Mapping[str, Any], version: str) -> Choice:
+    """The choice that `told` has told."""
+    plain = {k: v for k, v in route.items() if k in ("policy", "name", "propensity", "reason")}
+    if "members" not in route:
+        return Choice(version=version, **plain)
+    members = tuple(Member(name, **member) for name, member in route["members"].items())
+    left_out = tuple(route.get("left_out", {}).items())
+    team = Team(members, route["combine"], route.get("bias", 0.0), left_out=left_out)
+    return Choice(version=version, team=team, **plain)
 
 
 def _stalest(message: Message) -> dict[str, Any] | None:
@@ -82,7 +107,7 @@ def _stalest(message: Message) -> dict[str, Any] | None:
     for row, ages in enumerate(message.ages):
         if not ages:
             continue
-        features = message.live.version(message.route[row].version).features
+        features = message.live.answering(message.route[row].version).features
         for name, age in ages.items():
             if age > oldest and _gave(features.get(name, ()), message.defaults[row]):
                 entity, oldest = name, age

@@ -82,7 +82,7 @@ def test_one_version_by_two_routes_is_not_mixed() -> None:
 
 
 def stalest(message: Message, **versions: Any) -> Any:
-    message.live = SimpleNamespace(version=versions.__getitem__)
+    message.live = SimpleNamespace(answering=versions.__getitem__)
     message.route = [Choice("weights", "any", number) for number in versions]
     return reply(message, "graph")["stalest"]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sluice.application import application
+from sluice.live import Live
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
+from sluice.routing.ensemble_ask import Asking, Tensors
+from sluice.routing.ensemble_carry import answer_message, answer_table
+from sluice.routing.ensemble_scores import Ask
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -16,13 +19,18 @@ if TYPE_CHECKING:
 
 
 class Model(Step):
-    """Carries out the router's choices: one prediction per version that rows were sent to."""
+    """Carries out the router's choices: one prediction per version that rows were sent to.
+
+    Where several versions answer a row together their scores are combined; a member that fails,
+    or takes longer than its budget, is left out, and the choice says so.
+    """
 
     many = True
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
         self._application.live()
+        self._asking = Asking()
 
     def do(self, body: Message) -> Message:
         message = body
@@ -35,29 +43,19 @@ class Model(Step):
 
     def _predict(self, message: Message) -> None:
         route = message.route
-        if route.count(route[0]) == len(route):
+        if route[0].team is None and route.count(route[0]) == len(route):
             version = message.live.version(route[0].version)
             message.scores = list(version.model.predict(message.tensors[version.digest]))
             return
-        scores: list[Any] = [None] * len(message.rows)
-        for number in sorted({choice.version for choice in route}):
-            version = message.live.version(number)
-            rows = np.array([i for i, c in enumerate(route) if c.version == number])
-            tensors = {n: t[rows] for n, t in message.tensors[version.digest].items()}
-            for row, score in zip(rows, version.model.predict(tensors), strict=True):
-                scores[row] = score
-        message.scores = scores
+        answer_message(message, self._ask(message.live, message.tensors, not message.parts))
+
+    def _ask(self, live: Live, tensors: Tensors, waited_for: bool) -> Ask:
+        """What asks versions; budgets hold only where somebody waits for the answer."""
+        return partial(self._asking, live, tensors, waited_for=waited_for)
 
     def do_table(self, block: Block) -> Block:
         """`do` for many records at once."""
-        numbers = np.array([choice.version for choice in block.choices], object)[block.chosen]
-        for number in sorted(set(numbers.tolist())):
-            version = block.live.version(number)
-            rows = np.flatnonzero(numbers == number)
-            tensors = block.tensors[version.digest]
-            if len(rows) < len(numbers):
-                tensors = {name: tensor[rows] for name, tensor in tensors.items()}
-            block.scores[number] = rows, version.model.predict(tensors)
+        answer_table(block, self._ask(block.live, block.tensors, False))
         block.lap(self.name)
         return block
 

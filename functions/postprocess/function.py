@@ -104,7 +104,7 @@ class Postprocess(Step):
     def _singles(self, message: Message, outputs: list[Any]) -> None:
         places = {name: at for at, name in enumerate(message.columns)}
         for row, record in enumerate(message.rows):
-            version = message.live.version(message.route[row].version)
+            version = message.live.answering(message.route[row].version)
             made = outputs[record] = output(message, row, version)
             if "error" not in made:
                 beside = Row(version, Fields(places, message.values[row]))
@@ -124,7 +124,7 @@ def _report_unknown(message: Message) -> None:
     """A category is unknown to the version that answers the row, and may be known to another."""
     for digest, unknown in message.unknown.items():
         for row, name in unknown:
-            if message.live.version(message.route[row].version).digest == digest:
+            if digest in message.live.answering(message.route[row].version).digests:
                 message.defaults[row][name] = UNKNOWN
 
 

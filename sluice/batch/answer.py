@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
     parts = []
     stalest = Coded(np.full(n, -1, np.int32), list(block.ages)), np.full(n, np.nan)
     for number, (rows, scores) in block.scores.items():
-        version = block.live.version(number)
+        version = block.live.answering(number)
         why, late = reasons(block, rows, version)
         _stalest(block, rows, version, why, stalest)
         used = [(name, codes) for name, codes in why.items() if name in version.used]
@@ -105,7 +106,8 @@ def reasons(block: Block, rows: Array, version: Version) -> tuple[dict[str, Arra
     """
     why = {name: codes[rows] for name, codes in block.why.items()}
     late: Named = []
-    for name, mask in block.unknown.get(version.digest, {}).items():
+    unknowns = [unknown for d, unknown in block.unknown.items() if d in version.digests]
+    for name, mask in chain.from_iterable(unknown.items() for unknown in unknowns):
         unknown = mask[rows]
         if unknown.any():
             late.append((name, np.where(unknown & (why[name] == 0), np.int8(UNKNOWN), np.int8(0))))

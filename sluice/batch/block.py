@@ -34,7 +34,10 @@ class Block:
         tensors, unknown: by transform digest, named arrays [m, …], and by column in which rows
             (a mask) the category was one that training had not seen.
         choices, chosen: the router's choices, and which of them is each row's.
-        scores: by version, which rows it answered, and its scores for them [k, …].
+        scores: by version, which rows it answered, and its scores for them [k, …]; a team's is
+            "1+3".
+        members: by version, which rows it was asked for in a team, and its scores for them.
+        shadows: the versions whose answer is computed off the reply's path, and compared.
         errors: by record, why it could not be answered.
         timings: by step, microseconds.
         live: the model versions that answer.
@@ -55,6 +58,8 @@ class Block:
         self.choices: list[Choice] = []
         self.chosen: Array = np.zeros(0, np.int32)
         self.scores: dict[str, tuple[Array, Array]] = {}
+        self.members: dict[str, tuple[Array, Array]] = {}
+        self.shadows: tuple[str, ...] = ()
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}
         self.live: Any = None

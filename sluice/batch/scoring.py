@@ -24,6 +24,7 @@ from sluice.coded import Array, Coded
 from sluice.errors import RequestError
 from sluice.graph import Graph
 from sluice.message import Choice, Message
+from sluice.reply import choice_of
 from sluice.service import Service
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ _slow: WeakSet[Graph] = WeakSet()
 
 def _choice(reply: Any) -> Choice | None:
     route = reply["route"]
-    return route and Choice(version=reply["version"], **route)
+    return route and choice_of(route, reply["version"])

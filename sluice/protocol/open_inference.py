@@ -194,7 +194,7 @@ def wrap(message: Message, reply: dict[str, Any], wanted: Wanted) -> Answer:
     if bad:
         raise RecordError("", "; ".join(f"row {i}: {text}" for i, text in bad.items()))
     numbers = dict.fromkeys(choice.version for choice in message.route)
-    there = outputs_of([message.live.version(number) for number in numbers])
+    there = outputs_of([message.live.answering(number) for number in numbers])
     if not there:
         answered = " and ".join(numbers)
         raise RequestError(f"versions {answered} answered and share no output: name a version")

@@ -61,7 +61,7 @@ class Lists:
         """The output for the rows of one record, as rule.py shows it."""
         if not rows:
             return {"items": []}
-        version = message.live.version(message.route[rows[0]].version)
+        version = message.live.answering(message.route[rows[0]].version)
         scores = [float(message.scores[row][0]) for row in rows]
         if not np.isfinite(scores).all():
             return {"error": f"version {version.number} gave no number for this record"}

@@ -65,7 +65,7 @@ def _defaults(block: Block) -> list[tuple[int, dict[str, str]]]:
     """By record, all columns for which a default stands in, and why."""
     found: list[tuple[int, dict[str, str]]] = []
     for number, (rows, _) in block.scores.items():
-        why, late = reasons(block, rows, block.live.version(number))
+        why, late = reasons(block, rows, block.live.answering(number))
         place, sets = patterns([*why.items(), *late])
         which = [0] * len(rows) if place is None else place.tolist()
         places = block.places[rows].tolist()
