@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
+from sluice.client.client import Client
 from tests.conftest import RECORD, ROOT
 from tests.serving import served
 
@@ -67,7 +69,7 @@ def test_no_block_is_left_out() -> None:
     covered = {
         ("Sluice", "text"), ("Two commands", "sh"), ("Two commands", "json"),
         ("In Python, with no server", "python"), ("Fresh features", "sh"),
-        ("With MLRun", "sh"), ("Versions", "sh"),
+        ("On a stream, and in batch", "sh"), ("With MLRun", "sh"), ("Versions", "sh"),
         ("Add a graph", "yaml"), ("Add a graph", "python"), ("Add a graph", "sh"),
         ("Where things are", "text"),
     }  # fmt: skip
@@ -128,6 +130,23 @@ def test_fresh_features(flights: Path, tmp_path: Path) -> None:
     out = tmp_path / "replay"
     month = [*commands(play)[0], "--out", str(out)]
     assert "2013-04" in run(month, flights)
+
+
+def test_on_a_stream_and_in_batch(flights: Path, tmp_path: Path) -> None:
+    make, batch, stream, letters = under("On a stream, and in batch", "sh")[0].splitlines()
+    environ = {"SLUICE_STREAM": str(tmp_path / "stream.log")}
+    with Client("flight-delay", flights, stream=environ["SLUICE_STREAM"]) as client:
+        good, bad = client.submit(RECORD), client.submit({"carrier": "UA"})
+        run(["sh", "-c", make], tmp_path)
+        run(commands(batch)[0], tmp_path, SLUICE_PROJECT=str(flights), PYTHONPATH=str(flights))
+        run(commands(stream)[0], flights, **environ)
+        assert run(commands(letters)[0], flights, **environ) == "0 dead letters\n"
+        outputs = [client.wait(id, timeout_s=10)["outputs"][0] for id in (good, bad)]
+    assert 0 < outputs[0]["probability"] < 1
+    assert "origin: is missing" in outputs[1]["error"]
+    [row] = pq.read_table(tmp_path / "answers.parquet").to_pylist()
+    assert (row["id"], row["error"]) == ("1", None)
+    assert 0 < row["probability"] < 1
 
 
 @pytest.fixture
