@@ -73,6 +73,10 @@ def deploy(
         raise DeclarationError("target", "", f"no target {target!r}", nearest(target, TARGETS))
     found = project if isinstance(project, Project) else Project.find(project)
     plan = plan_of(found, graph)
+    if target == "nuclio":
+        from sluice.deploy.nuclio import deploy_nuclio
+
+        return deploy_nuclio(found, graph, layout, plan, say)
     from sluice.deploy.local import LocalOptions, deploy_local
 
     return deploy_local(found, graph, LocalOptions(layout, workers, port), plan, say)
@@ -82,6 +86,10 @@ def find(graph: str, target: str = "local", project: Project | None = None) -> D
     """What is deployed of a graph. Raises DeclarationError for a graph that is not there."""
     found = project or Project.find()
     found.graph_file(graph)
+    if target == "nuclio":
+        from sluice.deploy.nuclio import deployment
+
+        return deployment(found, graph)
     from sluice.deploy.local import at
 
     return at(found, graph)

@@ -143,23 +143,23 @@ class Rollout:
             place = Place(target.version, target.old, "start")
         else:
             self._say(f"{target.name}: going on with a rollout that was left at {place.phase}")
-        try:
+        if place.phase != "finish":
             self._forward(place)
+        self._at("finish", 0)
+        # It has all the traffic now: what fails from here on is tried again by the next rollout.
+        target.finish()
+        forget_place(self._folder)
+
+    def _forward(self, place: Place) -> None:
+        try:
+            self._begin(place)
+            for share in range(place.share, len(self._plan.percentages)):
+                self._shift(share)
         except SluiceError as problem:
             check = problem.check if isinstance(problem, GateFailed) else "rollout"
             why = problem.why if isinstance(problem, GateFailed) else str(problem)
             self._abandon(why)
             raise self._refused(check, why) from problem
-
-    def _forward(self, place: Place) -> None:
-        share = place.share
-        if place.phase != "finish":
-            self._begin(place)
-            for share in range(place.share, len(self._plan.percentages)):
-                self._shift(share)
-        self._at("finish", share)
-        self._target.finish()
-        forget_place(self._folder)
 
     def _begin(self, place: Place) -> None:
         """Whether it is begun or gone on with: it is there, ready, and answers as it should."""
