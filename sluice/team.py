@@ -57,16 +57,24 @@ class Team:
         return "+".join(dict.fromkeys(m.version for m in self.members if m.weight))
 
     def without(self, versions: Mapping[str, str]) -> Team:
-        """The team less the members of some versions, by version why; the others' weights grow.
+        """The team less the members of some versions, by version why."""
+        return self.less(
+            {m.name: versions[m.version] for m in self.members if m.version in versions}
+        )
+
+    def less(self, names: Mapping[str, str]) -> Team:
+        """The team less some members, by name why; the weights of the others grow.
 
         Their sum stays what it was, so that each that is left counts for more in proportion: the
-        absent are thought to have said what the others say on average.
+        absent are thought to have said what the others say on average. Where the others' sum is
+        not positive nobody can stand in, and they are given no weight.
         """
-        gone = [m for m in self.members if m.version in versions]
-        left = [m for m in self.members if m.version not in versions]
+        if not names:
+            return self
+        left = [m for m in self.members if m.name not in names]
         whole, rest = _sum(self.members), _sum(left)
-        scale = whole / rest if rest else 0.0
-        left_out = (*self.left_out, *((m.name, versions[m.version]) for m in gone))
+        scale = whole / rest if rest > 0 else 0.0
+        left_out = (*self.left_out, *names.items())
         members = tuple(Member(m.name, m.version, m.weight * scale) for m in left)
         return Team(members, self.combine, self.bias, self.quorum, self.budget_ms, left_out)
 

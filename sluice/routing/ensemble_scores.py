@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sluice.errors import SluiceError, Unavailable
 from sluice.message import Choice
 from sluice.routing.ensemble_combine import combine
+from sluice.team import Team
 
 Array = npt.NDArray[Any]
 Scored = dict[str, tuple[Array, Array]]  # by version: which rows, their scores [rows, k]
@@ -111,38 +112,25 @@ class _Work:
         if choice.team is None:
             self._note(choice, rows, _scores(asked[choice.version], rows))
             return
-        numbers = dict.fromkeys(member.version for member in choice.team.members)
-        lacking: dict[tuple[tuple[str, str], ...], list[int]] = {}
-        for row in sorted({r for n in numbers for r in asked[n].missing} & set(rows.tolist())):
-            why = tuple((n, asked[n].missing[row]) for n in numbers if row in asked[n].missing)
-            lacking.setdefault(why, []).append(row)
+        lacking = _lacking(choice.team, rows, asked)
         whole = np.setdiff1d(rows, [r for some in lacking.values() for r in some])
         if len(whole):
-            self._combine(choice, whole, asked)
+            self._combine(choice, choice.team, whole, asked)
         for why, some in lacking.items():
-            self._without(choice, np.array(some), dict(why), asked)
+            lesser = choice.team.without(dict(why))
+            fewer = replace(choice, version=lesser.version, team=lesser)
+            self._chosen[some] = len(self._choices)
+            self._choices.append(fewer)
+            self._combine(fewer, lesser, np.array(some), asked)
 
-    def _without(
-        self, choice: Choice, rows: Array, why: Mapping[str, str], asked: Mapping[str, Asked]
-    ) -> None:
-        assert choice.team is not None
-        team = choice.team.without(why)
+    def _combine(self, choice: Choice, team: Team, rows: Array, asked: Mapping[str, Asked]) -> None:
         there = [member for member in team.members if member.weight]
-        if len(there) < max(1, choice.team.quorum):
+        if len(there) < max(1, team.quorum):
             self._chosen[rows] = -1
-            reasons = "; ".join(f"{name} {reason}" for name, reason in team.left_out)
-            text = f"{len(there)} of {choice.team.quorum} members needed answered: {reasons}"
+            text = f"{len(there)} of the {team.quorum} members needed answered: {_told(team)}"
             self._failed |= {row: Unavailable(text) for row in rows.tolist()}
             return
-        self._chosen[rows] = len(self._choices)
-        self._choices.append(replace(choice, version=team.version, team=team))
-        self._combine(self._choices[-1], rows, asked)
-
-    def _combine(self, choice: Choice, rows: Array, asked: Mapping[str, Asked]) -> None:
-        team = choice.team
-        assert team is not None
-        weighty = [member for member in team.members if member.weight]
-        scores = [_scores(asked[member.version], rows) for member in weighty]
+        scores = [_scores(asked[member.version], rows) for member in there]
         self._note(choice, rows, combine(team, scores))
 
     def _note(self, choice: Choice, rows: Array, scores: Array) -> None:
@@ -155,6 +143,23 @@ class _Work:
         numbers = {member.version for team in teams for member in team.members}
         members = {n: (a.rows, a.scores) for n, a in asked.items() if n in numbers and len(a.rows)}
         return Answers(self._choices, self._chosen, scores, members, self._failed)
+
+
+def _lacking(
+    team: Team, rows: Array, asked: Mapping[str, Asked]
+) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """The rows that lack a member, by the versions that they lack, and why."""
+    numbers = list(dict.fromkeys(member.version for member in team.members))
+    some = {row for number in numbers for row in asked[number].missing}
+    lacking: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for row in sorted(some.intersection(rows.tolist())) if some else ():
+        why = tuple((n, asked[n].missing[row]) for n in numbers if row in asked[n].missing)
+        lacking.setdefault(why, []).append(row)
+    return lacking
+
+
+def _told(team: Team) -> str:
+    return "; ".join(f"{name} {why}" for name, why in team.left_out)
 
 
 def _union(parts: list[Wanted]) -> Wanted:

@@ -31,7 +31,7 @@ never in `members`: what must be known with the reply is a member of weight 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,10 +46,13 @@ if TYPE_CHECKING:
     from sluice.application import Application
     from sluice.batch.block import Block
     from sluice.coded import Array
+    from sluice.conditions import Explained
 
 # By name, where the class is; a process imports only the one that it uses.
 POLICIES = {
     "champion": "sluice.routing.champion:Champion",
+    "ensemble": "sluice.routing.ensemble:Ensemble",
+    "rules": "sluice.routing.rules:Rules",
     "weights": "sluice.routing.weights:Weights",
 }
 
@@ -58,10 +61,12 @@ class Policy:
     """Chooses a version, or several, for each row of a message.
 
     A subclass sets `policy`, takes its own parameters in `__init__`, and writes `choose`. Where
-    there are few choices it says them all in `arms`, and takes them from `choices`.
+    there are few choices it says them all in `arms`, and takes them from `choices`. `headers` are
+    those of a request that it looks at, in lower case: others do not reach it.
     """
 
     policy: ClassVar[str]
+    headers: Sequence[str] = ()
     _made: tuple[Live | None, Mapping[str, Choice]] = (None, {})
 
     def __init__(self) -> None:
@@ -88,6 +93,10 @@ class Policy:
     def choose(self, message: Message, live: Live) -> list[Choice]:
         """A choice per row, among the versions that are live."""
         raise TypeError(f"{type(self).__name__} does not define choose")
+
+    def explain(self, message: Message) -> list[list[Explained]]:
+        """Per row, what was looked at to choose for it; nothing where that needs no telling."""
+        return [[] for _ in message.rows]
 
     def choose_table(self, block: Block, live: Live) -> tuple[list[Choice], Array]:
         """`choose` for the rows of a table: the choices, and which of them is each row's [m]."""
