@@ -11,6 +11,7 @@ import sluice
 from sluice.commands import (
     advise,
     batch,
+    check,
     dead_letters,
     deploy,
     features,
@@ -25,7 +26,8 @@ from sluice.commands import (
     serve,
     stream,
 )
-from sluice.errors import SluiceError
+from sluice.errors import DeclarationError, SluiceError
+from sluice.lines import line_of
 
 # What a command may need beside the serving core, and the extra of pyproject.toml that has it.
 _EXTRAS = {
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int | None = options.command(options)
     except SluiceError as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sluice: {error}{place_of(error)}", file=sys.stderr)  # noqa: T201
         return 1
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
@@ -57,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status or 0
 
 
+def place_of(error: SluiceError) -> str:
+    """The file and line of an error in a declaration, on a line of its own."""
+    line = line_of(error) if isinstance(error, DeclarationError) else None
+    return "" if line is None else f"\n  at {vars(error)['file']}:{line}"
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     top = argparse.ArgumentParser(prog="sluice", description=sluice.__doc__)
@@ -64,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
-        advise, render, deploy, new,
+        advise, render, deploy, new, check,
     ):  # fmt: skip
         group.add_to(groups)
     return top

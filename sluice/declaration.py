@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from sluice.errors import DeclarationError, nearest
+from sluice.refusals import refuse
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -93,7 +94,7 @@ class Section:
         value = self._data.pop(field, None)
         if value is None:
             if default is _REQUIRED:
-                raise self.error(field, "is missing")
+                return refuse(self.error(field, "is missing"), _neutral(kind))
             return default
         kinds = kind if isinstance(kind, tuple) else (kind,)
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
@@ -101,14 +102,16 @@ class Section:
             if kinds == (float,) and isinstance(value, int) and not isinstance(value, bool):
                 return float(value)
             names = " or ".join(_KINDS.get(k, k.__name__) for k in kinds)
-            raise self.error(field, f"expected {names}, found {_kind(value)} {value!r}")
+            error = self.error(field, f"expected {names}, found {_kind(value)} {value!r}")
+            return refuse(error, _neutral(kind) if default is _REQUIRED else default)
         return value
 
     def choose(self, field: str, allowed: Any, default: Any = _REQUIRED) -> Any:
         """The value of `field`, which must be one of `allowed`."""
         value = self.take(field, str, default)
         if value is not None and value not in allowed:
-            raise self.error(field, f"unknown value {value!r}", nearest(value, allowed))
+            error = self.error(field, f"unknown value {value!r}", nearest(value, allowed))
+            return refuse(error, next(iter(allowed)) if default is _REQUIRED else default)
         return value
 
     def duration(self, field: str, default: Any = _REQUIRED) -> Any:
@@ -120,7 +123,8 @@ class Section:
             return float(value)
         match = _DURATION.fullmatch(str(value).strip())
         if match is None:
-            raise self.error(field, f"not a duration: {value!r}", "write 500ms, 90s, 15m, 2h or 1d")
+            hint = "write 500ms, 90s, 15m, 2h or 1d"
+            return refuse(self.error(field, f"not a duration: {value!r}", hint), 0.0)
         return float(match[1]) * _SECONDS[match[2]]
 
     def section(self, field: str, default: Any = _REQUIRED) -> Section:
@@ -141,13 +145,21 @@ class Section:
     def done(self) -> None:
         """Raise for the first field that nobody took."""
         for field in self._data:
-            raise self.error(field, "unknown field", nearest(field, self._known))
+            refuse(self.error(field, "unknown field", nearest(field, self._known)), None)
 
 
 _KINDS: dict[type, str] = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false",
     list: "a list", Mapping: "a mapping", object: "a value",
 }  # fmt: skip
+
+
+def _neutral(kind: type | tuple[type, ...]) -> Any:
+    """The value of a field that says nothing."""
+    first = kind[0] if isinstance(kind, tuple) else kind
+    if first is Mapping:
+        return {}
+    return None if first is object else first()
 
 
 def _kind(value: Any) -> str:

@@ -23,6 +23,7 @@ from sluice.lift import Column as Column  # noqa: PLC0414 (the features take bot
 from sluice.lift import confusable, each
 from sluice.lift import lift as lift  # noqa: PLC0414
 from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
+from sluice.refusals import refuse
 
 Value = float | str | None
 
@@ -140,7 +141,8 @@ class Field:
         try:
             values["default"] = self.empty if self.default is None else self.convert(self.default)
         except ValueError as error:
-            raise section.error("default", f"expected {error}, found {self.default!r}") from None
+            wrong = section.error("default", f"expected {error}, found {self.default!r}")
+            values["default"] = refuse(wrong, self.empty)
         return Field(**values)
 
     @property

@@ -7,15 +7,20 @@ heading for each; a test holds that.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sluice.errors import DeclarationError, nearest
+from sluice.refusals import refuse
 
+log = logging.getLogger("sluice")
 PREFIX = "SLUICE_"
+_NO_SETTINGS = {"project", "next"}  # the project's folder; the next step, where steps are apart
 MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
 
 
@@ -92,7 +97,7 @@ class Settings:
         """Settings from a project's parameters and the environment.
 
         Raises DeclarationError for a name that is no setting, or a value of the wrong type or
-        out of its range.
+        out of its range. A variable SLUICE_… that is no setting is ignored, and the log says so.
         """
         environ = os.environ if environ is None else environ
         known = {f.name: f for f in fields(cls) if not f.metadata.get("internal")}
@@ -101,9 +106,9 @@ class Settings:
             raise DeclarationError(file, "spec.params.sluice", "expected a mapping of settings")
         for name, value in (params or {}).items():
             if name not in known:
-                raise DeclarationError(
-                    file, f"spec.params.sluice.{name}", "no such setting", nearest(name, known)
-                )
+                where, hint = f"spec.params.sluice.{name}", nearest(name, known)
+                refuse(DeclarationError(file, where, "no such setting", hint), None)
+                continue
             values[name] = _read(known[name], value, file, f"spec.params.sluice.{name}")
         for name, setting in known.items():
             variable = PREFIX + name.upper()
@@ -111,6 +116,8 @@ class Settings:
                 values[name] = _read(setting, environ[variable], "environment", variable)
         if "PORT" in environ and PREFIX + "PORT" not in environ:
             values["port"] = _read(known["port"], environ["PORT"], "environment", "PORT")
+        for error in unknown_variables(environ):
+            _warn(str(error))
         return cls(**values, serving_spec=_serving_spec(environ))
 
     def environment(self) -> dict[str, str]:
@@ -123,6 +130,23 @@ class Settings:
 def project_root(environ: Mapping[str, str] | None = None) -> str | None:
     """The folder that SLUICE_PROJECT names, or None."""
     return (os.environ if environ is None else environ).get(PREFIX + "PROJECT")
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[DeclarationError]:
+    """What is wrong with variables that are spelled as settings and are none; no value is told."""
+    known = {f.name for f in fields(Settings) if not f.metadata.get("internal")} | _NO_SETTINGS
+    names = [PREFIX + name.upper() for name in known]
+    return [
+        DeclarationError("environment", name, "no such setting", nearest(name, names))
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in names
+    ]
+
+
+@cache
+def _warn(text: str) -> None:
+    """Once a process: settings are read in many places."""
+    log.warning("%s; it is ignored", text)
 
 
 def variables() -> dict[str, str]:
@@ -150,13 +174,16 @@ _KINDS: dict[str, Any] = {"str": str, "int": int, "float": float}
 
 def _read(setting: Field[Any], value: Any, file: object, where: str) -> Any:
     """A value as the type that a setting has, within its range if it has one."""
-    typed = _typed(setting.type, value, file, where)
-    least, most = setting.metadata.get("least"), setting.metadata.get("most")
-    if least is not None and typed < least:
-        raise DeclarationError(file, where, f"expected at least {least}, found {value!r}")
-    if most is not None and typed > most:
-        raise DeclarationError(file, where, f"expected at most {most}, found {value!r}")
-    return typed
+    try:
+        typed = _typed(setting.type, value, file, where)
+        least, most = setting.metadata.get("least"), setting.metadata.get("most")
+        if least is not None and typed < least:
+            raise DeclarationError(file, where, f"expected at least {least}, found {value!r}")
+        if most is not None and typed > most:
+            raise DeclarationError(file, where, f"expected at most {most}, found {value!r}")
+        return typed
+    except DeclarationError as error:
+        return refuse(error, setting.default)
 
 
 def _typed(kind: Any, value: Any, file: object, where: str) -> Any:

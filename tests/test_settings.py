@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sluice.errors import DeclarationError
-from sluice.settings import Settings
+from sluice.settings import Settings, unknown_variables
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 SETTINGS = [f for f in fields(Settings) if not f.metadata.get("internal")]
@@ -59,6 +59,18 @@ def test_true_and_false(text: str) -> None:
 def test_what_is_wrong_is_named(params: Any, environ: dict[str, str], problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem):
         Settings.load(params, environ)
+
+
+def test_a_variable_that_is_no_setting_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    environ = {"SLUICE_REFRSH": "a value", "SLUICE_PROJECT": "/", "SLUICE_PORT": "1", "OTHER": ""}
+    assert Settings.load({}, environ) == Settings.load({}, environ) == Settings(port=1)
+    [said] = caplog.messages
+    assert said.startswith("environment: SLUICE_REFRSH: no such setting (did you mean 'SLUICE_REF")
+    assert "a value" not in said
+    [error] = unknown_variables(environ)
+    assert error.where == "SLUICE_REFRSH"
 
 
 def test_the_environment_of_settings_gives_them_back() -> None:

@@ -33,12 +33,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sluice.declaration import Section, load_object, read_yaml
 from sluice.errors import DeclarationError, nearest
 from sluice.features.events import EventType
+from sluice.refusals import each
 from sluice.schema import FLOAT32, Schema, Value
 from sluice.schema import Field as RecordField
 
@@ -155,9 +157,9 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if version != FORMAT:
         raise top.error("format", f"{version} is not read by this Sluice", f"it reads {FORMAT}")
     record = Schema.parse(top.sections("record"), FLOAT32)
-    events = {n: EventType.parse(n, s) for n, s in top.sections("events", {}).items()}
+    events = each(EventType.parse, top.sections("events", {}))
     sections = top.sections("entities", {})
-    entities = {n: _Reader(n, s, record, events).read() for n, s in sections.items()}
+    entities = each(lambda n, s: _Reader(n, s, record, events).read(), sections)
     as_of = top.take("as_of", str, None)
     fetch = tuple(top.take("fetch", list, []))
     top.done()
@@ -196,7 +198,7 @@ class _Reader:
             name=self.name,
             source=event.source if event else section.take("source", str),
             keys=keys,
-            features=tuple(self._feature(n, s, max_age) for n, s in features.items()),
+            features=tuple(each(partial(self._feature, max_age), features).values()),
             timestamp=event.time if event else section.take("timestamp", str, None),
             delay=section.duration("delay", 0.0),
             retention=event.retention if event else section.duration("retention", math.inf),
@@ -234,7 +236,7 @@ class _Reader:
             where = f"features.{aged[0].name.partition('.')[2]}.max_age"
             raise self.section.error(where, "needs a timestamp", "name the source's time column")
 
-    def _feature(self, name: str, section: Section, max_age: float) -> Feature:
+    def _feature(self, max_age: float, name: str, section: Section) -> Feature:
         age = section.duration("max_age", max_age)
         aggregate = self._aggregate(section) if self.event is not None else None
         if aggregate is None:

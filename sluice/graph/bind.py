@@ -60,7 +60,7 @@ class Binder:
         return function  # type: ignore[no-any-return]
 
     def _method(self, spec: StepSpec) -> tuple[Call, bool]:
-        step = self._construct(spec)
+        step = self.construct(spec)
         if hasattr(step, "select_outlets"):
             problem = "select_outlets is not supported"
             raise self._error(spec, "class_name", problem, refused.SELECT_OUTLETS)
@@ -77,7 +77,8 @@ class Binder:
             raise self._error(spec, "handler", problem, nearest(name, methods))
         return getattr(step, name), name == "do_event" and not spec.handler
 
-    def _construct(self, spec: StepSpec) -> Any:
+    def construct(self, spec: StepSpec) -> Any:
+        """The step of a class, before it loads anything. Raises DeclarationError."""
         cls = self.find(spec.class_name or "", f"{spec.where}.class_name")
         try:
             return cls(**self._arguments(cls, spec))

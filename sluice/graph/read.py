@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sluice.declaration import Section
@@ -11,6 +12,7 @@ from sluice.graph import refused
 from sluice.graph.flow import Flow
 from sluice.graph.secrets import SecretSource
 from sluice.graph.spec import LOAD_MODES, GraphSpec, StepSpec
+from sluice.refusals import each
 
 # Fields of a function that say how it is deployed; the graph does not look at them.
 _DEPLOYMENT = frozenset({
@@ -147,7 +149,7 @@ def _graph(graph: Section, reader: Reader) -> dict[str, Any]:
     graph = reader.supported(graph, refused.GRAPH_FIELDS, _BOOKKEEPING)
     graph.choose("engine", ("sync", "async"), "sync")
     on_error = graph.take("on_error", str, None)
-    steps = {name: _step(name, step, reader) for name, step in _sections(graph).items()}
+    steps = each(partial(_step, reader), _sections(graph))
     reader.done(graph)
     flow = Flow(steps, on_error, graph)
     return {"steps": flow.main, "rescues": flow.rescues, "on_error": on_error}
@@ -160,7 +162,7 @@ def _sections(graph: Section) -> dict[str, Section]:
     return steps
 
 
-def _step(name: str, step: Section, reader: Reader) -> StepSpec:
+def _step(reader: Reader, name: str, step: Section) -> StepSpec:
     kind = step.take("kind", str, "task")
     if kind in refused.STEP_KINDS:
         raise step.error("kind", f"{kind} is not supported", refused.STEP_KINDS[kind])

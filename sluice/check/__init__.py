@@ -1,0 +1,1 @@
+"""What is wrong with a project: all of it at once, each with its file and line."""
