@@ -15,7 +15,9 @@ from sluice.errors import RecordError, RequestError, SluiceError
 from sluice.message import Choice, Message
 from sluice.schema import Value
 
-FORMAT = 2  # 1 had of each row the oldest entity alone
+Array = npt.NDArray[Any]
+
+FORMAT = 3  # 2 knew no teams: one version answered a row
 
 
 def encode(message: Message) -> bytes:
@@ -26,6 +28,7 @@ def encode(message: Message) -> bytes:
     data["errors"] = {str(i): _error(e) for i, e in message.errors.items()}
     data["tensors"] = {d: {n: _array(a) for n, a in t.items()} for d, t in message.tensors.items()}
     data["scores"] = [_array(s) for s in message.scores]
+    data["members"] = {v: (_array(r), _array(s)) for v, (r, s) in message.members.items()}
     data["values"] = [[_number(v) for v in row] for row in message.values]
     data["as_of"] = [_number(v) for v in message.as_of]
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -33,7 +36,7 @@ def encode(message: Message) -> bytes:
 
 _PLAIN = (
     "id", "records", "when", "pin", "single", "columns", "rows", "ages", "defaults", "unknown",
-    "route", "outputs", "timings",
+    "route", "outputs", "timings", "shadows",
 )  # fmt: skip
 
 # JSON has no NaN and no infinity, and orjson writes null: such a number is {"float": its text}.
@@ -50,11 +53,6 @@ class _Error(msgspec.Struct, forbid_unknown_fields=True):
     error: str
     field: str
     status: int
-
-
-class _Stalest(msgspec.Struct):
-    entity: str
-    age_s: float
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,8 +75,10 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     route: list[Choice]
     outputs: list[dict[str, Any]]
     timings: dict[str, float]
+    shadows: tuple[str, ...]
     tensors: dict[str, dict[str, _Array]]
     scores: list[_Array]
+    members: dict[str, tuple[_Array, _Array]]
     errors: dict[int, _Error]
 
     def check(self) -> None:
@@ -126,9 +126,9 @@ def from_json(content: Any) -> Message:
 
 def _renewed(content: dict[str, Any]) -> dict[str, Any]:
     """The JSON form of a message of the format before, in today's."""
-    stalest = msgspec.convert(content.get("stalest"), list[_Stalest | None])
-    ages = [{} if s is None else {s.entity: s.age_s} for s in stalest]
-    return {k: v for k, v in content.items() if k != "stalest"} | {"ages": ages}
+    if new := {"members", "shadows"}.intersection(content):
+        raise ValueError(f"format {FORMAT - 1} has no {', '.join(sorted(new))}")
+    return content | {"members": {}, "shadows": []}
 
 
 def _message(content: _Content) -> Message:
@@ -143,9 +143,22 @@ def _message(content: _Content) -> Message:
         d: {n: _unarray(a) for n, a in t.items()} for d, t in content.tensors.items()
     }
     message.scores = [_unarray(s) for s in content.scores]
+    message.members = {
+        version: _scored(_unarray(rows), _unarray(scores), len(content.rows))
+        for version, (rows, scores) in content.members.items()
+    }
     message.ended = time.perf_counter()
     message.started = message.ended - sum(message.timings.values()) * 1e-6  # as if all were here
     return message
+
+
+def _scored(rows: Array, scores: Array, n: int) -> tuple[Array, Array]:
+    """Which rows, and their scores. Raises ValueError where they are not."""
+    if rows.dtype.kind != "i" or rows.ndim != 1 or scores.shape[:1] != rows.shape:
+        raise ValueError("members: not as many scores as rows")
+    if not all(0 <= row < n for row in rows.tolist()):
+        raise ValueError("members: a row that is not there")
+    return rows, scores
 
 
 def _number(value: Value) -> Any:

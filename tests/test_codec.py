@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sluice.codec import decode, encode, from_json
+from sluice.codec import _array, decode, encode, from_json
 from sluice.errors import RecordError, RequestError
 from sluice.message import Choice, Message
+from sluice.team import Member, Team
 
 TEXT = st.text(max_size=5)
 JSON = st.recursive(
@@ -26,7 +27,17 @@ DTYPES = ("<f4", "<f8", "<i8", "<i4", "<u2", "|b1", "<f2")
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3)
 NUMERIC = st.sampled_from(DTYPES).flatmap(lambda d: hnp.arrays(d, SHAPES))
 OBJECTS = hnp.arrays(object, SHAPES, elements=TEXT)
-CHOICES = st.builds(Choice, TEXT, TEXT, TEXT, st.floats(0.1, 1), TEXT)
+MEMBERS = st.builds(Member, TEXT, TEXT, st.floats(-9, 9))
+TEAMS = st.builds(
+    Team,
+    st.lists(MEMBERS, max_size=3).map(tuple),
+    TEXT,
+    st.floats(-9, 9),
+    st.integers(1, 3),
+    st.none() | st.floats(0.1, 9),
+    st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
+)
+CHOICES = st.builds(Choice, TEXT, TEXT, TEXT, st.floats(0.1, 1), TEXT, st.none() | TEAMS)
 AGES = st.dictionaries(TEXT, st.floats(0, 1e9), max_size=2)
 RECORDS = st.lists(
     st.dictionaries(TEXT, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT),
@@ -56,6 +67,9 @@ def messages(draw: st.DrawFn) -> Message:
     message.tensors = draw(st.dictionaries(TEXT, tensors, max_size=2))
     message.unknown = draw(st.dictionaries(TEXT, st.just([(0, "c0")] * min(n, 1)), max_size=1))
     message.scores = [draw(hnp.arrays("<f4", 2)) for _ in rows]
+    scored = st.tuples(st.just(np.arange(n)), hnp.arrays("<f4", (n, 1)))
+    message.members = draw(st.dictionaries(TEXT, scored, max_size=2))
+    message.shadows = tuple(draw(st.lists(TEXT, max_size=2)))
     message.timings = draw(st.dictionaries(TEXT, st.floats(0, 1e6), max_size=2))
     return message
 
@@ -71,7 +85,7 @@ def plain(value: Any) -> Any:
         return (value.status, value.field, str(value))
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list) else value
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 KEPT = [name for name in Message.__slots__ if name not in ("live", "started", "ended")]
@@ -133,6 +147,9 @@ ONE = orjson.loads(encode(Message([{"a": 1}], "id")))
         ("tensors", {"d": {"n": {"dtype": "<f4", "shape": [-1], "data": "00000000"}}}),
         ("route", [{"policy": "p", "name": "n", "version": 1}]),
         ("unknown", {"d": [[0, "a"]]}),
+        ("members", {"1": [_array(np.array([7])), _array(np.zeros((1, 1)))]}),
+        ("members", {"1": [_array(np.array([0.0])), _array(np.zeros((1, 1)))]}),
+        ("members", {"1": [_array(np.array([], int)), _array(np.zeros((1, 1)))]}),
         ("more", 1),
         ("id", 7),
         ("when", "now"),
@@ -143,26 +160,26 @@ def test_a_message_that_would_break_a_step_is_refused(part: str, value: Any) -> 
         from_json({**ONE, part: value})
 
 
-@pytest.mark.parametrize("version", [0, 3, 99])
+@pytest.mark.parametrize("version", [1, 4, 99])
 def test_another_format_is_refused_by_its_number(version: int) -> None:
     with pytest.raises(
-        RequestError, match=f"message format {version} is not read: only 1 and 2 are"
+        RequestError, match=f"message format {version} is not read: only 2 and 3 are"
     ):
         from_json({**ONE, "format": version})
 
 
-@given(messages(), st.data())
-def test_the_format_before_is_read(message: Message, data: st.DataObject) -> None:
+@given(messages())
+def test_the_format_before_is_read(message: Message) -> None:
     content = orjson.loads(encode(message))
-    del content["ages"]
-    ages = st.none() | st.fixed_dictionaries({"entity": TEXT, "age_s": st.floats(0, 1e9)})
-    stalest = [data.draw(ages) for _ in message.rows]
-    read = from_json({**content, "format": 1, "stalest": stalest})
-    assert read.ages == [{s["entity"]: s["age_s"]} if s else {} for s in stalest]
+    with pytest.raises(RequestError, match="a broken message: format 2 has no members, shadows"):
+        from_json({**content, "format": 2})
+    del content["members"], content["shadows"]
+    for choice in content["route"]:
+        del choice["team"]
+    read = from_json({**content, "format": 2})
+    assert (read.members, read.shadows) == ({}, ())
+    assert [choice.team for choice in read.route] == [None] * len(message.route)
     assert plain(read.values) == plain(message.values)
-    for broken in ({}, {"stalest": [7]}, {"stalest": [*stalest, None]}):
-        with pytest.raises(RequestError, match="a broken message"):
-            from_json({**content, "format": 1, **broken})
 
 
 def test_numbers_that_json_lacks() -> None:
