@@ -32,6 +32,7 @@ def observe(application: Application, message: Message, reply: dict[str, Any]) -
             message.timings,
             None,
             message.headers,
+            _members(message),
         )
     )
 
@@ -61,6 +62,16 @@ def observe_failure(
 
 def _microseconds(message: Message) -> int:
     return round((time.perf_counter() - message.started) * 1e6)
+
+
+def _members(message: Message) -> dict[str, list[Any]]:
+    """By version that predicted for a team, its scores by row, None where it was not asked."""
+    told: dict[str, list[Any]] = {}
+    for number, (rows, scores) in message.members.items():
+        told[number] = [None] * len(message.rows)
+        for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
+            told[number][row] = score[0] if len(score) == 1 else score
+    return told
 
 
 def _route(message: Message, route: Any) -> dict[str, Any]:

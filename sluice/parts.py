@@ -22,7 +22,8 @@ def join(requests: Sequence[Message]) -> Message:
 def split(message: Message) -> Sequence[Message]:
     """The requests that share an answered message, each with its own part of it.
 
-    That is what a reply is made of: rows, defaults, ages, route, outputs, errors.
+    That is what a reply and its event are made of: rows, defaults, ages, route, members, outputs,
+    errors.
     """
     owners: list[tuple[Message, int]] = []
     for part in message.parts:
@@ -42,7 +43,25 @@ def split(message: Message) -> Sequence[Message]:
         part, place = owners[record]
         vars(error)["record"] = place
         part.errors[place] = error
+    if message.members:
+        _split_members(message, [owners[record][0] for record in message.rows])
     return message.parts
+
+
+def _split_members(message: Message, owners: Sequence[Message]) -> None:
+    """Give each request the scores of its own rows; `owners` has the request of each row."""
+    first: dict[int, int] = {}
+    for row, part in enumerate(owners):
+        first.setdefault(id(part), row)
+    for number, (rows, scores) in message.members.items():
+        parts = [owners[row] for row in rows.tolist()]
+        begin = 0
+        for end in range(1, len(parts) + 1):
+            if end == len(parts) or parts[end] is not parts[begin]:
+                part = parts[begin]
+                mine = rows[begin:end] - first[id(part)]
+                part.members = {**part.members, number: (mine, scores[begin:end])}
+                begin = end
 
 
 def share(message: Message) -> None:

@@ -46,6 +46,8 @@ class Observation(NamedTuple):
         timings: by step, microseconds.
         error: of a request that failed as a whole, its status and message.
         headers: traceparent and tracestate, if the request had them; others stay here.
+        members: by version that predicted for a team, its scores: of each row a number, or one
+            per class; None for a row that it was not asked for.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Observation(NamedTuple):
     timings: Mapping[str, float] = {}
     error: tuple[int, str] | None = None
     headers: Mapping[str, str] = {}
+    members: Mapping[str, Sequence[Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class EventBuilder:
         when = self._utc(seen.when)
         names, rows = self._inputs.table(seen.records)
         block = _block(seen)
+        if seen.members:
+            block |= self._redaction.fields({"members": seen.members})
         value = {
             "when": when,
             "microsec": seen.duration_us,

@@ -56,6 +56,9 @@ def _give(block: Block, scored: Scored, messages: Sequence[Message]) -> None:
         message.timings, message.live = share, block.live
     for place, defaults in _defaults(block):
         messages[place].defaults = [defaults]
+    for number, (there, found) in block.members.items():
+        for place, score in zip(block.places[there].tolist(), found, strict=True):
+            messages[place].members[number] = np.zeros(1, int), score[None]
     for place, error in block.errors.items():
         vars(error)["record"] = 0
         messages[place].errors = {0: error}
