@@ -13,8 +13,9 @@ from sluice.observe import observe, observe_failure
 from sluice.parts import refusal, share, split
 from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
-from sluice.rules import Row, output_rules
+from sluice.rules import OutputRule, Row, output_rules
 from sluice.rules.lists import Lists
+from sluice.rules.make import open_rules
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -45,13 +46,16 @@ class Postprocess(Step):
         super().__init__(context, name, **class_args)
         where = f"{self.name}.class_args"
         self.lists = None if items is None else Lists(items, rules, where)
-        self.rules = [] if self.lists else output_rules(rules, where)
+        self.rules: list[OutputRule] = [] if self.lists else output_rules(rules, where)
         self.tables = self.lists is None
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
+        definitions = self._application.definitions
         if self.lists is not None:
-            self.lists.check(self._application.definitions)
+            self.lists.open(definitions)
+        else:
+            open_rules(self.rules, definitions, f"{self.name}.class_args")
 
     def do(self, body: Message) -> dict[str, Any] | list[dict[str, Any] | SluiceError]:
         message = body
@@ -103,11 +107,13 @@ class Postprocess(Step):
 
     def _singles(self, message: Message, outputs: list[Any]) -> None:
         places = {name: at for at, name in enumerate(message.columns)}
+        times = message.times()
         for row, record in enumerate(message.rows):
             version = message.live.answering(message.route[row].version)
             made = outputs[record] = output(message, row, version)
             if "error" not in made:
-                beside = Row(version, Fields(places, message.values[row]))
+                fields = Fields(places, message.values[row])
+                beside = Row(version, fields, message.defaults[row], times[record])
                 for rule in self.rules:
                     rule.apply(made, beside)
 

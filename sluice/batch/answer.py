@@ -37,9 +37,11 @@ def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
             errors |= dict.fromkeys(block.places[rows[~finite]].tolist(), text)
         defaults = patterns([(name, codes[finite]) for name, codes in [*used, *late]])
         columns = _columns(scores[finite], version)
-        part = Part(block.places[rows[finite]], columns, defaults)
-        fields = _Taken(block.columns, rows[finite])
-        parts.append(_ruled(part, rules, Row(version, fields)))
+        good = rows[finite]
+        part = Part(block.places[good], columns, defaults)
+        fields, codes = _Taken(block.columns, good), _Taken(block.why, good)
+        beside = Row(version, fields, codes, block.when[part.places])
+        parts.append(_ruled(part, rules, beside))
     answered = np.full(n, -1, np.int32)
     answered[block.places] = block.chosen
     return Scored(
@@ -89,13 +91,22 @@ def _ruled(part: Part, rules: Sequence[OutputRule], rows: Row) -> Part:
 
 def _listed(part: Part, rules: Sequence[OutputRule], rows: Row) -> list[dict[str, Any]]:
     outputs = part.outputs()
-    names = list(rows.fields)
-    columns = [rows.fields[name].tolist() for name in names]
-    places = {name: at for at, name in enumerate(names)}
-    for output, values in zip(outputs, zip(*columns, strict=True), strict=True):
+    n = len(outputs)
+    fields, defaults = _by_row(rows.fields, n), _by_row(rows.defaults, n)
+    for output, values, why, time in zip(outputs, fields, defaults, rows.time, strict=True):
+        told = {name: REASONS[code] for name, code in why.items() if code}
         for rule in rules:
-            rule.apply(output, Row(rows.version, Fields(places, values)))
+            rule.apply(output, Row(rows.version, values, told, float(time)))
     return outputs
+
+
+def _by_row(columns: Mapping[str, Any], n: int) -> list[Mapping[str, Any]]:
+    """The values of n rows by name."""
+    if not columns:
+        return [{}] * n
+    places = {name: at for at, name in enumerate(columns)}
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [Fields(places, values) for values in rows]
 
 
 def reasons(block: Block, rows: Array, version: Version) -> tuple[dict[str, Array], Named]:

@@ -13,9 +13,9 @@ from sluice.features.definitions import Definitions
 from sluice.live import Version
 from sluice.message import Message
 from sluice.rules.conflicts import conflict
-from sluice.rules.make import list_rules
+from sluice.rules.make import list_rules, open_rules
 from sluice.rules.ranking import Items, Ranking
-from sluice.rules.rule import moves
+from sluice.rules.rule import column_types, moves
 
 EXPLAINED = 100  # items of a list that an explanation shows, at most
 
@@ -44,18 +44,18 @@ class Lists:
         if problem := conflict(self.rules):
             raise DeclarationError("graph.yaml", f"{where}.rules", problem)
 
-    def check(self, definitions: Definitions) -> None:
-        """Raise DeclarationError where a column that is read is not there in every row."""
-        known = [*definitions.record.names, *definitions.fetch]
-        wanted = {f"items.{n}": [self.id, *self.show][n != "id" :] for n in ("id", "show")}
-        read = {f"rules[{i}]": rule.fields() for i, rule in enumerate(self.rules)}
-        for where, names in {**wanted, **read}.items():
-            for name in names:
-                if name not in known:
-                    problem = f"{name!r} is neither a record's field nor under `fetch`"
-                    raise DeclarationError(
-                        "graph.yaml", f"{self._where}.{where}", problem, nearest(name, known)
-                    )
+    def open(self, definitions: Definitions) -> None:
+        """Raise DeclarationError where a column is not in every row, or is of the wrong type."""
+        types = column_types(definitions)
+        for name in (self.id, *self.show):
+            if name not in types:
+                problem = f"{name!r} is neither a record's field nor under `fetch`"
+                hint = nearest(name, types)
+                raise DeclarationError("graph.yaml", f"{self._where}.items", problem, hint)
+        if types[self.id] not in ("string", "integer"):
+            problem = f"{self.id} is a {types[self.id]}: expected a string or an integer"
+            raise DeclarationError("graph.yaml", f"{self._where}.items.id", problem)
+        open_rules(self.rules, definitions, self._where)
 
     def answer(self, message: Message, rows: Sequence[int], explain: bool) -> dict[str, Any]:
         """The output for the rows of one record, as rule.py shows it."""
@@ -72,7 +72,7 @@ class Lists:
         output: dict[str, Any] = {"items": self._shown(steps[-1])}
         if told := self._told(steps):
             output["rules"] = told
-        _defaults(output, message, [rows[row] for row in items.rows], steps[-1])
+        _defaults(output, steps[-1])
         if explain:
             output["explain"] = self._explained(steps)
         return output
@@ -84,8 +84,15 @@ class Lists:
         values = [message.values[row] for row in rows]
         at = places[self.id]
         ids = [_id(row[at]) for row in values]
-        when = message.as_of[rows[0]]
-        return Items(ids, scores, values, places, version=version, when=when)
+        return Items(
+            ids,
+            scores,
+            values,
+            places,
+            version=version,
+            when=message.times()[message.rows[rows[0]]],
+            defaults=[message.defaults[row] for row in rows],
+        )
 
     def _shown(self, ranking: Ranking) -> list[dict[str, Any]]:
         items, scores = ranking.items, ranking.scores.tolist()
@@ -139,12 +146,10 @@ def _listed(ranking: Ranking) -> list[dict[str, Any]]:
     return [{"id": ids[p], "score": float(scores[p])} for p in ranking.places[:EXPLAINED]]
 
 
-def _defaults(
-    output: dict[str, Any], message: Message, rows: Sequence[int], ranking: Ranking
-) -> None:
-    """Say where a default stood in: for the record where it did for all of its rows, else by
+def _defaults(output: dict[str, Any], ranking: Ranking) -> None:
+    """Say where a default stood in: for the record where it did in all of its rows, else by
     item."""
-    found = [message.defaults[row] for row in rows]
+    found = ranking.items.defaults
     if not any(found):
         return
     common = {n: why for n, why in found[0].items() if all(n in defaults for defaults in found)}

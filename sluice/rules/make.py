@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
 from sluice.errors import DeclarationError, nearest
+from sluice.features.definitions import Definitions
 from sluice.rules.rule import ListRule, OutputRule, Rule
 
+# By name, where the class is; a process imports only those that it uses.
+RULES = {
+    "allow": "sluice.rules.allow:Allow",
+    "cap": "sluice.rules.cap:Cap",
+    "decay": "sluice.rules.decay:Decay",
+    "deny": "sluice.rules.deny:Deny",
+    "exposure": "sluice.rules.exposure:Exposure",
+    "fair": "sluice.rules.fair:Fair",
+    "fresh": "sluice.rules.fresh:Fresh",
+    "mmr": "sluice.rules.mmr:MMR",
+    "pin": "sluice.rules.pin:Pin",
+    "quota": "sluice.rules.quota:Quota",
+    "require": "sluice.rules.require:Require",
+    "threshold": "sluice.rules.threshold:Threshold",
+    "top_k": "sluice.rules.top_k:TopK",
+}
 R = TypeVar("R", bound=Rule)
 
 
@@ -21,12 +39,21 @@ def list_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[Li
     return _made(declarations, where, ListRule)
 
 
-def all_rules() -> dict[str, type[Rule]]:
-    """Every rule there is, by its name."""
-    from sluice.rules.threshold import Threshold
-    from sluice.rules.top_k import TopK
+def rule_class(name: str) -> type[Rule]:
+    """The rule with this name, which is one of RULES."""
+    module, _, kind = RULES[name].partition(":")
+    found: type[Rule] = getattr(import_module(module), kind)
+    return found
 
-    return {r.rule: r for r in (Threshold, TopK)}
+
+def open_rules(rules: Sequence[Rule], definitions: Definitions, where: str) -> None:
+    """Let rules look at the declarations. Raises DeclarationError naming the rule's place."""
+    for i, rule in enumerate(rules):
+        try:
+            rule.open(definitions)
+        except ValueError as error:
+            place = f"{where}.rules[{i}]"
+            raise DeclarationError("graph.yaml", place, f"rule {rule.rule}: {error}") from None
 
 
 def _made(declarations: Sequence[Mapping[str, Any]], where: str, kind: type[R]) -> list[R]:
@@ -38,14 +65,13 @@ def _made(declarations: Sequence[Mapping[str, Any]], where: str, kind: type[R]) 
 
 
 def _make(declaration: Mapping[str, Any], where: str, kind: type[R]) -> R:
-    rules = all_rules()
     if not isinstance(declaration, Mapping) or "rule" not in declaration:
         raise DeclarationError("graph.yaml", where, "expected a mapping with a `rule`")
     params = dict(declaration)
     name = params.pop("rule")
-    if not isinstance(name, str) or name not in rules:
-        raise DeclarationError("graph.yaml", where, f"no rule {name!r}", nearest(str(name), rules))
-    rule = rules[name]
+    if not isinstance(name, str) or name not in RULES:
+        raise DeclarationError("graph.yaml", where, f"no rule {name!r}", nearest(str(name), RULES))
+    rule = rule_class(name)
     if not issubclass(rule, kind):
         wants = "ranked lists (class_arg `items`)" if kind is OutputRule else "single outputs"
         raise DeclarationError("graph.yaml", where, f"rule {name} is for {wants}")

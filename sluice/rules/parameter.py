@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sluice.declaration import Section
+from sluice.errors import DeclarationError, nearest
 from sluice.rules.ranking import Id
 
 
@@ -47,3 +49,30 @@ def ids(name: str, value: Any) -> list[Id]:
     if len(set(value)) < len(value):
         raise ValueError(f"{name}: an id is there twice")
     return list(value)
+
+
+def columns(name: str, value: Any) -> list[str]:
+    """The name of a column, or a list of names."""
+    if isinstance(value, str):
+        return [column(name, value)]
+    if not isinstance(value, Sequence) or not value:
+        raise ValueError(f"{name}: expected the name of a column or a list of names")
+    return [column(name, v) for v in value]
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of some words."""
+    words = list(allowed)
+    if value not in words:
+        raise ValueError(f"{name}: {value!r}: {nearest(str(value), words)}")
+    return str(value)
+
+
+def span(name: str, value: Any) -> float:
+    """A number, 0 or more, or a duration such as 30d in seconds."""
+    if isinstance(value, str):
+        try:
+            return float(Section({name: value}, "graph.yaml").duration(name))
+        except DeclarationError as error:
+            raise ValueError(f"{name}: {error.problem} ({error.hint})") from None
+    return number(name, value, 0)

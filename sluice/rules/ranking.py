@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sluice.fields import Fields
 from sluice.live import Version
 
 Id = str | int
+T = TypeVar("T")
 
 
 class Items:
@@ -25,12 +26,13 @@ class Items:
         ids: [n], each once, ascending.
         rows: which row of the message each is [n].
         scores: the model's [n], float64.
-        when: the moment that look-ups were as of, seconds since the epoch.
+        defaults: by item, where a default stands in and why [n].
+        when: the time of the request, seconds since the epoch.
         version: the model version that gave the scores.
     """
 
     __slots__ = (
-        "_columns", "_numbers", "_places", "_values", "ids", "rows", "scores", "version", "when",
+        "_made", "_places", "_values", "defaults", "ids", "rows", "scores", "version", "when",
     )  # fmt: skip
 
     def __init__(
@@ -42,10 +44,12 @@ class Items:
         *,
         version: Version,
         when: float = 0.0,
+        defaults: Sequence[Mapping[str, str]] = (),
     ) -> None:
         """Candidates in any order; of two with one id the first stands.
 
         `values` are their rows' values [n], `places` says where in one the value of a column is.
+        `defaults` say per row where a default stands in, and why; none at all: nowhere.
         """
         first = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
         found = sorted(first.items(), key=itemgetter(0))
@@ -54,27 +58,33 @@ class Items:
         self.scores: Array = np.array([scores[row] for row in self.rows], np.float64)
         self.version, self.when = version, when
         self._values = [values[row] for row in self.rows]
+        self.defaults = [defaults[row] if defaults else {} for row in self.rows]
         self._places = places
-        self._columns: dict[str, list[Any]] = {}
-        self._numbers: dict[str, Array] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def columns(self) -> Collection[str]:
+        """The names of the columns."""
+        return self._places.keys()
+
     def column(self, name: str) -> list[Any]:
         """The values of a column, by place [n]."""
-        column = self._columns.get(name)
-        if column is None:
-            at = self._places[name]
-            column = self._columns[name] = [row[at] for row in self._values]
-        return column
+        at = self._places[name]
+        return self.once(("column", name), lambda: [row[at] for row in self._values])
 
     def numbers(self, name: str) -> Array:
         """The values of a column of numbers, by place [n]; NaN where there is none."""
-        numbers = self._numbers.get(name)
-        if numbers is None:
-            numbers = self._numbers[name] = np.array(self.column(name), np.float64)
-        return numbers
+        return self.once(("numbers", name), lambda: np.array(self.column(name), np.float64))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives for these items: made once, for all rules that want it."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     def fields(self, place: int) -> Mapping[str, Any]:
         """All values of one item by the names of their columns."""

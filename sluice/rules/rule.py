@@ -36,9 +36,12 @@ What can be known to conflict without a request is an error when the graph is lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+from sluice.errors import nearest
+from sluice.features.definitions import Definitions
 from sluice.live import Version
 from sluice.rules.ranking import Ranking
 
@@ -49,12 +52,20 @@ Columns = dict[str, Any]  # arrays [m], or Coded ones
 class Row(NamedTuple):
     """What stands beside an output: who made it of what.
 
-    `fields` are the row's values by the names of their columns; for rows of a table each is an
-    array [m], or a Coded one.
+    For rows of a table each of `fields` is an array [m] or a Coded one, each of `defaults` an
+    array [m] of codes, 0 for none, and `time` an array [m].
+
+    Attributes:
+        version: the model version that answered.
+        fields: the row's values by the names of their columns.
+        defaults: by column, why a default stands in.
+        time: of the request, seconds since the epoch.
     """
 
     version: Version
     fields: Mapping[str, Any]
+    defaults: Mapping[str, Any] = {}
+    time: Any = math.nan
 
 
 class Rule:
@@ -63,8 +74,25 @@ class Rule:
     rule: ClassVar[str]
 
     def fields(self) -> Sequence[str]:
-        """The columns that it reads; the graph must know them."""
+        """The columns that it reads."""
         return ()
+
+    def numbers(self) -> Sequence[str]:
+        """Those of them that have to be numbers."""
+        return ()
+
+    def open(self, definitions: Definitions) -> None:
+        """Look at the declarations, once, before the first answer.
+
+        Raises ValueError where a parameter does not fit them.
+        """
+        types = column_types(definitions)
+        for name in self.fields():
+            if name not in types:
+                raise ValueError(f"no column {name!r}: {nearest(name, types)}")
+        for name in self.numbers():
+            if types[name] == "string":
+                raise ValueError(f"{name} is text: expected numbers")
 
 
 class OutputRule(Rule):
@@ -108,6 +136,12 @@ class ListRule(Rule):
         dropped, moved = len(before) - len(after), moves(before, after)
         told = [f"{moved} moved"] * bool(moved) + [f"{dropped} dropped"] * bool(dropped)
         return ", ".join(told) or "nothing to change"
+
+
+def column_types(definitions: Definitions) -> dict[str, str]:
+    """The type of each column that every row has: the record's fields, and what is fetched."""
+    types = {name: field.type for name, field in definitions.record.by_name.items()}
+    return types | {name: definitions.features[name].type for name in definitions.fetch}
 
 
 def moves(before: Ranking, after: Ranking) -> int:

@@ -28,4 +28,4 @@ class TopK(ListRule):
         return ranking.ordered(ranking.places[: self.k])
 
     def why_ranked(self, before: Ranking, after: Ranking) -> str:
-        return f"the first {self.k} of {len(before)}"
+        return f"the first {len(after)} of {len(before)}"

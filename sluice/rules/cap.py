@@ -1,0 +1,75 @@
+"""Diversity: at most so many of a category."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sluice.rules.parameter import column, whole
+from sluice.rules.ranking import Ranking
+from sluice.rules.rule import ListRule
+from sluice.rules.vectors import words
+
+
+class Cap(ListRule):
+    """At most `most` items of each category among the first `first`, or in the whole list.
+
+    When to use it: no more than two films of a genre, or three offers of a seller. An item that
+    would be one too many goes after the first `first`; without `first` it is dropped. An item of
+    several categories ("Action|Comedy") counts for each, one of none for none.
+
+    Where there are too few others, those too many follow all the same: no place stays empty, and
+    the reply tells it.
+
+    Args:
+        by: the column with the category.
+        most: at least 1.
+        first: so many positions, at least 1; None: the whole list.
+    """
+
+    rule = "cap"
+
+    def __init__(self, by: str, most: int, first: int | None = None) -> None:
+        self.by, self.most = column("by", by), whole("most", most, least=1)
+        self.first = None if first is None else whole("first", first, least=1)
+
+    def fields(self) -> Sequence[str]:
+        return [self.by]
+
+    def rank(self, ranking: Ranking) -> Ranking:
+        categories = self._categories(ranking)
+        room = len(ranking) if self.first is None else self.first
+        pinned = [place for place, at in ranking.held.items() if at < room]
+        counts = Counter(word for place in pinned for word in categories[place])
+        room -= len(pinned)
+        taken: list[int] = []
+        over: list[int] = []
+        for place in ranking.places:
+            if place in ranking.held:
+                continue
+            mine = categories[place]
+            if len(taken) >= room or any(counts[word] >= self.most for word in mine):
+                over.append(place)
+                continue
+            counts.update(mine)
+            taken.append(place)
+        return ranking.ordered(taken if self.first is None else taken + over)
+
+    def unmet(self, ranking: Ranking) -> str:
+        categories = self._categories(ranking)
+        places = ranking.places[: self.first]
+        counts = Counter(word for place in places for word in categories[place])
+        over = sorted(word for word, count in counts.items() if count > self.most)
+        return ", ".join(f"{counts[word]} of {word}" for word in over[:3])
+
+    def why_ranked(self, before: Ranking, after: Ranking) -> str:
+        told = super().why_ranked(before, after)
+        return f"{told}; at most {self.most} of each {self.by}{among(self.first)}"
+
+    def _categories(self, ranking: Ranking) -> list[tuple[str, ...]]:
+        items = ranking.items
+        return items.once(("words", self.by), lambda: list(map(words, items.column(self.by))))
+
+
+def among(first: int | None) -> str:
+    return "" if first is None else f" among the first {first}"

@@ -1,0 +1,63 @@
+"""Lists whose beginnings must hold so many members of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def at_least(
+    places: Sequence[int],
+    member: Sequence[bool],
+    table: Sequence[int],
+    held: Mapping[int, int],
+) -> list[int]:
+    """The order nearest to `places` in which the first i + 1 hold `table[i]` members or more.
+
+    At each position the best item goes, unless a member has to; where members run out, the others
+    follow. What is held (place → position) takes its position, and is reckoned with ahead.
+
+    Args:
+        places: a list, best first.
+        member: by place.
+        table: ascending by at most one from position to position, or reckoned with ahead.
+        held: of the list.
+    """
+    fixed = {at: place for place, at in held.items()}
+    needed = _ahead(table, {at: member[place] for at, place in fixed.items()})
+    members = [p for p in reversed(places) if member[p] and p not in held]
+    others = [p for p in reversed(places) if not member[p] and p not in held]
+    rank = {place: at for at, place in enumerate(places)}
+    made: list[int] = []
+    count = 0
+    for least in needed:
+        place = fixed.get(len(made))
+        if place is None:
+            if not members and not others:
+                break
+            forced = count < least or not others
+            first = members and (forced or rank[members[-1]] < rank[others[-1]])
+            place = members.pop() if first else others.pop() if others else members.pop()
+        made.append(place)
+        count += member[place]
+    taken = set(made)
+    return made + [place for place in places if place not in taken]
+
+
+def _ahead(table: Sequence[int], fixed: Mapping[int, bool]) -> list[int]:
+    """How many members the first i + 1 must hold so that all that follow can hold theirs."""
+    needed = list(table)
+    for i in range(len(needed) - 2, -1, -1):
+        gain = fixed.get(i + 1, True)
+        needed[i] = max(needed[i], needed[i + 1] - gain)
+    return needed
+
+
+def short(places: Sequence[int], member: Sequence[bool], table: Sequence[int]) -> tuple[int, int]:
+    """Of the first positions that hold too few members: how many they are, and how many they
+    hold; (0, 0) where all hold enough. A list that is shorter is judged as far as it goes."""
+    count = 0
+    for at, (place, least) in enumerate(zip(places, table, strict=False)):
+        count += member[place]
+        if count < least:
+            return at + 1, count
+    return 0, 0

@@ -1,0 +1,67 @@
+"""Items as vectors, for rules and figures that ask how alike two items are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from sluice.coded import Array
+from sluice.rules.ranking import Items
+
+SEPARATOR = "|"
+
+
+@lru_cache(4096)
+def words(value: Any) -> tuple[str, ...]:
+    """The words of a text value: "Action|Comedy" has two; no value has none.
+
+    >>> words("Action|Comedy")
+    ('Action', 'Comedy')
+    """
+    if value is None or value != value:
+        return ()
+    text = value if isinstance(value, str) else f"{value:g}"
+    return tuple(word for word in text.split(SEPARATOR) if word)
+
+
+def vectors(items: Items, places: Sequence[int], columns: Sequence[str]) -> Array:
+    """A vector of length 1 per place [m, d], or of length 0 where an item has no value.
+
+    Columns of numbers are the vector's components; a column of texts has a component of 0 or 1
+    for each word.
+    """
+    found = [_component(itemgetter(*places, places[0])(items.column(c))[:-1]) for c in columns]
+    return _unit(found[0] if len(found) == 1 else np.hstack(found))
+
+
+def _component(column: Sequence[Any]) -> Array:
+    if not any(isinstance(value, str) for value in column):
+        return np.nan_to_num(np.array(column, np.float64))[:, None]
+    found = list(map(words, column))
+    places = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(found)))}
+    matrix = np.zeros((len(found), len(places)))
+    rows = np.repeat(np.arange(len(found)), list(map(len, found)))
+    matrix[rows, list(map(places.__getitem__, chain.from_iterable(found)))] = 1.0
+    return matrix
+
+
+def _unit(matrix: Array) -> Array:
+    lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    unit: Array = matrix / np.where(lengths > 0, lengths, 1.0)[:, None]
+    return unit
+
+
+def diversity(unit: Array) -> float:
+    """Intra-list diversity: the mean of 1 − cosine over all pairs of some vectors [m, d]; 0 for
+    fewer than two (Ziegler et al. 2005)."""
+    m = len(unit)
+    if m < 2:
+        return 0.0
+    total = unit.sum(axis=0)
+    same = float(total @ total) - float(np.einsum("ij,ij->", unit, unit))
+    return 1.0 - same / (m * (m - 1))
