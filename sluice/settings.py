@@ -24,7 +24,7 @@ _NO_SETTINGS = {"project", "next"}  # the project's folder; the next step, where
 MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # some of them are secrets, or URLs with passwords
 class Settings:
     """All settings, typed. Paths are relative to the project's folder.
 

@@ -98,3 +98,8 @@ def test_each_setting_has_a_heading_with_its_default_and_meaning(setting: Any) -
 
 def test_every_setting_says_what_it_is() -> None:
     assert [f.name for f in SETTINGS if not f.metadata.get("help")] == []
+
+
+def test_settings_are_not_told_by_accident() -> None:
+    settings = Settings.load({"salt": "a secret", "database": "postgresql://u:a-secret@h/d"}, {})
+    assert "secret" not in f"{settings} {settings!r}"
