@@ -21,6 +21,8 @@ def add_to(groups: Any) -> None:
     add("--layout", choices=("fused", "steps"), default="fused", help=text)
     add("--workers", type=int, help="processes per function; default: function.yaml's")
     add("--port", type=int, help="of the local service; 0: a free one; default: the setting port")
+    text = "on the target mlrun: ours (the default), or MLRun's own, as kind serving"
+    add("--engine", choices=("sluice", "mlrun"), default="sluice", help=text)
     parser.set_defaults(command=deploy)
 
     group = groups.add_parser("deployments", help="what is deployed: how it is, its log, its end")
@@ -59,6 +61,7 @@ def deploy(options: argparse.Namespace) -> None:
         layout=options.layout,
         workers=options.workers,
         port=options.port,
+        engine=options.engine,
         say=say,
     )
     say(f"{options.graph}: {deployment.url}")

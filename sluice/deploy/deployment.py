@@ -49,6 +49,7 @@ def deploy(
     layout: str = "fused",
     workers: int | None = None,
     port: int | None = None,
+    engine: str = "sluice",
     project: Project | Path | str | None = None,
     say: Say = lambda _: None,
 ) -> Deployment:
@@ -60,6 +61,7 @@ def deploy(
         layout: fused, one function runs the graph; or steps, each step is a function.
         workers: processes per function; None: as function.yaml and the settings say.
         port: of the local service; 0 takes a free one.
+        engine: on the target mlrun, which one runs the graph: sluice, or mlrun (kind serving).
         project: itself, or a folder in it; None: the one here.
         say: told of each step.
 
@@ -71,12 +73,21 @@ def deploy(
     """
     if target not in TARGETS:
         raise DeclarationError("target", "", f"no target {target!r}", nearest(target, TARGETS))
+    if engine != "sluice" and target != "mlrun":
+        raise DeclarationError("engine", "", f"{engine} is of the target mlrun only")
+    if target != "local" and (workers, port) != (None, None):
+        hint = "spec.parameters.sluice.deploy of the graph has the workers"
+        raise DeclarationError("options", "", "workers and port are of the target local", hint)
     found = project if isinstance(project, Project) else Project.find(project)
     plan = plan_of(found, graph)
     if target == "nuclio":
         from sluice.deploy.nuclio import deploy_nuclio
 
         return deploy_nuclio(found, graph, layout, plan, say)
+    if target == "mlrun":
+        from sluice.deploy.mlrun import deploy_mlrun
+
+        return deploy_mlrun(found, graph, layout, engine=engine, say=say)
     from sluice.deploy.local import LocalOptions, deploy_local
 
     return deploy_local(found, graph, LocalOptions(layout, workers, port), plan, say)
@@ -90,6 +101,10 @@ def find(graph: str, target: str = "local", project: Project | None = None) -> D
         from sluice.deploy.nuclio import deployment
 
         return deployment(found, graph)
+    if target == "mlrun":
+        from sluice.deploy.mlrun import find_mlrun
+
+        return find_mlrun(found, graph)
     from sluice.deploy.local import at
 
     return at(found, graph)
