@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable, Unavailable, told
 from sluice.features.definitions import Definitions, read_definitions
@@ -27,6 +27,9 @@ from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.stores import event_stream, events_url, feature_store, model_store
 from sluice.streams import Producer
+
+if TYPE_CHECKING:
+    from sluice.routing.policy import Policy
 
 log = logging.getLogger("sluice")
 
@@ -42,6 +45,9 @@ class Application:
         live: versions that answer whatever the aliases say (a gate looks at one version so).
         refresh: seconds between looks at the aliases.
         clock: seconds, monotonic.
+
+    Attributes:
+        policy: the router's, once the graph has loaded it.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Application:
         self.features = features
         self.emitter = emitter
         self.refusal: str | None = None
+        self.policy: Policy | None = None
         self._refresh, self._clock = refresh, clock
         self._token: Hashable = None
         self._next_look = math.inf if live else 0.0

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Router(Step):
     """Writes a choice per row into the message; the model step carries it out.
 
-    class_args: `policy` (champion by default, or weights) and the policy's own parameters. A
-    request that names a version goes past the policy.
+    class_args: `policy` (champion by default; sluice/routing has them all) and the policy's own
+    parameters. A request that names a version goes past the policy.
     """
 
     many = True
@@ -39,9 +39,10 @@ class Router(Step):
         self._application = application(self.context)
         try:
             self.policy.check(self._application.definitions)
+            self.policy.open(self._application)
         except ValueError as error:
             raise DeclarationError("graph.yaml", f"{self.name}.class_args", str(error)) from None
-        self.policy.open(self._application)
+        self._application.policy = self.policy
 
     def do(self, body: Message) -> Message:
         message = body

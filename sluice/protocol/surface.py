@@ -178,13 +178,19 @@ class Surface:
             message, wrap = prediction.unwrap(request, id)
             message.when = request.when() or message.when
             message.pin = prediction.version
-            message.headers = request.trace()
+            message.headers = request.trace() | self._looked_at(request)
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
                 raise TooLarge(f"{found}: at most {self.max_records} are taken")
             return Asked(message, wrap)
         except Exception as error:
             return self._failed(error, message, id)
+
+    def _looked_at(self, request: Request) -> dict[str, str]:
+        """The headers that the router's policy looks at."""
+        policy = self._application.policy
+        found = {name: request.header(name) for name in (policy.headers if policy else ())}
+        return {name: value for name, value in found.items() if value}
 
     def _predict(self, asked: Asked) -> Answer:
         try:
