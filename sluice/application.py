@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from sluice.monitoring.event import EventBuilder, Source
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.stores import event_stream, events_url, feature_store, model_store
+from sluice.routing.ledger import Ledger
+from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
 from sluice.streams import Producer
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Application:
         definitions: its records and features.
         models, features: the stores.
         emitter: where monitoring events go; None keeps them from being made.
+        rewards: opens the ledger of a policy's rewards, by what its sums mean; None: there is none.
         live: versions that answer whatever the aliases say (a gate looks at one version so).
         refresh: seconds between looks at the aliases.
         clock: seconds, monotonic.
@@ -58,6 +61,7 @@ class Application:
         features: OnlineStore,
         *,
         emitter: Emitter | None = None,
+        rewards: Callable[[str], Ledger] | None = None,
         live: Live | None = None,
         refresh: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
@@ -67,6 +71,7 @@ class Application:
         self.models = models
         self.features = features
         self.emitter = emitter
+        self.rewards = rewards
         self.refusal: str | None = None
         self.policy: Policy | None = None
         self._refresh, self._clock = refresh, clock
@@ -90,6 +95,7 @@ class Application:
             model_store(project),
             feature_store(project, graph),
             emitter=emitter,
+            rewards=partial(reward_ledger, project, graph),
             refresh=settings.refresh,
         )
 

@@ -27,7 +27,8 @@ class Choice:
 
     `version` is a model version's number, `name` what the policy calls it (an alias),
     `propensity` the probability with which the policy makes this choice. Where several versions
-    answer together, `team` says which and how, and `version` is the team's ("1+3").
+    answer together, `team` says which and how, and `version` is the team's ("1+3"). `context` is
+    what a contextual policy saw of the row.
     """
 
     policy: str
@@ -36,6 +37,7 @@ class Choice:
     propensity: float = 1.0
     reason: str = ""
     team: Team | None = None
+    context: tuple[float, ...] = ()
 
 
 class Message:

@@ -74,6 +74,8 @@ def told(choice: Choice) -> dict[str, Any]:
     route = {"policy": choice.policy, "name": choice.name, "propensity": choice.propensity}
     if choice.reason:
         route["reason"] = choice.reason
+    if choice.context:
+        route["context"] = choice.context
     if choice.team is not None:
         route |= _team(choice.team)
     return route
@@ -93,6 +95,8 @@ def _team(team: Team) -> dict[str, Any]:
 def choice_of(route: Mapping[str, Any], version: str) -> Choice:
     """The choice that `told` has told."""
     plain = {k: v for k, v in route.items() if k in ("policy", "name", "propensity", "reason")}
+    if "context" in route:
+        plain["context"] = tuple(route["context"])
     if "members" not in route:
         return Choice(version=version, **plain)
     members = tuple(Member(name, **member) for name, member in route["members"].items())

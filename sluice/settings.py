@@ -40,6 +40,7 @@ class Settings:
     stream: str = field(
         default="", metadata={"help": "stream of requests and predictions; empty: STATE/stream.log"}
     )
+    rewards: str = field(default="", metadata={"help": "ledger of rewards; empty: STATE/rewards"})
     database: str = field(default="", metadata={"help": "batch database; empty: STATE/batch.db"})
     s3_endpoint: str = field(default="", metadata={"help": "address of the S3 API; empty: boto3's"})
     host: str = field(default="127.0.0.1", metadata={"help": "address that `serve` listens on"})

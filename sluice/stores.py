@@ -9,6 +9,7 @@ from sluice.features.store import open_store as open_features
 from sluice.models.store import ModelStore
 from sluice.models.store import open_store as open_models
 from sluice.project import Project
+from sluice.routing.ledger import Ledger, open_ledger
 from sluice.streams import Stream, is_log, open_stream
 
 
@@ -25,6 +26,15 @@ def model_store(project: Project) -> ModelStore:
 def feature_store(project: Project, graph: str) -> OnlineStore:
     """The online store of a graph's features: the setting `features`. Raises DeclarationError."""
     return open_features(project.path(project.settings.features, "features"), (project.name, graph))
+
+
+def reward_ledger(project: Project, graph: str, memory: str) -> Ledger:
+    """The ledger of a policy's rewards: the setting `rewards`; `memory` is what its sums mean.
+
+    Raises DeclarationError, StoreUnavailable.
+    """
+    url = project.path(project.settings.rewards, "rewards")
+    return open_ledger(url, (project.name, graph, memory))
 
 
 def events_url(project: Project) -> str:

@@ -52,7 +52,12 @@ if TYPE_CHECKING:
 POLICIES = {
     "champion": "sluice.routing.champion:Champion",
     "ensemble": "sluice.routing.ensemble:Ensemble",
+    "epsilon_greedy": "sluice.routing.epsilon_greedy:EpsilonGreedy",
+    "linear_thompson": "sluice.routing.linear_thompson:LinearThompson",
+    "linucb": "sluice.routing.linucb:LinUcb",
     "rules": "sluice.routing.rules:Rules",
+    "thompson": "sluice.routing.thompson:Thompson",
+    "ucb1": "sluice.routing.ucb1:Ucb1",
     "weights": "sluice.routing.weights:Weights",
 }
 

@@ -19,6 +19,11 @@ from tests.tiny import Tiny
 
 SAMPLES: dict[str, list[dict[str, Any]]] = {
     "champion": [{}],
+    "epsilon_greedy": [{"arms": ["champion", "challenger"]}],
+    "linear_thompson": [{"arms": ["champion", "challenger"], "context": {"visits": {}}}],
+    "linucb": [{"arms": ["champion", "challenger"], "context": {"visits": {}}}],
+    "thompson": [{"arms": ["champion", "challenger"], "family": "gaussian"}],
+    "ucb1": [{"arms": {"champion": {"floor": 0.1}, "challenger": {"ceiling": 0.5}}}],
     "weights": [
         {"versions": {"champion": 1}},
         {"versions": {"champion": 0.9, "challenger": 0.1}},

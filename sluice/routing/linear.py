@@ -1,0 +1,171 @@
+"""The base of contextual bandits: a ridge regression of the reward on the context, for each arm.
+
+The sums of an arm are n, Σr, Σr², then Σr·x [d] and the upper half of Σx·xᵀ, row by row: they add
+up in any order, and forgetting weighs them by bucket as it does the others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sluice.features.definitions import Definitions
+from sluice.live import CHAMPION, Live
+from sluice.message import Choice, Message
+from sluice.routing.bandit import WARM, Bandit
+from sluice.routing.bounds import bounded
+from sluice.routing.context import declared
+from sluice.routing.learning import Earned
+from sluice.routing.rewards import Decision
+from sluice.routing.snapshot import Snapshot
+from sluice.routing.statistics import COUNT, SQUARE, Floats, total, units
+
+_AT_ONCE = 1 << 20  # numbers in hand while many rows are decided
+
+
+class Fits(NamedTuple):
+    """The regressions by one snapshot.
+
+    Attributes:
+        live, snapshot: what they were made of.
+        arms: aliases [k].
+        weights: of each arm [k, d]; half a reward is taken off, so that an arm of which nothing is
+            known earns half.
+        inverses: (λI + Σx·xᵀ)⁻¹ of each arm, flat [k, d²].
+        warm: the shares of a warm start [k], or None when it is over.
+        floors, ceilings: of each arm [k].
+    """
+
+    live: Live
+    snapshot: Snapshot
+    arms: list[str]
+    weights: Floats
+    inverses: Floats
+    warm: Floats | None
+    floors: Floats
+    ceilings: Floats
+
+
+class Linear(Bandit):
+    """Sends each request to the arm that earns most on requests like it.
+
+    A subclass writes `likely`: the probability of each arm by its expected reward and how little is
+    known of it.
+
+    Args:
+        context: the columns that are seen, with their scales: see Context.
+        ridge: λ, how much it takes to believe a weight.
+        others: see Bandit and Learning.
+    """
+
+    def __init__(self, arms: Any, *, context: Any, ridge: float = 1.0, **shared: Any) -> None:
+        super().__init__(arms, **shared)
+        self.context = declared(context)
+        if not isinstance(ridge, (int, float)) or not 0 < ridge < float("inf"):
+            raise ValueError(f"ridge: expected a number above 0, found {ridge!r}")
+        if sum(ceiling for _, ceiling in self.bounds.values()) < 1:
+            raise ValueError("arms: ceilings must be 1 together at least")
+        self._ridge = float(ridge)
+        self._fits: Fits | None = None
+        d = self.context.length
+        self._upper = np.triu_indices(d)
+        self._length = SQUARE + 1 + d + len(self._upper[0])
+
+    def likely(self, means: Floats, deviations: Floats, snapshot: Snapshot) -> Floats:
+        """The probability of each arm for each row [m, k], of which the expected reward and the
+        root of xᵀA⁻¹x are given [m, k]."""
+        raise TypeError(f"{type(self).__name__} does not define likely")
+
+    def check(self, definitions: Definitions) -> None:
+        self.context.check(definitions)
+
+    def meaning(self) -> dict[str, Any]:
+        return {**super().meaning(), "context": self.context.told()}
+
+    def sums(self, decision: Decision, earned: Earned) -> Mapping[str, Sequence[int]]:
+        """See Learning."""
+        if len(decision.context) != self.context.length:
+            raise ValueError("the decision's context is another, or none")
+        [(arm, sums)] = super().sums(decision, earned).items()
+        x, reward = np.array(decision.context), self.earned(decision, earned)
+        return {arm: [*sums, *units(reward * x), *units(np.outer(x, x)[self._upper])]}
+
+    def choose(self, message: Message, live: Live) -> list[Choice]:
+        snapshot = self.latest()
+        if snapshot is None:
+            return [self.fallback(live)] * len(message.rows)
+        missing = self.context.missing(message.columns)
+        if missing:
+            why = f"fallback: no version that is live uses {', '.join(missing)}"
+            return [self.choice(CHAMPION, live, 1.0, why)] * len(message.rows)
+        fits = self._fits
+        if fits is None or fits.snapshot is not snapshot or fits.live is not live:
+            fits = self._fits = self._fitted(live, snapshot)
+        if not fits.arms:
+            return [self.choice(CHAMPION, live, 1.0, "none of the arms is live")] * len(
+                message.rows
+            )
+        return self._chosen(message, fits) if message.rows else []
+
+    def choose_table(self, block: Any, live: Live) -> Any:
+        return super(Bandit, self).choose_table(block, live)
+
+    def _chosen(self, message: Message, fits: Fits) -> list[Choice]:
+        seen = self.context.of(message)
+        shares = self._shares(seen, fits)
+        edges = shares.cumsum(1).tolist()
+        version, reason = fits.snapshot.head.version, "" if fits.warm is None else WARM
+        contexts = map(tuple, seen.tolist())
+        choices = []
+        for row, (place, x) in enumerate(zip(message.places(), contexts, strict=True)):
+            arm = bisect_right(edges[row], self.unit(version, place), 0, len(fits.arms) - 1)
+            share = float(shares[row, arm])
+            choices.append(self.choice(fits.arms[arm], fits.live, share, reason, x))
+        return choices
+
+    def _shares(self, seen: Floats, fits: Fits) -> Floats:
+        """The probability of each arm for each row [m, k], between floors and ceilings."""
+        if fits.warm is not None:
+            return np.broadcast_to(fits.warm, (len(seen), len(fits.arms)))
+        most = max(1, _AT_ONCE // fits.inverses.size)
+        parts = [self._some(seen[at : at + most], fits) for at in range(0, len(seen), most)]
+        shares = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if fits.floors.any() or (fits.ceilings < 1).any():
+            shares = np.array([bounded(row, fits.floors, fits.ceilings) for row in shares])
+        return shares
+
+    def _some(self, seen: Floats, fits: Fits) -> Floats:
+        """Products are summed along the last axis only: a row does not depend on its neighbours."""
+        pairs = (seen[:, :, None] * seen[:, None, :]).reshape(len(seen), 1, -1)
+        means = (seen[:, None, :] * fits.weights).sum(-1)
+        variances = (pairs * fits.inverses).sum(-1)
+        return self.likely(means, np.sqrt(np.maximum(variances, 0.0)), fits.snapshot)
+
+    def _fitted(self, live: Live, snapshot: Snapshot) -> Fits:
+        arms = [alias for alias in self.bounds if alias in live.aliases]
+        known = total(snapshot.buckets, self.forgetting, self._length)
+        nothing = np.zeros(self._length)
+        sums = [known.get(self.arm(alias, live.aliases), nothing) for alias in arms]
+        lacking = np.array([s[COUNT] < self._warm_start for s in sums], bool)
+        floors, ceilings = (np.array([self.bounds[a][i] for a in arms]) for i in (0, 1))
+        if ceilings.sum() < 1:
+            ceilings = np.ones(len(arms))  # of those that are live somebody must take the rest
+        warm = bounded(lacking / lacking.sum(), floors, ceilings) if lacking.any() else None
+        made = [self._fit(s) for s in sums]
+        weights = np.array([weights for weights, _ in made])
+        inverses = np.array([inverse for _, inverse in made])
+        return Fits(live, snapshot, arms, weights, inverses, warm, floors, ceilings)
+
+    def _fit(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Weights [d] and the inverse, flat [d²], of one arm's sums."""
+        d = self.context.length
+        products = np.zeros((d, d))
+        products[self._upper] = sums[SQUARE + 1 + d :]
+        products += np.triu(products, 1).T
+        inverse = np.linalg.inv(products + self._ridge * np.eye(d))
+        # Its own column of ones: Σx is the first row of Σx·xᵀ.
+        weights = inverse @ (sums[SQUARE + 1 : SQUARE + 1 + d] - 0.5 * products[0])
+        return weights, inverse.ravel()

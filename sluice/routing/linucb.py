@@ -1,0 +1,37 @@
+"""LinUCB: the arm that may be the best for this request, by an upper confidence bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.routing.linear import Linear
+from sluice.routing.snapshot import Snapshot
+from sluice.routing.statistics import Floats
+
+
+class LinUcb(Linear):
+    """The arm with the largest θᵀx + α √(xᵀA⁻¹x).
+
+    When to use it: where who is best depends on the request, and the context is few numbers. A
+    request always goes to the same arm between two snapshots, so give arms a floor where decisions
+    are to be evaluated afterwards. (Li, Chu, Langford and Schapire 2010, "A contextual-bandit
+    approach to personalized news article recommendation".)
+
+    Args:
+        alpha: how much what is not known counts; rewards are on a scale from 0 to 1.
+        others: see Linear, Bandit and Learning.
+    """
+
+    policy = "linucb"
+
+    def __init__(self, arms: Any, *, alpha: float = 0.5, **shared: Any) -> None:
+        super().__init__(arms, **shared)
+        if not isinstance(alpha, (int, float)) or not 0 <= alpha < float("inf"):
+            raise ValueError(f"alpha: expected a number ≥ 0, found {alpha!r}")
+        self._alpha = float(alpha)
+
+    def likely(self, means: Floats, deviations: Floats, snapshot: Snapshot) -> Floats:
+        bounds = means + self._alpha * deviations
+        best = bounds == bounds.max(1, keepdims=True)
+        shares: Floats = best / best.sum(1, keepdims=True)
+        return shares
