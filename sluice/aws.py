@@ -75,6 +75,13 @@ class Clients:
             self._pid = os.getpid()
         return self._clients[place]
 
+    def close(self) -> None:
+        """Close the connections; what is asked for later makes new ones."""
+        if self._pid == os.getpid():
+            for client in self._clients:
+                client.close()
+        self._pid, self._clients = 0, ()
+
 
 def _config(timeout: float, connections: int) -> Config:
     return Config(

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from sluice import aws
 from sluice.address import Address, Option, read_address
-from sluice.errors import StoreUnavailable
+from sluice.errors import SluiceError, StoreUnavailable
 from sluice.features.journal import Journalled, Write
 from sluice.features.parallel import Parallel
 from sluice.features.remote import RemoteStore
@@ -32,6 +32,7 @@ OPTIONS: Mapping[str, Option] = {"endpoint": "", "timeout": 0.5}
 _WRITE_TIMEOUT_S = 2.0  # twice to connect and twice to wait, as journal.py has it
 _THREADS = 10
 _AT_ONCE, _AT_ONCE_BYTES = 99, 3_000_000  # of a transaction, beside the head
+_LARGEST = 290_000  # bytes of a value: a piece of a journal has to hold it
 _BATCH = 25  # items of one BatchWriteItem
 _PAUSE_S, _CREATION_S = 0.1, 60.0
 _CONFLICTS = ("TransactionCanceledException", "TransactionConflictException")
@@ -42,8 +43,8 @@ _KEYS = (("shelf", "HASH"), ("at", "RANGE"))
 def open_dynamodb(url: str, prefix: tuple[str, str]) -> RemoteStore:
     """The store of a graph at a URL, without connecting to it. Raises DeclarationError.
 
-    Options: `endpoint`, another address than AWS's own; `timeout`, seconds to connect and until a
-    look-up is answered (0.5), each tried twice.
+    Options: `endpoint`, another address than AWS's own; `timeout`, seconds to connect and until
+    what is read is answered (0.5), each tried twice.
     """
     items = DynamoItems(read_address(url, "feature store", OPTIONS), prefix)
     return RemoteStore(Journalled(items), prefix)
@@ -81,7 +82,9 @@ class DynamoItems:
         with aws.errors(self._address):
             try:
                 key = self._key(_HEAD, _ONLY)
-                found = self._writer.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+                found = self._clients[0].get_item(
+                    TableName=self._table, Key=key, ConsistentRead=True
+                )
             except ClientError as error:
                 if aws.code(error) != "ResourceNotFoundException":
                     raise
@@ -102,9 +105,11 @@ class DynamoItems:
         return True
 
     def at_once(self, head: Head, new: Head, writes: Sequence[Write]) -> bool | None:
-        """See Items."""
+        """See Items. Raises SluiceError for what an item cannot hold."""
         if not writes:
             return self.swap(head, new)
+        if any(len(value or b"") > _LARGEST for _, _, value in writes):
+            raise SluiceError(f"{self}: a value has {_LARGEST} bytes at most")
         size = sum(len(shelf) + len(at) + len(value or b"") for shelf, at, value in writes)
         if len(writes) > _AT_ONCE or size > _AT_ONCE_BYTES:
             return None
@@ -131,6 +136,7 @@ class DynamoItems:
     def close(self) -> None:
         """See Items."""
         self._parallel.close()
+        self._clients.close()
 
     def _transact(self, actions: Sequence[dict[str, Any]]) -> bool:
         try:

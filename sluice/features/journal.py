@@ -63,7 +63,7 @@ class Items(Protocol):
     def at_once(self, head: Head, new: Head, writes: Sequence[Write]) -> bool | None:
         """As Shelves.commit, where the server can; None where they are too many for it.
 
-        No writes at all it can.
+        No writes at all it can. Raises SluiceError for an item that `write` could not write.
         """
 
     def close(self) -> None:

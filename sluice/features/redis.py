@@ -46,7 +46,7 @@ _PASSING = (
 def open_redis(url: str, prefix: tuple[str, str]) -> RemoteStore:
     """The store of a graph at a URL, without connecting to it. Raises DeclarationError.
 
-    Options: `timeout`, seconds to connect and until a look-up is answered (0.5), and
+    Options: `timeout`, seconds to connect and until what is read is answered (0.5), and
     `write_timeout`, the same for what is written (10).
     """
     return RemoteStore(RedisShelves(read_address(url, "feature store", OPTIONS), prefix), prefix)
@@ -78,7 +78,7 @@ class RedisShelves:
         with self._errors():
             if not self._checked:
                 self._refuse_eviction()
-            return decode_head(self._writer.get(self._head), self)
+            return decode_head(self._reader.get(self._head), self)
 
     def seek(self, asked: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
         """See Shelves."""
@@ -123,7 +123,7 @@ class RedisShelves:
     def _refuse_eviction(self) -> None:
         """Raise DeclarationError if the server deletes keys of its own will when it is full."""
         try:
-            memory = self._writer.info("memory")
+            memory = self._reader.info("memory")
         except redis.exceptions.NoPermissionError:
             memory = {}
         policy = str(memory.get("maxmemory_policy", ""))

@@ -39,7 +39,7 @@ OPTIONS: Mapping[str, Option] = {"timeout": 0.5}
 _WRITE_TIMEOUT_S = 4.0  # sent twice at most, as journal.py has it
 _THREADS = 8
 _LONGEST_PLACE = 100  # bytes: twice as many characters, of a name's 255
-_LARGEST = 45_000  # bytes of a value: the SDK takes texts of 61,199 characters
+_LARGEST = 39_000  # bytes of a value: a piece of a journal has to hold it
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED = (400, 409, 412)  # what a condition that does not hold is answered with
 _HEAD, _ONLY = b"h", b"\0"
@@ -51,7 +51,7 @@ def open_v3io(
 ) -> RemoteStore:
     """The store of a graph at a URL, without connecting to it. Raises DeclarationError.
 
-    Options: `timeout`, seconds to connect and until a look-up is answered (0.5).
+    Options: `timeout`, seconds to connect and until what is read is answered (0.5).
 
     Args:
         variables: where V3IO_API and V3IO_ACCESS_KEY are looked up; default: the environment.
@@ -64,7 +64,7 @@ def open_v3io(
 class V3ioItems:
     """The items of a graph in a table; see Items."""
 
-    piece = 40_000
+    piece = 40_000  # in Base64 less than the 61,199 characters that the SDK takes
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class V3ioItems:
     def read_head(self) -> Head:
         """See Items."""
         key = self._name(_HEAD, _ONLY)
-        found = self._call(1, "get", (404,), key=key, attribute_names=("value",))
+        found = self._call(0, "get", (404,), key=key, attribute_names=("value",))
         if found.status_code == 404:
             return Head()
         return decode_head(b64decode(found.output.item["value"]), self)
@@ -110,7 +110,11 @@ class V3ioItems:
         return bool(answer.status_code < 300)
 
     def at_once(self, head: Head, new: Head, writes: Sequence[Write]) -> bool | None:
-        """See Items: one item alone."""
+        """See Items: one item alone. Raises SluiceError for what an item cannot hold."""
+        for _, at, value in writes:
+            if len(at) > _LONGEST_PLACE or len(value or b"") > _LARGEST:
+                limits = f"a name of {_LONGEST_PLACE} bytes and a value of {_LARGEST}"
+                raise SluiceError(f"{self}: has {limits} at most: {at!r} is longer")
         return None if writes else self.swap(head, new)
 
     def ranges(self, asked: Sequence[Range]) -> list[list[Item]]:
@@ -119,11 +123,7 @@ class V3ioItems:
         return self._parallel.map(self._range, asked)
 
     def write(self, writes: Sequence[Write], end: float) -> None:
-        """See Items. Raises SluiceError for what an item cannot hold."""
-        for _, at, value in writes:
-            if len(at) > _LONGEST_PLACE or len(value or b"") > _LARGEST:
-                limits = f"a name of {_LONGEST_PLACE} bytes and a value of {_LARGEST}"
-                raise SluiceError(f"{self}: has {limits} at most: {at!r} is longer")
+        """See Items."""
         self._connected()
         self._parallel.map(lambda write: self._write(write, end), writes)
 
