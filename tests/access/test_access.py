@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import timeit
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -37,9 +40,11 @@ from sluice.protocol.surface import Surface
 from sluice.service import Service
 from sluice.settings import Settings
 from tests.access.issuer import AUDIENCE, ISSUER, NOW, Issuer, rsa_key, token
+from tests.conftest import ROOT
 from tests.features import delays
 from tests.features.delays import departure
 from tests.protocol.events import raw
+from tests.serving import served
 from tests.tiny import ORDER, Tiny
 
 KEY, ELSEWHERE = "sluice_the-secret-of-alice", "sluice_the-secret-of-bob"
@@ -307,3 +312,22 @@ def test_what_it_costs() -> None:
     for access, request in ((with_keys, asked), (by_token, borne)):
         cost = min(timeit.repeat(partial(access.check, request), number=2000, repeat=5))
         assert cost / 2000 < 20e-6
+
+
+def test_over_http(shop: Tiny) -> None:
+    """The same on the local host: `sluice serve` with keys from its environment."""
+    environ = {
+        "SLUICE_STATE": ".sluice",
+        "SLUICE_API_KEYS": f"alice:{digest_of(KEY).hex()}",
+        "PYTHONPATH": f"{shop.root}{os.pathsep}{ROOT}",
+    }
+    with served("binary", shop.root, **environ) as client:
+        assert client.get("/v2/health/live").status == 200
+        assert client.get("/metrics").status == 401
+        assert client.post("/", ORDER).status == 401
+        assert client.post("/", ORDER, {"X-API-Key": KEY}).status == 200
+        assert client.post("/", ORDER, {"Authorization": f"Bearer {KEY}"}).status == 200
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(f"{client.url}/openapi.json")
+        assert refused.value.headers["WWW-Authenticate"] == 'Bearer realm="sluice"'
+        refused.value.close()
