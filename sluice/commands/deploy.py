@@ -21,6 +21,8 @@ def add_to(groups: Any) -> None:
     add("--layout", choices=("fused", "steps"), default="fused", help=text)
     add("--workers", type=int, help="processes per function; default: function.yaml's")
     add("--port", type=int, help="of the local service; 0: a free one; default: the setting port")
+    text = "make a model version champion of what is deployed, after its golden requests there"
+    add("--model", metavar="VERSION", help=text)
     text = "on the target mlrun: ours (the default), or MLRun's own, as kind serving"
     add("--engine", choices=("sluice", "mlrun"), default="sluice", help=text)
     parser.set_defaults(command=deploy)
@@ -55,6 +57,9 @@ def deploy(options: argparse.Namespace) -> None:
     """Deploy, and say where it is."""
     from sluice.deploy.deployment import deploy as deploy_graph
 
+    if options.model is not None:
+        _deploy_model(options)
+        return
     deployment = deploy_graph(
         options.graph,
         options.target,
@@ -65,6 +70,17 @@ def deploy(options: argparse.Namespace) -> None:
         say=say,
     )
     say(f"{options.graph}: {deployment.url}")
+
+
+def _deploy_model(options: argparse.Namespace) -> None:
+    from sluice.deploy.alias import deploy_model
+    from sluice.deploy.deployment import find, plan_of
+
+    project = Project.find()
+    url = find(options.graph, options.target, project).url
+    plan = plan_of(project, options.graph)
+    number = deploy_model(project, options.graph, options.model, url, plan, say=say)
+    say(f"{options.graph}: champion is version {number}")
 
 
 def list_deployments(options: argparse.Namespace) -> None:
