@@ -141,7 +141,7 @@ class Application:
             return
         try:
             token = self.models.aliases_token(self.graph)
-            self._outdated = not self._live.lookup.is_current()
+            self._outdated = not self._live.is_current()
         except (SluiceError, OSError) as error:
             self._keep(None, error)  # so that the next look that succeeds loads, and clears it
             return

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sluice.calibration import FILE as CALIBRATION_FILE
+from sluice.calibration import Calibration, read_calibration
 from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
 from sluice.features.definitions import Definitions
 from sluice.features.lookup import Lookup, wanted
@@ -28,7 +30,8 @@ class Version:
     """One loaded model version.
 
     `used` are the columns whose defaults concern its answers, `features` those of them that are
-    looked up, by entity; `digests` are those of the transforms that it answers from.
+    looked up, by entity; `digests` are those of the transforms that it answers from. Versions of
+    two classes have a `calibration`, if their training had a holdout.
     """
 
     number: str
@@ -39,6 +42,7 @@ class Version:
     used: frozenset[str]
     features: Mapping[str, tuple[str, ...]]
     digests: tuple[str, ...]
+    calibration: Calibration | None = None
 
 
 def load_version(stored: Stored, definitions: Definitions) -> Version:
@@ -64,9 +68,18 @@ def load_version(stored: Stored, definitions: Definitions) -> Version:
         transform=transform,
         digest=transform.digest,
         digests=(transform.digest,),
+        calibration=_calibration(stored),
         used=frozenset(transform.inputs),
         features={entity: tuple(f.name for f in found) for entity, found in looked_up.items()},
     )
+
+
+def _calibration(stored: Stored) -> Calibration | None:
+    data = stored.files.get(CALIBRATION_FILE)
+    try:
+        return None if data is None else read_calibration(data)
+    except ValueError as error:
+        raise _refused(stored.manifest, CALIBRATION_FILE, str(error)) from error
 
 
 def _refuse_changed(manifest: Manifest, definitions: Definitions) -> None:
@@ -97,6 +110,8 @@ class Live:
         refused: alias → why its version was not loaded.
         columns: the names of a row's values: record fields, then the union of looked-up features.
         lookup: fetches that union.
+        item_lookup: of a ranking graph, fetches the part of it that is known by candidate; `lookup`
+            fetches the others, and their columns come first.
         transforms: by digest, bound to `columns`; versions with one digest share one.
     """
 
@@ -107,7 +122,13 @@ class Live:
     columns: Sequence[str]
     lookup: Lookup
     transforms: Mapping[str, Rows] = field(repr=False)
+    item_lookup: Lookup | None = None
     _teams: dict[str, Version] = field(default_factory=dict, repr=False)
+
+    def is_current(self) -> bool:
+        """Whether the store still has the layouts that the look-ups were made for."""
+        lookups = (self.lookup, self.item_lookup)
+        return all(lookup.is_current() for lookup in lookups if lookup is not None)
 
     @property
     def champion(self) -> Version:
@@ -170,6 +191,7 @@ def _team(members: Sequence[Version]) -> Version:
         used=frozenset().union(*(member.used for member in members)),
         features=features,
         digests=tuple(dict.fromkeys(member.digest for member in members)),
+        calibration=None,
     )
 
 
@@ -208,9 +230,14 @@ def bind(
     refused: Mapping[str, str] | None = None,
 ) -> Live:
     """Put loaded versions together: the union of their features, each transform once."""
+    candidates = definitions.candidates
     wanted = {n for v in versions.values() for n in v.used}.union(definitions.fetch)
+    wanted.update(candidates.features if candidates else ())
     names = [n for n in definitions.features if n in wanted]
+    names.sort(key=definitions.is_of_item)
     columns = [*definitions.record.names, *names]
     transforms = {v.digest: v.transform.bind(columns) for v in versions.values()}
-    lookup = Lookup(definitions, names, features)
-    return Live(graph, versions, aliases, refused or {}, columns, lookup, transforms)
+    of_record = [n for n in names if not definitions.is_of_item(n)]
+    lookup = Lookup(definitions, of_record, features)
+    item_lookup = Lookup(definitions, names[len(of_record) :], features) if candidates else None
+    return Live(graph, versions, aliases, refused or {}, columns, lookup, transforms, item_lookup)

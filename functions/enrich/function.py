@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
+from sluice.candidates import spread
 from sluice.errors import RecordError, RequestError
 from sluice.fields import Fields
 from sluice.message import Message
@@ -21,7 +22,8 @@ class Enrich(Step):
     """Turns records into rows: their fields, typed, and the features that live versions need.
 
     A record that breaks the schema fails alone. A look-up that misses, or is older than its
-    maximum age, takes the declared default, and the message says so.
+    maximum age, takes the declared default, and the message says so. In a ranking graph a record
+    has a row per candidate (sluice/features/candidates.py).
     """
 
     many = True
@@ -31,6 +33,8 @@ class Enrich(Step):
         definitions = self._application.definitions
         self._schema, self._as_of = definitions.record, definitions.as_of
         self._places = {name: i for i, name in enumerate(self._schema.names)}
+        self._candidates, self._undated = definitions.candidates, definitions.undated
+        self.tables = self._candidates is None
         self._table: Enriching | None = None
         self._application.live()
 
@@ -45,9 +49,12 @@ class Enrich(Step):
         if not message.records:
             raise RequestError("expected at least one record, found an empty list")
         live = message.live = self._application.live()
+        given: list[list[str] | None] = []
         for index, record in enumerate(message.records):
             try:
                 values, defaults = self._schema.row(record)
+                if self._candidates is not None:
+                    given.append(self._candidates.given_by(record))
             except RecordError as error:
                 error.record = index
                 vars(error)["failed_step"] = self.name
@@ -60,19 +67,28 @@ class Enrich(Step):
             raise message.errors[0]
         self._look_up(message)
         message.columns = live.columns
+        if self._candidates is not None:
+            spread(message, self._candidates, given)
 
     def _look_up(self, message: Message) -> None:
-        places, as_of = self._places, self._as_of
-        if as_of is None:
-            times = message.times()
-            message.as_of = [times[record] for record in message.rows]
-        else:
-            message.as_of = [as_of(Fields(places, values)) for values in message.values]
+        message.as_of = self._moments(message)
         found = message.live.lookup.rows(message.values, message.as_of)
         for row, defaults, looked_up in zip(message.values, message.defaults, found, strict=True):
             row.extend(looked_up.values)
             defaults.update(looked_up.defaulted)
         message.ages = [f.ages for f in found]
+
+    def _moments(self, message: Message) -> list[float]:
+        """What the look-ups of each row are as of."""
+        places, as_of, undated = self._places, self._as_of, self._undated
+        times = message.times() if as_of is None or undated else []
+        if as_of is None:
+            return [times[record] for record in message.rows]
+        moments = [as_of(Fields(places, values)) for values in message.values]
+        if not undated:
+            return moments
+        there = zip(moments, message.rows, strict=True)
+        return [times[row] if moment != moment else moment for moment, row in there]
 
     def do_table(self, block: Block) -> Block:
         """`do` for many records at once, by column."""

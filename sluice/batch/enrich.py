@@ -32,6 +32,9 @@ class Enriching:
             block.as_of = np.asarray(block.when[rows.places], np.float64)
         else:
             block.as_of = self._moments(rows.columns, len(rows.places))
+        if self._definitions.undated:
+            asked = np.asarray(block.when[rows.places], np.float64)
+            block.as_of = np.where(np.isnan(block.as_of), asked, block.as_of)
         block.lap("as of")
         found = self._lookup(live).columns(rows.columns, block.as_of)
         block.columns |= {name: found.values[name] for name in live.lookup.names}

@@ -26,6 +26,8 @@ events:
     fields: {at: {type: timestamp}, origin: {type: string}, late: {type: boolean}}
 fetch: [weather.temp]               # features that every row has, whether or not a version uses
                                     # them: for policies and rules
+candidates: {field, given, of, without}  # of a ranking graph: candidates.py
+undated: request                    # a record that as_of has no time of is as of its request's
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from typing import Any
 
 from sluice.declaration import Section, load_object, read_yaml
 from sluice.errors import DeclarationError, nearest
+from sluice.features.candidates import Candidates
 from sluice.features.events import EventType
 from sluice.refusals import each
 from sluice.schema import FLOAT32, Schema, Value
@@ -113,6 +116,8 @@ class Definitions:
     as_of: Callable[[Mapping[str, Any]], Any] | None = None
     events: Mapping[str, EventType] = field(default_factory=dict)
     fetch: tuple[str, ...] = ()
+    candidates: Candidates | None = None
+    undated: bool = False
     features: Mapping[str, Feature] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +128,11 @@ class Definitions:
     def names(self) -> list[str]:
         """Every column a transform may use: the record's fields, then the features."""
         return [*self.record.names, *self.features]
+
+    def is_of_item(self, name: str) -> bool:
+        """Whether a feature is looked up by candidate, and not once per record."""
+        entity = self.entities[self.features[name].entity]
+        return self.candidates is not None and self.candidates.field in entity.keys.values()
 
     def declaration(self, name: str) -> dict[str, Any]:
         """What a model version remembers of a column, to notice when it means something else."""
@@ -162,6 +172,10 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     entities = each(lambda n, s: _Reader(n, s, record, events).read(), sections)
     as_of = top.take("as_of", str, None)
     fetch = tuple(top.take("fetch", list, []))
+    ranked = (
+        Candidates.parse(top.section("candidates"), record) if "candidates" in top.names else None
+    )
+    undated = top.choose("undated", ("request",), None) is not None
     top.done()
     timed = [e.name for e in entities.values() if e.timestamp]
     if timed and as_of is None:
@@ -170,7 +184,10 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if clash := next((n for n in events if n in entities), None):
         raise top.error(f"events.{clash}", "an entity has that name: its rows come as such events")
     function = load_object(as_of, path, "as_of", root) if as_of else None
-    made = Definitions(path, record, entities, as_of, function, events, fetch)
+    made = Definitions(path, record, entities, as_of, function, events, fetch, ranked, undated)
+    if ranked is not None:
+        keys = {name: entity.keys.values() for name, entity in entities.items()}
+        ranked.check(path, made.features, keys)
     for name in fetch:
         if name not in made.features:
             raise top.error("fetch", f"no feature {name!r}", nearest(str(name), made.features))

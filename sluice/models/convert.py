@@ -18,8 +18,8 @@ from sluice.models.formats.skops import native_rows
 from sluice.models.manifest import Draft, Label, seal, unseal
 from sluice.models.model import load_model
 
-Task = Literal["classification", "regression"]
-Format = Literal["onnx", "xgboost-json", "skops"]
+Task = Literal["classification", "regression", "ranking"]
+Format = Literal["onnx", "xgboost-json", "skops", "item-item"]
 Array = npt.NDArray[Any]
 Sample = dict[str, Array]
 
@@ -28,6 +28,7 @@ _FILES: dict[Format, str] = {
     "onnx": "model.onnx",
     "xgboost-json": "model.json",
     "skops": "model.skops",
+    "item-item": "model.npz",
 }
 _log = logging.getLogger(__name__)
 
@@ -67,10 +68,11 @@ def convert(estimator: Any, sample: Array | Sample, task: Task, nulls: bool = Tr
     """`estimator` as ONNX or, where that does not answer the same, in its library's own format.
 
     Args:
-        estimator: a fitted XGBClassifier or XGBRegressor, or a scikit-learn estimator or Pipeline.
+        estimator: a fitted XGBClassifier or XGBRegressor, a scikit-learn estimator or Pipeline,
+            or one that writes its model itself (training/item_item.py).
         sample: rows to compare on, as serving will feed them: a float32 matrix [n, m], or for a
             Pipeline fitted on a table its columns by name, [n, 1], float32, int64 or text.
-        task: classification (the estimator has predict_proba) or regression.
+        task: classification (the estimator has predict_proba), regression or ranking.
         nulls: also compare rows with NaN in each float column. False promises that serving
             never feeds NaN; forests from scikit-learn then convert, which route NaN otherwise.
 
@@ -78,6 +80,8 @@ def convert(estimator: Any, sample: Array | Sample, task: Task, nulls: bool = Tr
         GateFailed: the sample is not what serving feeds, or no format answers the same.
     """
     case = _case(estimator, _tensors(sample), task, nulls)
+    if hasattr(estimator, "to_model"):
+        return _checked(case, estimator.model_format, estimator.to_model())
     reason = ""
     try:
         return _checked(case, "onnx", _to_onnx(case))
@@ -189,7 +193,7 @@ def _with_nulls(tensors: Sample) -> tuple[Sample, int]:
 
 def _native(estimator: Any, tensors: Sample, task: Task) -> Array:
     rows = native_rows(tensors)
-    if task == "regression":
+    if task != "classification":
         answer = np.asarray(estimator.predict(rows), np.float64)
         return answer.reshape(len(answer), -1)
     answer = np.asarray(estimator.predict_proba(rows), np.float64)
@@ -198,12 +202,14 @@ def _native(estimator: Any, tensors: Sample, task: Task) -> Array:
 
 def _classes(estimator: Any, task: Task) -> list[Label]:
     name = type(estimator).__name__
+    if hasattr(estimator, "to_model"):
+        return []
     if not _from_library(estimator, "xgboost") and not _from_library(estimator, "sklearn"):
         raise GateFailed("conversion", f"{name} is of neither scikit-learn nor XGBoost")
-    needed = "predict" if task == "regression" else "predict_proba"
+    needed = "predict_proba" if task == "classification" else "predict"
     if not hasattr(estimator, needed):
         raise GateFailed("conversion", f"{name} has no {needed}, which a {task} needs")
-    return [] if task == "regression" else list(np.asarray(estimator.classes_).tolist())
+    return [] if task != "classification" else list(np.asarray(estimator.classes_).tolist())
 
 
 def _check_xgboost(estimator: Any, tensors: Sample) -> None:

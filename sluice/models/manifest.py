@@ -25,10 +25,10 @@ Files: TypeAlias = Mapping[str, bytes]
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What training knows of a version, before the store gives it a number.
 
-    task: classification or regression.
-    model_format: how `model_file` is read: onnx, xgboost-json or skops.
+    task: classification, regression or ranking.
+    model_format: how `model_file` is read: onnx, xgboost-json, skops or item-item.
     classes: the labels in the order of the model's probabilities; of two, the second is the
-        positive one. Empty for regression.
+        positive one. Empty for the other tasks.
     outputs: the names of what the version answers.
     features: the columns that it needs: fields of the record, and "entity.feature".
     definitions: how each feature was declared at training time.
@@ -36,8 +36,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     training, metrics: free JSON (seed, rows, window, library versions; scores).
     """
 
-    task: Literal["classification", "regression"]
-    model_format: Literal["onnx", "xgboost-json", "skops"]
+    task: Literal["classification", "regression", "ranking"]
+    model_format: Literal["onnx", "xgboost-json", "skops", "item-item"]
     model_file: str
     classes: list[Label]
     outputs: list[str]

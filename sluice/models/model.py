@@ -16,6 +16,7 @@ Tensors = Mapping[str, Any]
 LOADERS = {
     "onnx": "sluice.models.formats.onnx:OnnxModel",
     "xgboost-json": "sluice.models.formats.xgboost_json:XgboostModel",
+    "item-item": "sluice.models.formats.item_item:ItemItemModel",
     "skops": "sluice.models.formats.skops:SkopsModel",
 }
 _log = logging.getLogger(__name__)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sluice.calibration import FILE as CALIBRATION_FILE
+from sluice.calibration import Calibration, fit_calibration
 from sluice.features.definitions import Definitions, require
 from sluice.features.leaks import refuse_leaks
 from sluice.live import TRANSFORM_FILE
@@ -16,6 +18,7 @@ from sluice.models.convert import convert
 from sluice.models.manifest import Draft
 from sluice.training.dataset import Dataset
 from sluice.training.describe import describe_schema, draft, replay_files
+from sluice.training.ranking import held_back
 from sluice.training.reference import reference
 from sluice.training.score import scores
 from sluice.training.training import Candidate, Training
@@ -61,7 +64,7 @@ class Fitting:
         needed = candidate.transform.inputs
         require(self.definitions, needed, f"training candidate {name!r}")
         self._refuse_leaks(needed)
-        metrics = self._holdout(candidate)
+        metrics, calibration = self._holdout(candidate)
         tensors, estimator = fit(candidate, self.data)
         sample = {n: t[self._sampled] for n, t in tensors.items()}
         converted = convert(estimator, sample, self.training.task)
@@ -75,6 +78,8 @@ class Fitting:
             "reference.json": reference(sampled.table, needed, predicted),
             **replay_files(sampled, needed, sample, predicted),
         }
+        if calibration is not None:
+            files[CALIBRATION_FILE] = calibration.to_json()
         described = draft(candidate.transform, self.definitions, self.training, converted)
         described.training.update(info)
         described.metrics.update(metrics)
@@ -86,25 +91,34 @@ class Fitting:
             labels = np.unique(labels, return_inverse=True)[1]
         refuse_leaks(self.data.table, labels, needed, self.training.vouched)
 
-    def _holdout(self, candidate: Candidate) -> dict[str, float]:
+    def _holdout(self, candidate: Candidate) -> tuple[dict[str, float], Calibration | None]:
+        """How good it is on the holdout, and what would calibrate it there."""
         earlier, later = self.data.split(self.training.holdout)
         if not len(earlier) or not len(later):
-            return {}
+            return {}, None
         _, estimator = fit(candidate, earlier)
         task = self.training.task
         classes = estimator.classes_.tolist() if task == "classification" else []
         predicted = predict(estimator, candidate.transform.transform(later.table), classes)
-        return scores(task, later.labels, predicted, classes)
+        metrics = scores(task, later.labels, predicted, classes)
+        if len(classes) != 2:
+            return metrics, None
+        return metrics, fit_calibration(predicted[:, 0], later.labels == classes[1])
 
 
 def fit(candidate: Candidate, data: Dataset) -> tuple[Tensors, Any]:
     """The candidate's transform and a clone of its estimator, fitted; the tensors [n, …] too."""
-    from sklearn.base import clone
-
     tensors = candidate.transform.fit(data.table).transform(data.table)
     estimator = clone(candidate.estimator)
     estimator.fit(as_fitted(tensors), data.labels)
     return tensors, estimator
+
+
+def clone(estimator: Any) -> Any:
+    """The same estimator, not fitted."""
+    from sklearn.base import clone
+
+    return clone(estimator)
 
 
 def predict(estimator: Any, tensors: Tensors, classes: Any) -> npt.NDArray[Any]:

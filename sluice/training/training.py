@@ -13,7 +13,11 @@ from sluice.project import Project
 from sluice.transform.transform import Transform
 
 # What candidates are compared by: lower is better, so accuracy and auc are not among them.
-METRICS = {"classification": ("log_loss", "brier"), "regression": ("rmse", "mae")}
+METRICS = {
+    "classification": ("log_loss", "brier"),
+    "regression": ("rmse", "mae"),
+    "ranking": ("ndcg_loss",),
+}
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class Training:
         candidates: from a seed, the estimators to fit, by name.
         window: what of the past to train on; the arguments of `requests`.
         holdout: share of the rows, the latest by as-of time, on which candidates are compared;
-            0 for none, where there is one candidate.
-        metric: lower is better; log_loss or brier for classification, rmse or mae for regression.
+            0 for none, where there is one candidate. A ranking needs none: ranking.py.
+        metric: lower is better; log_loss or brier for classification, rmse or mae for regression,
+            ndcg_loss for ranking (1 − NDCG@10).
         vouched: columns that are known at request time however well they tell the label; any
             other that equals it, or splits two classes perfectly, is refused as a leak.
     """
@@ -45,10 +50,10 @@ class Training:
     requests: Callable[..., Any]
     label: str
     candidates: Callable[[int], Mapping[str, Candidate]]
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "ranking"] = "classification"
     window: Mapping[str, Any] = field(default_factory=dict)
     holdout: float = 0.2
-    metric: Literal["log_loss", "brier", "rmse", "mae", ""] = ""
+    metric: Literal["log_loss", "brier", "rmse", "mae", "ndcg_loss", ""] = ""
     vouched: Collection[str] = ()
 
     def __post_init__(self) -> None:
@@ -66,7 +71,7 @@ class Training:
     @property
     def compared_by(self) -> str:
         """The metric that candidates are compared by."""
-        return self.metric or ("log_loss" if self.task == "classification" else "rmse")
+        return self.metric or METRICS[self.task][0]
 
 
 def load_training(project: Project, parameters: Parameters) -> Training:

@@ -170,7 +170,7 @@ def test_a_label_that_nothing_could_be_learnt_of_is_named() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"task": "ranking"}, "task: no task 'ranking'"),
+        ({"task": "clustering"}, "task: no task 'clustering'"),
         ({"metric": "auc"}, "metric: 'auc' does not compare candidates of a classification"),
         ({"task": "regression", "metric": "brier"}, "metric: 'brier' does not compare"),
         ({"holdout": 1.0}, "holdout: expected a share from 0 to below 1, found 1.0"),

@@ -1,0 +1,1 @@
+"""Tuning: what each setting of the rules costs in relevance and brings in the rest."""

@@ -1,0 +1,56 @@
+"""How good a ranked list is: its relevance, and how alike its items are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from sluice.coded import Array
+
+
+def ndcg(ranked: Sequence[Any], relevant: Collection[Any], k: int = 10) -> float:
+    """Normalised discounted cumulative gain of the first k items, 0 to 1; gains are 0 or 1.
+
+    Järvelin & Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002.
+    `relevant` is not empty.
+
+    >>> round(ndcg(["a", "b", "c"], {"a", "c"}), 4)
+    0.9197
+    """
+    gains = [1 / math.log2(2 + place) for place in range(k)]
+    got = sum(gain for item, gain in zip(ranked, gains, strict=False) if item in relevant)
+    return got / sum(gains[: len(relevant)])
+
+
+def directions(words: Sequence[Any]) -> Array:
+    """Texts of words with blanks between as vectors of length 1 [n, different words].
+
+    A text without words is a vector of zeros, like no other.
+
+    >>> directions(["war drama", "war"]).round(3).tolist()
+    [[0.707, 0.707], [0.0, 1.0]]
+    """
+    split = [(text or "").split() for text in words]
+    columns = {word: at for at, word in enumerate(sorted({w for found in split for w in found}))}
+    vectors = np.zeros((len(split), len(columns)))
+    for row, found in enumerate(split):
+        vectors[row, [columns[word] for word in found]] = 1
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Array = vectors / np.where(length > 0, length, 1)
+    return unit
+
+
+def diversity(vectors: Array) -> float:
+    """Intra-list diversity: the mean of 1 − cosine over all pairs of n unit vectors [n, d].
+
+    Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
+    NaN for fewer than two.
+    """
+    n = len(vectors)
+    if n < 2:
+        return math.nan
+    alike = vectors @ vectors.T
+    return float(1 - (alike.sum() - np.trace(alike)) / (n * (n - 1)))
