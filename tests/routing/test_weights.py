@@ -1,11 +1,7 @@
-"""What every policy keeps, and the laws of weights.
-
-A policy joins the list of checks by being in SAMPLES, which must have all that there are.
-"""
+"""The laws of weights; what every policy keeps: tests/conformance/test_policies.py."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -17,22 +13,6 @@ from sluice.message import Message
 from sluice.routing import Policy, make_policy
 from tests.tiny import Tiny
 
-SAMPLES: dict[str, list[dict[str, Any]]] = {
-    "champion": [{}],
-    "epsilon_greedy": [{"arms": ["champion", "challenger"]}],
-    "linear_thompson": [{"arms": ["champion", "challenger"], "context": {"visits": {}}}],
-    "linucb": [{"arms": ["champion", "challenger"], "context": {"visits": {}}}],
-    "thompson": [{"arms": ["champion", "challenger"], "family": "gaussian"}],
-    "ucb1": [{"arms": {"champion": {"floor": 0.1}, "challenger": {"ceiling": 0.5}}}],
-    "weights": [
-        {"versions": {"champion": 1}},
-        {"versions": {"champion": 0.9, "challenger": 0.1}},
-        {"versions": {"champion": 3, "challenger": 1}, "key": "city"},
-        {"versions": {"champion": 1, "nobody": 1}, "key": "visits"},
-        {"versions": {"challenger": 1, "champion": 0}},
-    ],
-}
-MADE = [(name, params) for name, samples in SAMPLES.items() for params in samples]
 KEYS = [f"N{i}" for i in range(20_000)]
 
 
@@ -54,44 +34,6 @@ def message_of(*keys: Any, id: str = "request", column: str = "city") -> Message
 
 def weights(key: str | None = "city", **versions: float) -> Policy:
     return make_policy("weights", {"versions": versions, "key": key}, "router.class_args")
-
-
-def test_every_policy_has_a_sample() -> None:
-    with pytest.raises(DeclarationError) as error:
-        make_policy("none-such", {}, "router")
-    assert error.value.hint == f"allowed: {', '.join(sorted(SAMPLES))}"
-
-
-@pytest.mark.parametrize(("name", "params"), MADE)
-def test_a_policy_follows_the_aliases(name: str, params: dict[str, Any], live: Live) -> None:
-    policy, moved = make_policy(name, params, "router"), dict.fromkeys(live.aliases, "9")
-    later = dataclasses.replace(live, versions={"9": live.champion}, aliases=moved)
-    message = message_of(*KEYS[:9], column=params.get("key", "city"))
-    before = policy.choose(message, live)
-    assert {choice.version for choice in policy.choose(message, later)} == {"9"}
-    assert policy.choose(message, live) == before
-
-
-@pytest.mark.parametrize(("name", "params"), MADE)
-def test_a_policy_chooses_a_live_version_per_row(
-    name: str, params: dict[str, Any], live: Live, tiny: Tiny
-) -> None:
-    policy = make_policy(name, params, "router")
-    column = params.get("key") or "city"
-    policy.check(tiny.definitions)
-    message = message_of(*[float(i) for i in range(500)], column=column)
-    message.rows = list(range(0, 1000, 2))
-    choices = policy.choose(message, live)
-    assert len(choices) == 500
-    assert {c.policy for c in choices} == {name}
-    for choice in choices:
-        assert live.aliases[choice.name] == choice.version
-        assert 0 < choice.propensity <= 1
-    assert choices == make_policy(name, params, "router").choose(message, live)
-    by_name = {c.name: c.propensity for c in choices}
-    assert {(c.name, c.propensity) for c in choices} == set(by_name.items())
-    assert sum(by_name.values()) == pytest.approx(1)
-    assert policy.choose(message_of(column=column), live) == []
 
 
 def test_shares_are_as_declared(live: Live) -> None:
