@@ -93,6 +93,10 @@ class Fitting:
 
     def _holdout(self, candidate: Candidate) -> tuple[dict[str, float], Calibration | None]:
         """How good it is on the holdout, and what would calibrate it there."""
+        if self.training.task == "ranking":
+            tensors = candidate.transform.fit(self.data.table).transform(self.data.table)
+            estimator, table = clone(candidate.estimator), as_fitted(tensors)
+            return held_back(estimator, table, self.data.labels), None
         earlier, later = self.data.split(self.training.holdout)
         if not len(earlier) or not len(later):
             return {}, None
