@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sluice.rules.parameter import column, whole
+from sluice.rules.parameter import column, text, whole
 from sluice.rules.ranking import Ranking
 from sluice.rules.rule import ListRule
-from sluice.rules.vectors import words
+from sluice.rules.vectors import SEPARATOR, words
 
 
 class Cap(ListRule):
@@ -25,12 +25,16 @@ class Cap(ListRule):
         by: the column with the category.
         most: at least 1.
         first: so many positions, at least 1; None: the whole list.
+        separator: between the categories of an item.
     """
 
     rule = "cap"
 
-    def __init__(self, by: str, most: int, first: int | None = None) -> None:
+    def __init__(
+        self, by: str, most: int, first: int | None = None, separator: str = SEPARATOR
+    ) -> None:
         self.by, self.most = column("by", by), whole("most", most, least=1)
+        self.separator = text("separator", separator)
         self.first = None if first is None else whole("first", first, least=1)
 
     def fields(self) -> Sequence[str]:
@@ -39,7 +43,7 @@ class Cap(ListRule):
     def rank(self, ranking: Ranking) -> Ranking:
         categories = self._categories(ranking)
         room = len(ranking) if self.first is None else self.first
-        pinned = [place for place, at in ranking.held.items() if at < room]
+        pinned = [place for at, place in ranking.fixed.items() if at < room]
         counts = Counter(word for place in pinned for word in categories[place])
         room -= len(pinned)
         taken: list[int] = []
@@ -68,7 +72,8 @@ class Cap(ListRule):
 
     def _categories(self, ranking: Ranking) -> list[tuple[str, ...]]:
         items = ranking.items
-        return items.once(("words", self.by), lambda: list(map(words, items.column(self.by))))
+        key = ("words", self.by, self.separator)
+        return items.once(key, lambda: [words(v, self.separator) for v in items.column(self.by)])
 
 
 def among(first: int | None) -> str:

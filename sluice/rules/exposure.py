@@ -62,8 +62,7 @@ class Exposure(ListRule):
         return [self.by]
 
     def rank(self, ranking: Ranking) -> Ranking:
-        group = ranking.items.column(self.by)
-        fixed = {at: place for place, at in ranking.held.items()}
+        group, fixed = self._groups(ranking), ranking.fixed
         queues = _queues([p for p in ranking.places if p not in ranking.held], group)
         owed = dict.fromkeys(queues, 0.0)
         rank = {place: at for at, place in enumerate(ranking.places)}
@@ -83,7 +82,7 @@ class Exposure(ListRule):
         return ranking.ordered(made + [p for p in ranking.places if p not in taken])
 
     def unmet(self, ranking: Ranking) -> str:
-        group = ranking.items.column(self.by)
+        group = self._groups(ranking)
         found = shares([group[place] for place in ranking.places[: self.first]])
         target = self._target(ranking)
         low = [g for g, part in target.items() if found.get(g, 0.0) < part - self.tolerance - 1e-9]
@@ -94,10 +93,14 @@ class Exposure(ListRule):
         told = super().why_ranked(before, after)
         return f"{told}; shares of exposure by {self.by} within {self.tolerance:g}"
 
+    def _groups(self, ranking: Ranking) -> list[Any]:
+        """By place; those of no group are one."""
+        return [None if value != value else value for value in ranking.items.column(self.by)]
+
     def _target(self, ranking: Ranking) -> Mapping[Any, float]:
         if self.share is not None:
             return self.share
-        group = ranking.items.column(self.by)
+        group = self._groups(ranking)
         counts = Counter(group[place] for place in ranking.places)
         return {name: count / len(ranking) for name, count in counts.items()}
 

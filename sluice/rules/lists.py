@@ -12,7 +12,6 @@ from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions
 from sluice.live import Version
 from sluice.message import Message
-from sluice.rules.conflicts import conflict
 from sluice.rules.make import list_rules, open_rules
 from sluice.rules.ranking import Items, Ranking
 from sluice.rules.rule import column_types, moves
@@ -29,7 +28,7 @@ class Lists:
         rules: as declared.
         where: of the step, for errors.
 
-    Raises DeclarationError, for rules that conflict too.
+    Raises DeclarationError.
     """
 
     def __init__(
@@ -41,8 +40,6 @@ class Lists:
         section.done()
         self.rules = list_rules(rules, where)
         self._where = where
-        if problem := conflict(self.rules):
-            raise DeclarationError("graph.yaml", f"{where}.rules", problem)
 
     def open(self, definitions: Definitions) -> None:
         """Raise DeclarationError where a column is not in every row, or is of the wrong type."""

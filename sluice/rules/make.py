@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions
@@ -13,30 +13,53 @@ from sluice.rules.rule import ListRule, OutputRule, Rule
 # By name, where the class is; a process imports only those that it uses.
 RULES = {
     "allow": "sluice.rules.allow:Allow",
+    "calibrate": "sluice.rules.calibrate:Calibrate",
     "cap": "sluice.rules.cap:Cap",
+    "clip": "sluice.rules.clip:Clip",
     "decay": "sluice.rules.decay:Decay",
     "deny": "sluice.rules.deny:Deny",
     "exposure": "sluice.rules.exposure:Exposure",
     "fair": "sluice.rules.fair:Fair",
     "fresh": "sluice.rules.fresh:Fresh",
+    "group_threshold": "sluice.rules.group_threshold:GroupThreshold",
+    "label": "sluice.rules.label:Label",
     "mmr": "sluice.rules.mmr:MMR",
+    "override": "sluice.rules.override:Override",
     "pin": "sluice.rules.pin:Pin",
     "quota": "sluice.rules.quota:Quota",
     "require": "sluice.rules.require:Require",
+    "round": "sluice.rules.round:Round",
     "threshold": "sluice.rules.threshold:Threshold",
     "top_k": "sluice.rules.top_k:TopK",
 }
+_LABELS = frozenset({"threshold", "group_threshold", "label", "override"})
 R = TypeVar("R", bound=Rule)
 
 
 def output_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[OutputRule]:
-    """The rules for single outputs. Raises DeclarationError for what it does not know."""
-    return _made(declarations, where, OutputRule)
+    """The rules for single outputs. Raises DeclarationError for what it does not know,
+    and for rules that conflict."""
+    rules = _made(declarations, where, OutputRule)
+    names = [rule.rule for rule in rules]
+    for at, name in enumerate(names):
+        if name == "calibrate" and (before := _LABELS.intersection(names[:at])):
+            _refuse(f"calibrate makes the label anew: it goes before {min(before)}", where)
+    return rules
 
 
 def list_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[ListRule]:
-    """The rules for ranked lists. Raises DeclarationError for what it does not know."""
-    return _made(declarations, where, ListRule)
+    """The rules for ranked lists. Raises DeclarationError for what it does not know,
+    and for rules that conflict."""
+    from sluice.rules.conflicts import conflict
+
+    rules = _made(declarations, where, ListRule)
+    if problem := conflict(rules):
+        _refuse(problem, where)
+    return rules
+
+
+def _refuse(problem: str, where: str) -> NoReturn:
+    raise DeclarationError("graph.yaml", f"{where}.rules", problem)
 
 
 def rule_class(name: str) -> type[Rule]:

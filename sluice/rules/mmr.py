@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from sluice.coded import Array
-from sluice.rules.parameter import columns, number, whole
+from sluice.rules.parameter import columns, number, text, whole
 from sluice.rules.ranking import Ranking
 from sluice.rules.rule import ListRule
 from sluice.rules.scaled import scaled
-from sluice.rules.vectors import vectors
+from sluice.rules.vectors import SEPARATOR, vectors
 
 
 class MMR(ListRule):
@@ -25,16 +25,24 @@ class MMR(ListRule):
         of: the columns that make items alike: a text of words such as "Action|Comedy", or numbers.
         diversity: 0 (relevance alone) to 1; the paper's 1 − λ.
         k: how many items are chosen so, at least 1.
+        separator: between the words of a text.
 
     Source: Carbonell and Goldstein, The use of MMR, SIGIR 1998.
     """
 
     rule = "mmr"
 
-    def __init__(self, of: str | Sequence[str], diversity: float, k: int = 10) -> None:
+    def __init__(
+        self,
+        of: str | Sequence[str],
+        diversity: float,
+        k: int = 10,
+        separator: str = SEPARATOR,
+    ) -> None:
         self.of = columns("of", of)
         self.diversity = number("diversity", diversity, 0, 1)
         self.k = whole("k", k, least=1)
+        self.separator = text("separator", separator)
 
     def fields(self) -> Sequence[str]:
         return self.of
@@ -43,7 +51,8 @@ class MMR(ListRule):
         places = ranking.places
         if len(places) < 2:
             return ranking
-        unit, scores = vectors(ranking.items, places, self.of), scaled(ranking)[places]
+        unit = vectors(ranking.items, places, self.of, self.separator)
+        scores = scaled(ranking)[places]
         chosen, _ = select(unit, scores, self.k, self.diversity)
         taken = set(chosen)
         rest = [place for at, place in enumerate(places) if at not in taken]

@@ -34,6 +34,13 @@ def whole(name: str, value: Any, least: int) -> int:
     return value
 
 
+def text(name: str, value: Any) -> str:
+    """Text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name}: expected text, found {value!r}")
+    return value
+
+
 def column(name: str, value: Any) -> str:
     """The name of a column."""
     if not isinstance(value, str) or not value:

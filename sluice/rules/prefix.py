@@ -9,20 +9,20 @@ def at_least(
     places: Sequence[int],
     member: Sequence[bool],
     table: Sequence[int],
-    held: Mapping[int, int],
+    fixed: Mapping[int, int],
 ) -> list[int]:
     """The order nearest to `places` in which the first i + 1 hold `table[i]` members or more.
 
     At each position the best item goes, unless a member has to; where members run out, the others
-    follow. What is held (place → position) takes its position, and is reckoned with ahead.
+    follow. What is pinned keeps its position, and is reckoned with ahead.
 
     Args:
         places: a list, best first.
         member: by place.
         table: ascending by at most one from position to position, or reckoned with ahead.
-        held: of the list.
+        fixed: by position the pinned item.
     """
-    fixed = {at: place for place, at in held.items()}
+    held = set(fixed.values())
     needed = _ahead(table, {at: member[place] for at, place in fixed.items()})
     members = [p for p in reversed(places) if member[p] and p not in held]
     others = [p for p in reversed(places) if not member[p] and p not in held]

@@ -29,7 +29,7 @@ class AtLeast(ListRule):
         member, table = self.members(ranking.items), self._table(ranking)
         if not short(ranking.places, member, table)[0]:
             return ranking
-        return ranking.ordered(at_least(ranking.places, member, table, ranking.held))
+        return ranking.ordered(at_least(ranking.places, member, table, ranking.fixed))
 
     def unmet(self, ranking: Ranking) -> str:
         member, table = self.members(ranking.items), self._table(ranking)

@@ -124,6 +124,14 @@ class Ranking:
         ids = self.items.ids
         return [ids[place] for place in self.places]
 
+    @property
+    def fixed(self) -> dict[int, int]:
+        """By position (from 0), the pinned item that stands there: at the end of a list that is
+        too short for it."""
+        if not self.held:
+            return {}
+        return {at: place for at, place in enumerate(self.places) if place in self.held}
+
     def __len__(self) -> int:
         return len(self.places)
 

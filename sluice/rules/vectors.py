@@ -17,7 +17,7 @@ SEPARATOR = "|"
 
 
 @lru_cache(4096)
-def words(value: Any) -> tuple[str, ...]:
+def words(value: Any, separator: str = SEPARATOR) -> tuple[str, ...]:
     """The words of a text value: "Action|Comedy" has two; no value has none.
 
     >>> words("Action|Comedy")
@@ -26,23 +26,26 @@ def words(value: Any) -> tuple[str, ...]:
     if value is None or value != value:
         return ()
     text = value if isinstance(value, str) else f"{value:g}"
-    return tuple(word for word in text.split(SEPARATOR) if word)
+    return tuple(word for word in text.split(separator) if word)
 
 
-def vectors(items: Items, places: Sequence[int], columns: Sequence[str]) -> Array:
+def vectors(
+    items: Items, places: Sequence[int], columns: Sequence[str], separator: str = SEPARATOR
+) -> Array:
     """A vector of length 1 per place [m, d], or of length 0 where an item has no value.
 
     Columns of numbers are the vector's components; a column of texts has a component of 0 or 1
     for each word.
     """
-    found = [_component(itemgetter(*places, places[0])(items.column(c))[:-1]) for c in columns]
+    taken = [itemgetter(*places, places[0])(items.column(c))[:-1] for c in columns]
+    found = [_component(column, separator) for column in taken]
     return _unit(found[0] if len(found) == 1 else np.hstack(found))
 
 
-def _component(column: Sequence[Any]) -> Array:
+def _component(column: Sequence[Any], separator: str) -> Array:
     if not any(isinstance(value, str) for value in column):
         return np.nan_to_num(np.array(column, np.float64))[:, None]
-    found = list(map(words, column))
+    found = [words(value, separator) for value in column]
     places = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(found)))}
     matrix = np.zeros((len(found), len(places)))
     rows = np.repeat(np.arange(len(found)), list(map(len, found)))

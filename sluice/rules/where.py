@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from sluice.coded import Array
-from sluice.conditions import Condition, Situations, read_condition
+from sluice.conditions import Condition, Situation, Situations, read_condition
 from sluice.features.definitions import Definitions
 from sluice.rules.ranking import Items
+from sluice.rules.rule import Row
 
 
 class Where:
@@ -38,6 +39,10 @@ class Where:
             return " ".join(f"{kind} {value}" for kind, value in test.items())
         subject = test.get("field", test.get("time"))
         return f"{subject} {test['op']} {test.get('value', '')}".rstrip()
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row fulfils it."""
+        return self._condition.holds(Situation(row.fields, row.defaults, time=row.time))
 
     def __call__(self, seen: Situations) -> Array:
         """Which of m rows fulfil it, a mask [m]."""
