@@ -14,8 +14,8 @@ serve: .venv/serve     ## train a champion if there is none, and serve it on 127
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
 	exec $(BIN)/sluice serve $(GRAPH)
 
-test: .venv/all        ## all tests
-	$(BIN)/python -m pytest
+test: .venv/all        ## all tests, in two processes: most of them wait for others
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/all       ## format, lint and types
 	$(BIN)/ruff format --check .
