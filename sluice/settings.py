@@ -20,7 +20,7 @@ from sluice.refusals import refuse
 
 log = logging.getLogger("sluice")
 PREFIX = "SLUICE_"
-_NO_SETTINGS = {"project", "next"}  # the project's folder; the next step, where steps are apart
+_NO_SETTINGS = {"project"}  # the project's folder
 MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
 
 

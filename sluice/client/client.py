@@ -20,6 +20,8 @@ class Client:
         url: the graph's server; default: where the settings say that `sluice serve` listens.
         stream: the stream; default: that of the settings. It is opened when it is first used.
 
+    A server that wants an API key gets the one of the setting `api_key`.
+
     What it raises, its parts do: see `Http` and `Stream`. For the database of the batch pattern
     there is `sluice.client.batch.Batch`.
     """
@@ -36,7 +38,8 @@ class Client:
         self._project.graph_file(graph)
         settings = self._project.settings
         self._graph, self._named = graph, stream
-        self._http = Http(url or f"http://{settings.host}:{settings.port}")
+        place = url or f"http://{settings.host}:{settings.port}"
+        self._http = Http(place, key=settings.api_key)
         self._stream: Stream | None = None
 
     def predict(self, records: Any, id: str | None = None) -> dict[str, Any]:

@@ -41,13 +41,15 @@ class Http:
     Args:
         url: where it is, such as http://127.0.0.1:8080.
         timeout_s: how long an answer may take.
+        key: the API key, where the server wants one (docs/security.md).
 
     Every method raises the error that the server's status stands for (RequestError and those
     below it, SluiceError for a 500), and StoreUnavailable when no server answers.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 30.0, key: str = "") -> None:
         self._url, self._timeout_s = url.rstrip("/"), timeout_s
+        self._headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
 
     def predict(self, records: Any, id: str | None = None) -> dict[str, Any]:
         """The reply to a record or a list of records; in a list, a bad one has its error in place.
@@ -65,8 +67,7 @@ class Http:
 
     def _post(self, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
         data = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-        named = {"Content-Type": "application/json", **headers}
-        request = urllib.request.Request(self._url + path, data, named)
+        request = urllib.request.Request(self._url + path, data, self._headers | headers)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
                 reply: dict[str, Any] = orjson.loads(answer.read())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sluice.access.keys import digest_of, make_key
 from sluice.client.client import Client
 from sluice.client.http import Http, error_of
 from sluice.errors import (
@@ -18,6 +20,7 @@ from sluice.errors import (
     SluiceError,
     StoreUnavailable,
     TooManyRequests,
+    Unauthorized,
     Unavailable,
 )
 from tests.conftest import ROOT
@@ -50,6 +53,22 @@ def test_predict_and_feedback(tiny: Tiny) -> None:
         assert error.value.status == 422
         with pytest.raises(RequestError, match="expected a label or a reward"):
             client.feedback("mine")
+
+
+def test_a_guarded_server_gets_the_key(tiny: Tiny) -> None:
+    key = make_key()
+    guard = f"alice:{digest_of(key).hex()}"
+    state = str(tiny.root / ".sluice")
+    environ = {"SLUICE_STATE": state, "PYTHONPATH": str(ROOT)}
+    settings = replace(tiny.project.settings, api_key=key)
+    with (
+        served("binary", tiny.root, **environ, SLUICE_API_KEYS=guard) as server,
+        Client("binary", replace(tiny.project, settings=settings), url=server.url) as known,
+        Client("binary", tiny.root, url=server.url) as unknown,
+    ):
+        assert len(known.predict(ORDER)["outputs"]) == 1
+        with pytest.raises(Unauthorized):
+            unknown.predict(ORDER)
 
 
 def test_no_server() -> None:
