@@ -18,6 +18,7 @@ from sluice.commands import (
     host,
     ingest,
     keys,
+    learn,
     models,
     new,
     render,
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
+        learn,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sluice.batch.block import Block
 
 WARM = "warm start"
+MOST = 256  # arms
 
 
 class Table(NamedTuple):
@@ -47,6 +48,8 @@ class Bandit(Learning):
 
     def __init__(self, arms: Any, *, warm_start: int = 50, **shared: Any) -> None:
         super().__init__(arms, **shared)
+        if len(self.bounds) > MOST:
+            raise ValueError(f"arms: expected {MOST} at most")
         if type(warm_start) is not int or warm_start < 0:
             raise ValueError(f"warm_start: expected a whole number, found {warm_start!r}")
         self._warm_start = warm_start

@@ -51,6 +51,8 @@ class Context:
 
     def missing(self, columns: Sequence[str]) -> list[str]:
         """The declared columns that rows do not have."""
+        if columns is self._order[0]:
+            return []
         return [name for name in self._columns if name not in columns]
 
     def of(self, message: Message) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Fits(NamedTuple):
             known earns half.
         inverses: (λI + Σx·xᵀ)⁻¹ of each arm, flat [k, d²].
         warm: the shares of a warm start [k], or None when it is over.
-        floors, ceilings: of each arm [k].
+        bounds: floors and ceilings of each arm [2, k], or None where there are none.
     """
 
     live: Live
@@ -45,8 +46,7 @@ class Fits(NamedTuple):
     weights: Floats
     inverses: Floats
     warm: Floats | None
-    floors: Floats
-    ceilings: Floats
+    bounds: Floats | None
 
 
 class Linear(Bandit):
@@ -116,14 +116,12 @@ class Linear(Bandit):
     def _chosen(self, message: Message, fits: Fits) -> list[Choice]:
         seen = self.context.of(message)
         shares = self._shares(seen, fits)
-        edges = shares.cumsum(1).tolist()
         version, reason = fits.snapshot.head.version, "" if fits.warm is None else WARM
         contexts = map(tuple, seen.tolist())
-        choices = []
-        for row, (place, x) in enumerate(zip(message.places(), contexts, strict=True)):
-            arm = bisect_right(edges[row], self.unit(version, place), 0, len(fits.arms) - 1)
-            share = float(shares[row, arm])
-            choices.append(self.choice(fits.arms[arm], fits.live, share, reason, x))
+        choices, last = [], len(fits.arms) - 1
+        for place, x, row in zip(message.places(), contexts, shares.tolist(), strict=True):
+            arm = bisect_right(list(accumulate(row)), self.unit(version, place), 0, last)
+            choices.append(self.choice(fits.arms[arm], fits.live, row[arm], reason, x))
         return choices
 
     def _shares(self, seen: Floats, fits: Fits) -> Floats:
@@ -131,18 +129,21 @@ class Linear(Bandit):
         if fits.warm is not None:
             return np.broadcast_to(fits.warm, (len(seen), len(fits.arms)))
         most = max(1, _AT_ONCE // fits.inverses.size)
-        parts = [self._some(seen[at : at + most], fits) for at in range(0, len(seen), most)]
-        shares = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if fits.floors.any() or (fits.ceilings < 1).any():
-            shares = np.array([bounded(row, fits.floors, fits.ceilings) for row in shares])
+        if len(seen) <= most:
+            shares = self._some(seen, fits)
+        else:
+            parts = [self._some(seen[at : at + most], fits) for at in range(0, len(seen), most)]
+            shares = np.concatenate(parts)
+        if fits.bounds is not None:
+            shares = np.array([bounded(row, *fits.bounds) for row in shares])
         return shares
 
     def _some(self, seen: Floats, fits: Fits) -> Floats:
         """Products are summed along the last axis only: a row does not depend on its neighbours."""
         pairs = (seen[:, :, None] * seen[:, None, :]).reshape(len(seen), 1, -1)
-        means = (seen[:, None, :] * fits.weights).sum(-1)
-        variances = (pairs * fits.inverses).sum(-1)
-        return self.likely(means, np.sqrt(np.maximum(variances, 0.0)), fits.snapshot)
+        means = np.add.reduce(seen[:, None, :] * fits.weights, 2)
+        variances = np.add.reduce(pairs * fits.inverses, 2)
+        return self.likely(means, np.sqrt(np.abs(variances)), fits.snapshot)
 
     def _fitted(self, live: Live, snapshot: Snapshot) -> Fits:
         arms = [alias for alias in self.bounds if alias in live.aliases]
@@ -150,14 +151,15 @@ class Linear(Bandit):
         nothing = np.zeros(self._length)
         sums = [known.get(self.arm(alias, live.aliases), nothing) for alias in arms]
         lacking = np.array([s[COUNT] < self._warm_start for s in sums], bool)
-        floors, ceilings = (np.array([self.bounds[a][i] for a in arms]) for i in (0, 1))
-        if ceilings.sum() < 1:
-            ceilings = np.ones(len(arms))  # of those that are live somebody must take the rest
-        warm = bounded(lacking / lacking.sum(), floors, ceilings) if lacking.any() else None
+        bounds = np.array([self.bounds[alias] for alias in arms]).reshape(-1, 2).T
+        if bounds[1].sum() < 1:
+            bounds[1] = 1.0  # of those that are live somebody must take the rest
+        warm = bounded(lacking / lacking.sum(), *bounds) if lacking.any() else None
         made = [self._fit(s) for s in sums]
         weights = np.array([weights for weights, _ in made])
         inverses = np.array([inverse for _, inverse in made])
-        return Fits(live, snapshot, arms, weights, inverses, warm, floors, ceilings)
+        free = bool((bounds[0] == 0).all() and (bounds[1] == 1).all())
+        return Fits(live, snapshot, arms, weights, inverses, warm, None if free else bounds)
 
     def _fit(self, sums: Floats) -> tuple[Floats, Floats]:
         """Weights [d] and the inverse, flat [d²], of one arm's sums."""

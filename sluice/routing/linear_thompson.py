@@ -45,18 +45,18 @@ class LinearThompson(Linear):
 
     def likely(self, means: Floats, deviations: Floats, snapshot: Snapshot) -> Floats:
         made, draws = self._draws
-        if made is not snapshot or draws.shape[1] != means.shape[1]:
+        if made is not snapshot or len(draws) != means.shape[1]:
             draws = self._drawn(means.shape[1], snapshot.head.version)
             self._draws = snapshot, draws
-        rows = len(means)
-        drawn = means[:, None, :] + (self._scale * deviations)[:, None, :] * draws
-        arms = drawn.argmax(-1) + np.arange(rows)[:, None] * means.shape[1]
-        counts = np.bincount(arms.ravel(), minlength=means.size).reshape(means.shape)
-        shares: Floats = counts / _POINTS
+        drawn = (self._scale * deviations)[:, :, None] * draws
+        drawn += means[:, :, None]
+        largest = np.maximum.reduce(drawn, 1, keepdims=True)
+        counts = np.add.reduce(drawn == largest, 2)
+        shares: Floats = counts / np.add.reduce(counts, 1, keepdims=True)
         return shares
 
     def _drawn(self, arms: int, version: int) -> Floats:
-        """Standard normal draws [256, k], shifted at random by the version."""
+        """Standard normal draws [k, 256], shifted at random by the version."""
         root = 2.0
         for _ in range(_ROOT_STEPS):
             root = (1 + root) ** (1 / (arms + 1))
@@ -65,4 +65,4 @@ class LinearThompson(Linear):
         points = (shift + np.arange(1, _POINTS + 1)[:, None] * steps) % 1
         normal = NormalDist().inv_cdf
         clipped = points.clip(1e-9, 1 - 1e-9)
-        return np.array([[normal(point) for point in row] for row in clipped.tolist()])
+        return np.array([[normal(point) for point in row] for row in clipped.T.tolist()])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from sluice.routing.bandit import MOST
 from sluice.routing.linear import Linear
 from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import Floats
+
+_ONE_HOT = np.eye(MOST)
 
 
 class LinUcb(Linear):
@@ -31,7 +36,6 @@ class LinUcb(Linear):
         self._alpha = float(alpha)
 
     def likely(self, means: Floats, deviations: Floats, snapshot: Snapshot) -> Floats:
-        bounds = means + self._alpha * deviations
-        best = bounds == bounds.max(1, keepdims=True)
-        shares: Floats = best / best.sum(1, keepdims=True)
+        best = (means + self._alpha * deviations).argmax(1)
+        shares: Floats = _ONE_HOT[: means.shape[1], : means.shape[1]][best]
         return shares

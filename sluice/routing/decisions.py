@@ -1,0 +1,114 @@
+"""The decisions that a monitoring event tells of, and the feedback that a record of it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sluice.monitoring.event import FORMAT
+from sluice.protocol.feedback import FORMAT as FEEDBACK_FORMAT
+from sluice.routing.rewards import Decision
+
+
+class Feedback(msgspec.Struct, frozen=True):
+    """An entry of feedback, as it lies on its topic; times are ISO texts."""
+
+    format: int
+    id: str
+    record: int
+    when: datetime
+    received: datetime
+    label: Any = None
+    reward: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Of which decision it tells."""
+        return f"{self.id}/{self.record}"
+
+
+def read_feedback(value: bytes) -> Feedback:
+    """An entry. Raises ValueError for what is none, or is of a newer format."""
+    try:
+        entry = msgspec.json.decode(value, type=Feedback)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"no feedback: {error}") from None
+    if entry.format > FEEDBACK_FORMAT:
+        raise ValueError(f"feedback of format {entry.format}: upgrade Sluice")
+    return entry
+
+
+def read_decisions(value: bytes) -> Iterator[Decision]:
+    """The decision of each record that an event answered.
+
+    A table of a batch job whose rows went different ways has none: its event counts them only.
+    Raises ValueError for what is no event, or of a newer format.
+    """
+    try:
+        event = msgspec.json.decode(value)
+        block = event["sluice"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"no event: {error}") from None
+    if block["format"] > FORMAT:
+        raise ValueError(f"an event of format {block['format']}: upgrade Sluice")
+    if "resp" in event:
+        yield from _decisions(event, block)
+
+
+def _decisions(event: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[Decision]:
+    response = event["resp"]
+    names, rows = response["output_schema"], response["outputs"]
+    when = datetime.fromisoformat(event["when"]).timestamp()
+    row = -1
+    for record, values in enumerate(rows):
+        if str(record) in block["errors"]:
+            continue
+        row += 1
+        output = dict(zip(names, values, strict=True)) | block["details"].get(str(record), {})
+        route = output.get("route", block["route"])
+        if "name" not in route:
+            continue
+        version = str(output.get("version", block["version"]))
+        ids = block.get("ids") or ()
+        yield Decision(
+            place=f"{ids[record]}/0" if ids else f"{response['id']}/{record}",
+            when=when,
+            policy=route["policy"],
+            arm=route["name"],
+            version=version,
+            propensity=route["propensity"],
+            aliases=_aliases(route, version),
+            scores=_scores(block.get("members", {}), row) or _answer(output, version),
+            context=tuple(route.get("context", ())),
+        )
+
+
+def _aliases(route: Mapping[str, Any], version: str) -> dict[str, str]:
+    members = route.get("members")
+    if members is None:
+        return {route["name"]: version}
+    return {name: str(member["version"]) for name, member in members.items()}
+
+
+def _scores(members: Mapping[str, Sequence[Any]], row: int) -> dict[str, list[float]]:
+    found = {}
+    for version, scores in members.items():
+        if row < len(scores) and (score := scores[row]) is not None:
+            found[version] = [float(s) for s in (score if isinstance(score, list) else [score])]
+    return found
+
+
+def _answer(output: Mapping[str, Any], version: str) -> dict[str, list[float]]:
+    """What the version that answered alone said, from its output."""
+    for name in ("probability", "prediction"):
+        value = output.get(name)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            return {version: [float(value)]}
+    by_class = output.get("probabilities")
+    if isinstance(by_class, Mapping):
+        return {version: [float(p) for p in by_class.values()]}
+    return {}

@@ -1,0 +1,212 @@
+"""Contextual bandits: what they see, that a row decides for itself, and digits as a test bed.
+
+DIGITS_SEEDS is over how many seeds the digits are gone through (1 by default; 5 for the figures).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sluice.routing.learning import Earned, Learning
+from sluice.routing.ledger import Credit
+from sluice.routing.linear import Linear
+from sluice.routing.policy import make_policy
+from sluice.routing.statistics import Floats, fields
+from tests.routing.known import NOW, World, live_of, message_of
+from tests.routing.test_bandits import ARMS, tell
+from tests.tiny import Tiny
+
+SEEDS = int(os.environ.get("DIGITS_SEEDS", "1"))
+CONTEXTUAL = ("linear_thompson", "linucb")
+COLUMNS = ["city", "amount", "visits"]
+CONTEXT = {"amount": {"mean": 100, "deviation": 50}, "city": {"values": ["Bonn", "Oslo"]}}
+
+
+def world(name: str, **params: Any) -> World:
+    return World(name, {"arms": ARMS, "context": CONTEXT, "warm_start": 0, **params})
+
+
+def seen(made: World, *rows: Sequence[Any]) -> list[tuple[float, ...]]:
+    message = message_of(len(rows), COLUMNS, [list(row) for row in rows])
+    assert isinstance(made.policy, Linear)
+    return [tuple(row) for row in made.policy.context.of(message).tolist()]
+
+
+def test_columns_become_numbers_of_one_scale() -> None:
+    rows: list[list[Any]] = [
+        ["Bonn", 150.0, 1],
+        ["Rome", None, 1],
+        [None, float("nan"), 1],
+        ["Oslo", 1e9, 1],
+    ]
+    assert seen(world("linucb"), *rows) == [
+        (1.0, 1.0, 1.0, 0.0),
+        (1.0, 0.0, 0.0, 0.0),
+        (1.0, 0.0, 0.0, 0.0),
+        (1.0, 5.0, 0.0, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "problem"),
+    [
+        ({"town": {}}, r"context: no column 'town'"),
+        ({"city": {}}, "context.city: needs values"),
+        ({"amount": {"values": ["a"]}}, "context.amount: needs mean and deviation"),
+    ],
+)
+def test_a_context_must_fit_the_declarations(context: Any, problem: str, tiny: Tiny) -> None:
+    policy = make_policy("linucb", {"arms": ARMS, "context": context}, "router")
+    with pytest.raises(ValueError, match=problem):
+        policy.check(tiny.definitions)
+    make_policy("linucb", {"arms": ARMS, "context": CONTEXT}, "router").check(tiny.definitions)
+
+
+def rows_of(count: int, seed: int = 1) -> list[list[Any]]:
+    chance = np.random.default_rng(seed)
+    cities = np.array(["Bonn", "Oslo", "Rome"])[chance.integers(0, 3, count)]
+    return [[str(c), float(a), 1.0] for c, a in zip(cities, chance.normal(100, 50, count))]  # noqa: B905
+
+
+def taught(name: str, **params: Any) -> World:
+    """In Bonn the challenger earns, elsewhere the champion."""
+    made = world(name, **params)
+    for row, context in zip(rows_of(120), seen(made, *rows_of(120)), strict=True):
+        for alias in ARMS:
+            good = (row[0] == "Bonn") == (alias == "challenger")
+            made.earn(alias, float(good), context=context)
+    made.snapshots.refresh()
+    return made
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+def test_who_is_best_depends_on_the_request(name: str) -> None:
+    made = taught(name)
+    message = message_of(2, COLUMNS, [["Bonn", 100.0, 1.0], ["Rome", 100.0, 1.0]])
+    first, second = made.policy.choose(message, made.live)
+    assert (first.name, second.name) == ("challenger", "champion")
+    assert (first.context, second.context) == ((1.0, 0.0, 1.0, 0.0), (1.0, 0.0, 0.0, 0.0))
+    assert first.propensity > 0.95
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+@pytest.mark.parametrize("floor", [0.0, 0.2])
+def test_a_row_does_not_depend_on_its_neighbours(name: str, floor: float) -> None:
+    made = taught(name, arms={alias: {"floor": floor} for alias in ARMS})
+    rows = rows_of(400, seed=9)
+    message = message_of(400, COLUMNS, rows)
+    together = made.policy.choose(message, made.live)
+    for place in range(0, 400, 37):
+        alone = message_of(1, COLUMNS, [rows[place]])
+        alone.rows = [place]
+        assert made.policy.choose(alone, made.live) == [together[place]]
+        assert together[place].propensity >= floor - 1e-6
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+def test_what_is_logged_is_how_often_it_happens(name: str) -> None:
+    made = world(name, arms={alias: {"floor": 0.1} for alias in ARMS}, context={"visits": {}})
+    for alias in ARMS:
+        for value in range(6):
+            made.earn(alias, float(value % 2), context=(1.0, value / 5))
+    made.snapshots.refresh()
+    choices = made.policy.choose(message_of(4000, COLUMNS, [["", 0.0, 1.0]] * 4000), made.live)
+    counted, logged = Counter(c.name for c in choices), {c.name: c.propensity for c in choices}
+    assert sum(logged.values()) == pytest.approx(1)
+    for alias, propensity in logged.items():
+        assert abs(counted[alias] / 4000 - propensity) < 0.04
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+def test_a_column_that_no_live_version_has_is_a_reason_to_fall_back(name: str) -> None:
+    made = world(name)
+    [choice] = made.policy.choose(message_of(1, ["city"], [["Bonn"]]), made.live)
+    assert choice.name == "champion"
+    assert choice.reason == "fallback: no version that is live uses amount"
+    made.clock.now += 61
+    [choice] = made.policy.choose(message_of(1, COLUMNS, rows_of(1)), made.live)
+    assert choice.reason.startswith("fallback: rewards are not known")
+
+
+def test_a_decision_with_another_context_is_refused() -> None:
+    made = world("linucb")
+    with pytest.raises(ValueError, match="context is another"):
+        made.policy.sums(made.decision("a/0", "champion"), Earned(1.0, None, ()))
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+def test_a_warm_start_knows_no_context(name: str) -> None:
+    made = world(name, warm_start=5)
+    choices = made.policy.choose(message_of(50, COLUMNS, rows_of(50)), made.live)
+    assert {(c.name, c.propensity, c.reason) for c in choices} == {
+        (alias, 0.5, "warm start") for alias in ARMS
+    }
+
+
+def digits(name: str, seed: int, every: int) -> float:
+    """Mean reward over one pass through scikit-learn's digits: 1 for the right one, else 0."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(pixels))
+    columns = [f"p{i}" for i in range(64)]
+    aliases = {f"d{i}": str(i) for i in range(10)}
+    params = {
+        "arms": list(aliases),
+        "context": {c: {"deviation": 16.0} for c in columns},
+        "warm_start": 0,
+        "seed": seed,
+    }
+    made = World(name, params, champion="0", **aliases)
+    earned = 0.0
+    for first in range(0, len(order), every):
+        made.snapshots.refresh()
+        rows: Floats = pixels[order[first : first + every]]
+        message = message_of(len(rows), columns, rows.tolist())
+        message.id = str(first)
+        adds: Counter[str] = Counter()
+        for choice, label in zip(
+            made.policy.choose(message, made.live), labels[order[first:]], strict=False
+        ):
+            reward = float(choice.version == str(label))
+            earned += reward
+            decision = made.decision("x/0", choice.name, context=choice.context)
+            adds.update(fields(made.policy.sums(decision, Earned(reward, None, ()))))
+        made.ledger.credit(Credit(0, [message.id], adds), 60, NOW)
+    return earned / len(order)
+
+
+@pytest.mark.parametrize(("name", "least"), [("linucb", 0.8), ("linear_thompson", 0.7)])
+def test_digits_as_a_contextual_bandit(name: str, least: float) -> None:
+    every = int(os.environ.get("DIGITS_EVERY", "16"))
+    found = [digits(name, seed, every) for seed in range(SEEDS)]
+    tell(f"{name}: {np.mean(found):.3f} ± {np.std(found):.3f}, renewed every {every}")
+    assert np.mean(found) >= least
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+def test_a_decision_costs_microseconds(name: str) -> None:
+    made = taught(name)
+    message, best = message_of(1, COLUMNS, rows_of(1)), float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(400):
+            made.policy.choose(message, made.live)
+        best = min(best, (time.process_time() - began) / 400)
+    tell(f"{name}: {best * 1e6:.1f} µs")
+    assert best < 160e-6  # 40 on a quiet machine
+
+
+def test_arms_that_are_not_live_leave_the_champion() -> None:
+    made = world("linucb", arms=["third"])
+    made.live = live_of(champion="1")
+    [choice] = made.policy.choose(message_of(1, COLUMNS, rows_of(1)), made.live)
+    assert (choice.name, choice.reason) == ("champion", "none of the arms is live")
+    assert isinstance(made.policy, Learning)
