@@ -27,6 +27,7 @@ from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.routing.ledger import Ledger
+from sluice.routing.shadow import Shadow, event
 from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
 from sluice.streams import Producer
 
@@ -51,6 +52,7 @@ class Application:
 
     Attributes:
         policy: the router's, once the graph has loaded it.
+        shadow: asks versions off the reply's path; None: nobody does.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Application:
         self.rewards = rewards
         self.refusal: str | None = None
         self.policy: Policy | None = None
+        self.shadow: Shadow | None = None
         self._refresh, self._clock = refresh, clock
         self._token: Hashable = None
         self._next_look = math.inf if live else 0.0
@@ -89,7 +92,7 @@ class Application:
         emitter = None
         if settings.monitoring:
             emitter = make_emitter(project, parameters, definitions, worker)
-        return cls(
+        application = cls(
             graph,
             definitions,
             model_store(project),
@@ -98,6 +101,10 @@ class Application:
             rewards=partial(reward_ledger, project, graph),
             refresh=settings.refresh,
         )
+        if settings.monitoring:
+            topic = f"{project.name}.{graph}.shadow"
+            application.shadow = Shadow(Emitter(partial(_producer, project), topic, event))
+        return application
 
     def live(self) -> Live:
         """The versions that answer now. Costs a look at a clock, and now and then at the aliases.
@@ -170,6 +177,8 @@ class Application:
     def close(self) -> None:
         """Flush the events and close the stores."""
         self._closed.set()
+        if self.shadow is not None:
+            self.shadow.close()
         if self.emitter is not None:
             self.emitter.close()
         self.features.close()
@@ -196,11 +205,12 @@ def make_emitter(
         ) from None
     events_url(project)  # what names no stream is an error now, not when the first event is sent
 
-    def producer() -> Producer:
-        return event_stream(project).producer(durable=False)
-
     topic = f"{project.name}.{parameters.graph}.events"
-    return Emitter(producer, topic, EventBuilder(source, redaction))
+    return Emitter(partial(_producer, project), topic, EventBuilder(source, redaction))
+
+
+def _producer(project: Project) -> Producer:
+    return event_stream(project).producer(durable=False)
 
 
 _shared: dict[tuple[Path, str], Application] = {}

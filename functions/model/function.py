@@ -12,6 +12,7 @@ from sluice.protocol.apart import StepSurface
 from sluice.routing.ensemble_ask import Asking, Tensors
 from sluice.routing.ensemble_carry import answer_message, answer_table
 from sluice.routing.ensemble_scores import Ask
+from sluice.routing.shadow_plan import of_message, of_table
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Model(Step):
             message.live = self._application.live()
         if message.rows:
             self._predict(message)
+            if message.shadows and self._application.shadow is not None:
+                self._application.shadow.offer(of_message(message))
         message.lap(self.name)
         return message
 
@@ -56,6 +59,8 @@ class Model(Step):
     def do_table(self, block: Block) -> Block:
         """`do` for many records at once."""
         answer_table(block, self._ask(block.live, block.tensors, False))
+        if block.shadows and self._application.shadow is not None:
+            self._application.shadow.offer(of_table(block))
         block.lap(self.name)
         return block
 

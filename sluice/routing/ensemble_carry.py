@@ -40,6 +40,7 @@ def answer_message(message: Message, ask: Ask) -> None:
 def _fail(message: Message, failed: Mapping[int, SluiceError]) -> None:
     if message.single:
         raise failed[0]
+    message.shadows = ()  # the tensors keep the rows that leave
     message.errors |= {message.rows[row]: error for row, error in failed.items()}
     good = [row for row in range(len(message.rows)) if row not in failed]
     for name in _PER_ROW:
