@@ -6,6 +6,7 @@ Each is started once, when first asked for, and ends with the tests.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import logging
 import shutil
 import signal
@@ -22,6 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 REGION = "eu-central-1"
+_PR_SET_PDEATHSIG = 1
 # What AWS's SDK asks for; moto takes any.
 ACCESS = {"aws_access_key_id": "tests", "aws_secret_access_key": "a secret that no text may show"}
 
@@ -48,7 +50,9 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, preexec_fn=_end_with_parent
+        )
         end = time.monotonic() + 20
         while time.monotonic() < end:
             try:
@@ -73,6 +77,12 @@ class RedisServer:
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the tests are killed (Linux)."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @cache
