@@ -26,6 +26,7 @@ from sluice.commands import (
     run,
     serve,
     stream,
+    tune_rules,
 )
 from sluice.errors import DeclarationError, SluiceError
 from sluice.lines import line_of
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
-        learn,
+        learn, tune_rules,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -7,6 +7,7 @@ parameters:
     features: serving_graphs/flight_delay/features.yaml # from the project's folder
     training: serving_graphs.flight_delay.training.training
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
+    tuning: serving_graphs.film_ranking.tuning.tuning   # what `sluice tune-rules` sweeps
     redact: {tailnum: hash}                             # of monitoring events
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
@@ -79,6 +80,7 @@ class Parameters:
     features: str
     training: str | None = None
     playback: str | None = None
+    tuning: str | None = None
     redact: Mapping[str, str] | None = None
     stream: StreamParameters = StreamParameters()
     deploy: Mapping[str, Any] | None = None  # read where something is deployed, not while serving
@@ -96,6 +98,7 @@ class Parameters:
             features=section.take("features", str),
             training=section.take("training", str, None),
             playback=section.take("playback", str, None),
+            tuning=section.take("tuning", str, None),
             redact=_redact(section),
             stream=StreamParameters.parse(section.section("stream", {})),
             deploy=section.take("deploy", Mapping, None),

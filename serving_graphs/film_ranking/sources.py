@@ -107,6 +107,7 @@ def films() -> pd.DataFrame:
     rated = found["film"].map(counts).fillna(0.0)
     place = rated.rank(method="first", ascending=False)
     return found.assign(
+        genres=found["genres"].str.replace(" ", "|"),
         year=pd.to_numeric(found["year"], errors="coerce"),
         ratings=rated,
         tail=place > int(len(found) * (1 - TAIL)),

@@ -68,6 +68,8 @@ class _Checked:
         if parameters.playback:
             where = f"{_SLUICE}.playback"
             self._load(parameters.playback, where, self.file)
+        if parameters.tuning:
+            self._load(parameters.tuning, f"{_SLUICE}.tuning", self.file)
         return parameters
 
     def definitions(self, parameters: Parameters) -> Definitions | None:

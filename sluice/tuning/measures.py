@@ -25,24 +25,6 @@ def ndcg(ranked: Sequence[Any], relevant: Collection[Any], k: int = 10) -> float
     return got / sum(gains[: len(relevant)])
 
 
-def directions(words: Sequence[Any]) -> Array:
-    """Texts of words with blanks between as vectors of length 1 [n, different words].
-
-    A text without words is a vector of zeros, like no other.
-
-    >>> directions(["war drama", "war"]).round(3).tolist()
-    [[0.707, 0.707], [0.0, 1.0]]
-    """
-    split = [(text or "").split() for text in words]
-    columns = {word: at for at, word in enumerate(sorted({w for found in split for w in found}))}
-    vectors = np.zeros((len(split), len(columns)))
-    for row, found in enumerate(split):
-        vectors[row, [columns[word] for word in found]] = 1
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Array = vectors / np.where(length > 0, length, 1)
-    return unit
-
-
 def diversity(vectors: Array) -> float:
     """Intra-list diversity: the mean of 1 − cosine over all pairs of n unit vectors [n, d].
 
