@@ -24,6 +24,7 @@ import pytest
 
 REGION = "eu-central-1"
 _PR_SET_PDEATHSIG = 1
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # looked up here: the child must not
 # What AWS's SDK asks for; moto takes any.
 ACCESS = {"aws_access_key_id": "tests", "aws_secret_access_key": "a secret that no text may show"}
 
@@ -51,7 +52,9 @@ class RedisServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, preexec_fn=_end_with_parent
+            self._command,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (one system call, that takes no lock)
         )
         end = time.monotonic() + 20
         while time.monotonic() < end:
@@ -81,8 +84,8 @@ class RedisServer:
 
 def _end_with_parent() -> None:
     """Let the kernel end this process when the tests are killed (Linux)."""
-    with suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @cache
