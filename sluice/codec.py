@@ -17,7 +17,7 @@ from sluice.schema import Value
 
 Array = npt.NDArray[Any]
 
-FORMAT = 3  # 2 knew no teams: one version answered a row
+FORMAT = 3  # 2 knew no teams (one version answered a row) and no explanations
 
 
 def encode(message: Message) -> bytes:
@@ -35,8 +35,8 @@ def encode(message: Message) -> bytes:
 
 
 _PLAIN = (
-    "id", "records", "when", "pin", "single", "columns", "rows", "ages", "defaults", "unknown",
-    "route", "outputs", "timings", "shadows",
+    "id", "records", "when", "pin", "single", "explain", "columns", "rows", "ages", "defaults",
+    "unknown", "route", "outputs", "timings", "shadows",
 )  # fmt: skip
 
 # JSON has no NaN and no infinity, and orjson writes null: such a number is {"float": its text}.
@@ -64,6 +64,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     when: float
     pin: str | None
     single: bool
+    explain: bool
     headers: dict[str, str]
     columns: list[str]
     rows: list[int]
@@ -126,9 +127,9 @@ def from_json(content: Any) -> Message:
 
 def _renewed(content: dict[str, Any]) -> dict[str, Any]:
     """The JSON form of a message of the format before, in today's."""
-    if new := {"members", "shadows"}.intersection(content):
+    if new := {"explain", "members", "shadows"}.intersection(content):
         raise ValueError(f"format {FORMAT - 1} has no {', '.join(sorted(new))}")
-    return content | {"members": {}, "shadows": []}
+    return content | {"explain": False, "members": {}, "shadows": []}
 
 
 def _message(content: _Content) -> Message:

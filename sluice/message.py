@@ -48,6 +48,7 @@ class Message:
         records: the records as they came; never mutated.
         when: the time of the request, in seconds since the epoch.
         pin: a version that the caller asked for, past the router, or None.
+        explain: whether the caller wants to know what each rule did.
         parts: where several requests share this message (parts.py), they, in the order of their
             records; otherwise none.
         columns: the names of the values in a row.
@@ -62,6 +63,8 @@ class Message:
             [rows, k]; of all members that answered, those of weight 0 among them.
         shadows: the versions whose answer is computed off the reply's path, and compared.
         outputs: per record, set by the last step.
+        figures: per record that was answered with a ranked list, what it shows whom, before the
+            rules and after each (rules/measure.py).
         errors: by record index, why it could not be answered.
         timings: by step that has ended, microseconds since the one before had.
         started, ended: when it was made here, and when its last step ended, by the process's
@@ -70,9 +73,9 @@ class Message:
     """
 
     __slots__ = (
-        "ages", "as_of", "columns", "defaults", "ended", "errors", "headers", "id", "live",
-        "members", "outputs", "parts", "pin", "records", "route", "rows", "scores", "shadows",
-        "single", "started", "tensors", "timings", "unknown", "values", "when",
+        "ages", "as_of", "columns", "defaults", "ended", "errors", "explain", "figures", "headers",
+        "id", "live", "members", "outputs", "parts", "pin", "records", "route", "rows", "scores",
+        "shadows", "single", "started", "tensors", "timings", "unknown", "values", "when",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +93,7 @@ class Message:
         self.pin = pin
         self.headers = headers or {}
         self.single = False
+        self.explain = False
         self.parts: Sequence[Message] = ()
         self.columns: Sequence[str] = ()
         self.rows: list[int] = []
@@ -104,6 +108,7 @@ class Message:
         self.members: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
         self.shadows: tuple[str, ...] = ()
         self.outputs: list[dict[str, Any]] = []
+        self.figures: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}
         self.live: Any = None
@@ -118,6 +123,10 @@ class Message:
         """Per record, the time of its request."""
         return [part.when for part in self.parts or (self,) for _ in part.records]
 
+    def explained(self) -> list[bool]:
+        """Per record, whether its request wants to know what each rule did."""
+        return [part.explain for part in self.parts or (self,) for _ in part.records]
+
     def places(self) -> list[str]:
         """Per row, the request's id and the record's place in the request, from 0: "id/0"."""
         if not self.parts:
@@ -127,7 +136,8 @@ class Message:
 
     @classmethod
     def of(cls, body: Any) -> Message:
-        """The message for a decoded JSON body: a record, a list, or {"inputs": […], "id"?}.
+        """The message for a decoded JSON body: a record, a list, or {"inputs": […], "id"?,
+        "explain"?}.
 
         A body that is a message already is returned as it is. Raises RequestError for anything
         else.
@@ -141,10 +151,21 @@ class Message:
             raise RequestError(f"expected a record or a list of records, found {found}")
         inputs = body.get("inputs")
         if isinstance(inputs, list):
-            return cls(inputs, id=request_id(body.get("id")))
+            message = cls(inputs, id=request_id(body.get("id")))
+            message.explain = wants_explanation(body)
+            return message
         message = cls([body])
         message.single = True
         return message
+
+
+def wants_explanation(body: Mapping[str, Any]) -> bool:
+    """Whether a body says `explain: true`. Raises RequestError where it says neither true nor
+    false."""
+    explain = body.get("explain", False)
+    if not isinstance(explain, bool):
+        raise RequestError("explain: expected true or false")
+    return explain
 
 
 def request_id(value: Any) -> str | None:

@@ -10,6 +10,7 @@ from sluice.application import Application
 from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.monitoring.event import Observation
+from sluice.rules.figures import mean_figures
 
 
 def observe(application: Application, message: Message, reply: dict[str, Any]) -> None:
@@ -33,6 +34,7 @@ def observe(application: Application, message: Message, reply: dict[str, Any]) -
             None,
             message.headers,
             _members(message),
+            mean_figures(list(message.figures.values())) if message.figures else (),
         )
     )
 

@@ -30,6 +30,7 @@ def split(message: Message) -> Sequence[Message]:
         first = len(owners)
         owners += [(part, place) for place in range(len(part.records))]
         part.outputs = message.outputs[first : len(owners)]
+        part.figures = {}
         part.rows, part.defaults, part.ages, part.route, part.errors = [], [], [], [], {}
         part.live = message.live
     rows = zip(message.rows, message.defaults, message.ages, message.route, strict=True)
@@ -39,6 +40,9 @@ def split(message: Message) -> Sequence[Message]:
         part.defaults.append(defaults)
         part.ages.append(ages)
         part.route.append(choice)
+    for record, figures in message.figures.items():
+        part, place = owners[record]
+        part.figures[place] = figures
     for record, error in message.errors.items():
         part, place = owners[record]
         vars(error)["record"] = place

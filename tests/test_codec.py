@@ -171,13 +171,13 @@ def test_another_format_is_refused_by_its_number(version: int) -> None:
 @given(messages())
 def test_the_format_before_is_read(message: Message) -> None:
     content = orjson.loads(encode(message))
-    with pytest.raises(RequestError, match="a broken message: format 2 has no members, shadows"):
+    with pytest.raises(RequestError, match="format 2 has no explain, members, shadows"):
         from_json({**content, "format": 2})
-    del content["members"], content["shadows"]
+    del content["members"], content["shadows"], content["explain"]
     for choice in content["route"]:
         del choice["team"]
     read = from_json({**content, "format": 2})
-    assert (read.members, read.shadows) == ({}, ())
+    assert (read.members, read.shadows, read.explain) == ({}, (), False)
     assert [choice.team for choice in read.route] == [None] * len(message.route)
     assert plain(read.values) == plain(message.values)
 

@@ -16,6 +16,7 @@ from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import OutputRule, Row, output_rules
 from sluice.rules.lists import Lists
 from sluice.rules.make import open_rules
+from sluice.rules.single import apply
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -97,8 +98,9 @@ class Postprocess(Step):
         _report_unknown(message)
         outputs: list[Any] = [None] * len(message.records)
         if self.lists is not None:
+            explained = message.explained()
             for record, rows in _by_record(message).items():
-                outputs[record] = self.lists.answer(message, rows, explain=False)
+                outputs[record] = self.lists.answer(message, rows, explained[record])
         else:
             self._singles(message, outputs)
         for record, error in message.errors.items():
@@ -107,15 +109,14 @@ class Postprocess(Step):
 
     def _singles(self, message: Message, outputs: list[Any]) -> None:
         places = {name: at for at, name in enumerate(message.columns)}
-        times = message.times()
+        times, explained = message.times(), message.explained()
         for row, record in enumerate(message.rows):
             version = message.live.answering(message.route[row].version)
             made = outputs[record] = output(message, row, version)
-            if "error" not in made:
+            if self.rules and "error" not in made:
                 fields = Fields(places, message.values[row])
                 beside = Row(version, fields, message.defaults[row], times[record])
-                for rule in self.rules:
-                    rule.apply(made, beside)
+                apply(self.rules, made, beside, explained[record])
 
 
 def _by_record(message: Message) -> dict[int, list[int]]:

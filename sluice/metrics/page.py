@@ -16,6 +16,8 @@ HELP: Mapping[str, str] = {
     "sluice_records": "Records, by the version that answered and the outcome.",
     "sluice_defaults": "Columns for which a default stood in, by reason.",
     "sluice_feature_age_seconds": "Age of the oldest feature used, by its entity.",
+    "sluice_lists": "Ranked lists, after each rule.",
+    "sluice_list_figures": "Sums over lists: diversity, age, tail share, exposure by group.",
     "sluice_events": "Monitoring events, by what became of them.",
 }
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]

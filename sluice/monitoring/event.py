@@ -48,6 +48,7 @@ class Observation(NamedTuple):
         headers: traceparent and tracestate, if the request had them; others stay here.
         members: by version that predicted for a team, its scores: of each row a number, or one
             per class; None for a row that it was not asked for.
+        figures: of ranked lists, before the rules and after each (rules/figures.py).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Observation(NamedTuple):
     error: tuple[int, str] | None = None
     headers: Mapping[str, str] = {}
     members: Mapping[str, Sequence[Any]] = {}
+    figures: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class EventBuilder:
         when = self._utc(seen.when)
         names, rows = self._inputs.table(seen.records)
         block = _block(seen)
+        if seen.figures:
+            block["lists"] = seen.figures
         if seen.members:
             block |= self._redaction.fields({"members": seen.members})
         value = {
@@ -187,6 +191,8 @@ class EventBuilder:
                 if name == "error":
                     records = seen.records[index : index + 1]
                     block["errors"][str(index)] = self._redaction.text(str(value), records)
+                elif name == "explain":
+                    continue  # long, and told to who asked for it
                 elif type(value) in _NESTED:
                     nested[name] = value
                 else:

@@ -10,6 +10,7 @@ from sluice.metrics import Registry, render
 from sluice.metrics.page import CONTENT_TYPE, Gauge
 from sluice.metrics.registry import AGES, Counter, Histogram
 from sluice.protocol.http import Answer
+from sluice.rules.figures import GROUPS, OTHER, flat, mean_figures
 
 
 class Meter:
@@ -31,6 +32,7 @@ class Meter:
         self._records: dict[tuple[str, str], Counter] = {}
         self._defaults: dict[tuple[str, str], Counter] = {}
         self._ages: dict[str, Histogram] = {}
+        self._groups: set[str] = set()  # of lists; no more labels than GROUPS
         self._seen = (0, 0)
         self._told: dict[str, int] = {}
 
@@ -51,6 +53,8 @@ class Meter:
         self._time.observe(total * 1e-6)
         for output in reply["outputs"]:
             self._output(output, reply["version"])
+        if message.figures:
+            self._lists(message)
         stalest = reply["stalest"]
         if stalest is not None:
             entity = stalest["entity"]
@@ -69,6 +73,18 @@ class Meter:
         if defaults := output.get("defaults"):
             for why in defaults.items():
                 (self._defaults.get(why) or self._default(*why)).add()
+
+    def _lists(self, message: Message) -> None:
+        """Sums over lists, and how many they are: their ratio is the mean."""
+        for step in mean_figures(list(message.figures.values())):
+            lists, rule = step["lists"], ("rule", step["rule"])
+            self._registry.count("sluice_lists", (self._graph, rule), lists)
+            for name, group, value in flat(step):
+                known = group in self._groups or len(self._groups) < GROUPS
+                kept = group if known else OTHER
+                self._groups.add(kept)
+                labels = (self._graph, rule, ("figure", name), ("group", kept))
+                self._registry.count("sluice_list_figures", labels, value * lists)
 
     def _step(self, step: str) -> Histogram:
         labels = (self._graph, ("step", step))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.errors import RequestError
-from sluice.message import Message, request_id
+from sluice.message import Message, request_id, wants_explanation
 from sluice.schema import Schema
 
 
@@ -18,7 +18,9 @@ def unwrap(body: Any, schema: Schema, id: str | None) -> Message:
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise RequestError('expected {"inputs": [records]}')
     records = [_record(r, i, schema) for i, r in enumerate(body["inputs"])]
-    return Message(records, id=request_id(body.get("id")) or id)
+    message = Message(records, id=request_id(body.get("id")) or id)
+    message.explain = wants_explanation(body)
+    return message
 
 
 def _record(record: Any, index: int, schema: Schema) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from sluice.features.definitions import Definitions
 from sluice.live import Version
 from sluice.message import Message
 from sluice.rules.make import list_rules, open_rules
+from sluice.rules.measure import Measure
 from sluice.rules.ranking import Items, Ranking
 from sluice.rules.rule import column_types, moves
 
 EXPLAINED = 100  # items of a list that an explanation shows, at most
+MODEL = "model"  # what the list before all rules is called
 
 
 class Lists:
@@ -24,7 +27,7 @@ class Lists:
 
     Args:
         items: `id`, the column that says which item a row is; `show`, columns that the reply has
-            of each item.
+            of each item; `measure`, what is measured of lists (measure.py).
         rules: as declared.
         where: of the step, for errors.
 
@@ -37,8 +40,11 @@ class Lists:
         section = Section(items, "graph.yaml", f"{where}.items")
         self.id = section.take("id", str)
         self.show = [str(name) for name in section.take("show", list, [])]
+        measure = section.section("measure", {})
+        self.measure = Measure(measure) if measure.names else None
         section.done()
         self.rules = list_rules(rules, where)
+        self.names = _names([rule.rule for rule in self.rules])
         self._where = where
 
     def open(self, definitions: Definitions) -> None:
@@ -53,19 +59,27 @@ class Lists:
             problem = f"{self.id} is a {types[self.id]}: expected a string or an integer"
             raise DeclarationError("graph.yaml", f"{self._where}.items.id", problem)
         open_rules(self.rules, definitions, self._where)
+        if self.measure is not None:
+            try:
+                self.measure.open(definitions)
+            except ValueError as error:
+                raise DeclarationError("graph.yaml", f"{self._where}.items", str(error)) from None
 
     def answer(self, message: Message, rows: Sequence[int], explain: bool) -> dict[str, Any]:
-        """The output for the rows of one record, as rule.py shows it."""
+        """The output for the rows of one record, as rule.py shows it; its figures go into the
+        message."""
         if not rows:
             return {"items": []}
         version = message.live.answering(message.route[rows[0]].version)
         scores = [float(message.scores[row][0]) for row in rows]
         if not np.isfinite(scores).all():
             return {"error": f"version {version.number} gave no number for this record"}
-        items = self._items(message, rows, scores, version)
-        steps = [Ranking.of(items)]
+        steps = [Ranking.of(self._items(message, rows, scores, version))]
         for rule in self.rules:
             steps.append(rule.rank(steps[-1]))
+        if self.measure is not None:
+            figures = zip((MODEL, *self.names), self.measure(steps), strict=True)
+            message.figures[message.rows[rows[0]]] = list(figures)
         output: dict[str, Any] = {"items": self._shown(steps[-1])}
         if told := self._told(steps):
             output["rules"] = told
@@ -104,29 +118,35 @@ class Lists:
         """What each rule changed, and what it promised that does not hold; those with neither
         are left out."""
         told = []
-        for rule, before, after in zip(self.rules, steps, steps[1:], strict=False):
+        for at, (before, after) in enumerate(pairwise(steps)):
             one: dict[str, Any] = {}
             if moved := moves(before, after):
                 one["moved"] = moved
             if len(before) > len(after):
                 one["dropped"] = len(before) - len(after)
-            if unmet := rule.unmet(steps[-1]):
+            if unmet := self.rules[at].unmet(steps[-1]):
                 one["unmet"] = unmet
             if one:
-                told.append({"rule": rule.rule, **one})
+                told.append({"rule": self.names[at], **one})
         return told
 
     def _explained(self, steps: Sequence[Ranking]) -> list[dict[str, Any]]:
         lists = [_listed(step) for step in steps]
         return [
             {
-                "rule": rule.rule,
+                "rule": self.names[i],
                 "before": lists[i],
                 "after": lists[i + 1],
                 "reason": rule.why_ranked(steps[i], steps[i + 1]),
             }
             for i, rule in enumerate(self.rules)
         ]
+
+
+def _names(rules: Sequence[str]) -> list[str]:
+    """Each rule's name; where one comes again, with its number: mmr, top_k, top_k 2."""
+    numbers = [rules[: at + 1].count(name) for at, name in enumerate(rules)]
+    return [f"{n} {i}" if i > 1 else n for n, i in zip(rules, numbers, strict=True)]
 
 
 def _id(value: Any) -> str | int:

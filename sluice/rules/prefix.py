@@ -13,8 +13,8 @@ def at_least(
 ) -> list[int]:
     """The order nearest to `places` in which the first i + 1 hold `table[i]` members or more.
 
-    At each position the best item goes, unless a member has to; where members run out, the others
-    follow. What is pinned keeps its position, and is reckoned with ahead.
+    At each position the best item goes, unless a member has to; where there are too few of
+    them for the table, all there are must come. What is pinned keeps its position, and is reckoned with ahead.
 
     Args:
         places: a list, best first.
@@ -23,7 +23,9 @@ def at_least(
         fixed: by position the pinned item.
     """
     held = set(fixed.values())
-    needed = _ahead(table, {at: member[place] for at, place in fixed.items()})
+    there = sum(member[place] for place in places)
+    possible = [min(least, there) for least in table]
+    needed = _ahead(possible, {at: member[place] for at, place in fixed.items()})
     members = [p for p in reversed(places) if member[p] and p not in held]
     others = [p for p in reversed(places) if not member[p] and p not in held]
     rank = {place: at for at, place in enumerate(places)}
