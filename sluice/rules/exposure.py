@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sluice.rules.parameter import column, number, whole
@@ -12,9 +13,10 @@ from sluice.rules.ranking import Ranking
 from sluice.rules.rule import ListRule
 
 
-def exposures(n: int) -> list[float]:
+@lru_cache(1024)
+def exposures(n: int) -> Sequence[float]:
     """The exposure of the ranks 1 to n: 1 / log2(1 + rank) (Singh and Joachims 2018)."""
-    return [1.0 / math.log2(1 + rank) for rank in range(1, n + 1)]
+    return tuple(1.0 / math.log2(1 + rank) for rank in range(1, n + 1))
 
 
 def shares(groups: Sequence[Any]) -> dict[Any, float]:

@@ -13,8 +13,9 @@ def at_least(
 ) -> list[int]:
     """The order nearest to `places` in which the first i + 1 hold `table[i]` members or more.
 
-    At each position the best item goes, unless a member has to; where there are too few of
-    them for the table, all there are must come. What is pinned keeps its position, and is reckoned with ahead.
+    At each position the best item goes, unless a member has to; where there are too few of them
+    for the table, all there are must come. What is pinned keeps its position, and is reckoned with
+    ahead.
 
     Args:
         places: a list, best first.
@@ -22,23 +23,24 @@ def at_least(
         table: ascending by at most one from position to position, or reckoned with ahead.
         fixed: by position the pinned item.
     """
-    held = set(fixed.values())
-    there = sum(member[place] for place in places)
+    there = sum(map(member.__getitem__, places))
     possible = [min(least, there) for least in table]
     needed = _ahead(possible, {at: member[place] for at, place in fixed.items()})
-    members = [p for p in reversed(places) if member[p] and p not in held]
-    others = [p for p in reversed(places) if not member[p] and p not in held]
-    rank = {place: at for at, place in enumerate(places)}
+    held = set(fixed.values())
+    # Places by their rank, so that the better of two is the smaller.
+    members = (at for at, p in enumerate(places) if member[p] and p not in held)
+    others = (at for at, p in enumerate(places) if not member[p] and p not in held)
+    one, other, end = next(members, None), next(others, None), len(places)
     made: list[int] = []
     count = 0
-    for least in needed:
+    for least in needed[:end]:
         place = fixed.get(len(made))
+        if place is None and one is not None and (count < least or other is None or one < other):
+            place, one = places[one], next(members, None)
+        elif place is None and other is not None:
+            place, other = places[other], next(others, None)
         if place is None:
-            if not members and not others:
-                break
-            forced = count < least or not others
-            first = members and (forced or rank[members[-1]] < rank[others[-1]])
-            place = members.pop() if first else others.pop() if others else members.pop()
+            break
         made.append(place)
         count += member[place]
     taken = set(made)

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import ne
 from typing import Any, ClassVar, NamedTuple
 
 from sluice.errors import nearest
@@ -152,4 +153,4 @@ def moves(before: Ranking, after: Ranking) -> int:
     if len(after) < len(before):
         kept = set(after.places)
         left = [place for place in left if place in kept]
-    return sum(map(int.__ne__, left, after.places))
+    return sum(map(ne, left, after.places))

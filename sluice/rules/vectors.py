@@ -37,9 +37,32 @@ def vectors(
     Columns of numbers are the vector's components; a column of texts has a component of 0 or 1
     for each word.
     """
+    key = ("vectors", *columns, separator)
+    known: Vectors = items.once(key, lambda: _vectors(items, places, columns, separator))
+    if not known.keys() >= set(places):  # another list of the same items
+        known = _vectors(items, places, columns, separator)
+    return known.of(places)
+
+
+class Vectors(dict[int, int]):
+    """The vectors of some places: in which row of `unit` each place has its own."""
+
+    unit: Array
+
+    def of(self, places: Sequence[int]) -> Array:
+        """The vectors of these [m, d]."""
+        made: Array = self.unit[list(map(self.__getitem__, places))]
+        return made
+
+
+def _vectors(
+    items: Items, places: Sequence[int], columns: Sequence[str], separator: str
+) -> Vectors:
     taken = [itemgetter(*places, places[0])(items.column(c))[:-1] for c in columns]
     found = [_component(column, separator) for column in taken]
-    return _unit(found[0] if len(found) == 1 else np.hstack(found))
+    made = Vectors(zip(places, range(len(places)), strict=True))
+    made.unit = _unit(found[0] if len(found) == 1 else np.hstack(found))
+    return made
 
 
 def _component(column: Sequence[Any], separator: str) -> Array:
@@ -65,6 +88,6 @@ def diversity(unit: Array) -> float:
     m = len(unit)
     if m < 2:
         return 0.0
-    total = unit.sum(axis=0)
-    same = float(total @ total) - float(np.einsum("ij,ij->", unit, unit))
+    total, flat = unit.sum(axis=0), unit.ravel()
+    same = float(total @ total) - float(flat @ flat)
     return 1.0 - same / (m * (m - 1))

@@ -77,4 +77,7 @@ class _Why(_Columns):
     """By column, 1 where a default stands in."""
 
     def __getitem__(self, name: str) -> Array:
-        return np.array([name in defaults for defaults in self._items.defaults], np.int8)
+        defaults = self._items.defaults
+        if not any(defaults):  # as most have none
+            return np.zeros(len(defaults), np.int8)
+        return np.array([name in mine for mine in defaults], np.int8)
