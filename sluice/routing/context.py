@@ -28,11 +28,11 @@ class Context:
     """
 
     def __init__(self, declared: Any) -> None:
-        section = Section(declared, "graph.yaml", "class_args.context")
+        section = Section(declared, "graph.yaml", "class_args.columns")
         self._columns = {name: _column(section.section(name)) for name in section.names}
         self.length = 1 + sum(len(c) if isinstance(c, dict) else 1 for c in self._columns.values())
         if not self._columns or self.length > _MOST:
-            raise ValueError(f"context: expected columns of up to {_MOST} numbers in all")
+            raise ValueError(f"columns: expected columns of up to {_MOST} numbers in all")
         self._order: tuple[Sequence[str], list[int]] = ((), [])
 
     def told(self) -> list[Any]:
@@ -43,11 +43,11 @@ class Context:
         """Raise ValueError for a column that is not declared, or of another type."""
         for name, column in self._columns.items():
             if name not in definitions.names:
-                raise ValueError(f"context: no column {name!r}: {nearest(name, definitions.names)}")
+                raise ValueError(f"columns: no column {name!r}: {nearest(name, definitions.names)}")
             text = definitions.declaration(name).get("type") == "string"
             if text != isinstance(column, dict):
                 needed = "values" if text else "mean and deviation"
-                raise ValueError(f"context.{name}: needs {needed}")
+                raise ValueError(f"columns.{name}: needs {needed}")
 
     def missing(self, columns: Sequence[str]) -> list[str]:
         """The declared columns that rows do not have."""
@@ -93,8 +93,8 @@ def _column(section: Section) -> dict[str, int] | tuple[float, float]:
     return mean, deviation
 
 
-def declared(context: Any) -> Context:
+def declared(columns: Any) -> Context:
     """The context of a declaration. Raises ValueError, DeclarationError."""
-    if not isinstance(context, Mapping):
-        raise ValueError("context: expected a mapping of columns to their scales")
-    return Context(context)
+    if not isinstance(columns, Mapping):
+        raise ValueError("columns: expected a mapping of columns to their scales")
+    return Context(columns)

@@ -56,14 +56,14 @@ class Linear(Bandit):
     known of it.
 
     Args:
-        context: the columns that are seen, with their scales: see Context.
+        columns: what is seen of a request, with its scales: see Context.
         ridge: λ, how much it takes to believe a weight.
         others: see Bandit and Learning.
     """
 
-    def __init__(self, arms: Any, *, context: Any, ridge: float = 1.0, **shared: Any) -> None:
+    def __init__(self, arms: Any, *, columns: Any, ridge: float = 1.0, **shared: Any) -> None:
         super().__init__(arms, **shared)
-        self.context = declared(context)
+        self.context = declared(columns)
         if not isinstance(ridge, (int, float)) or not 0 < ridge < float("inf"):
             raise ValueError(f"ridge: expected a number above 0, found {ridge!r}")
         if sum(ceiling for _, ceiling in self.bounds.values()) < 1:

@@ -140,4 +140,4 @@ class Decision:
     propensity: float
     aliases: Mapping[str, str]
     scores: Mapping[str, Scores]
-    context: Sequence[float] = ()
+    context: tuple[float, ...] = ()

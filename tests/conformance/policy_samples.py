@@ -17,8 +17,10 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         {"members": [*BOTH, "nobody"]},
     ],
     "epsilon_greedy": [{"arms": BOTH}],
-    "linear_thompson": [{"arms": BOTH, "context": {"visits": {}}}],
-    "linucb": [{"arms": BOTH, "context": {"visits": {}}}],
+    "hedge": [{"arms": BOTH}, {"arms": [*BOTH, "nobody"], "share": 0.1}],
+    "linear_thompson": [{"arms": BOTH, "columns": {"visits": {}}}],
+    "linucb": [{"arms": BOTH, "columns": {"visits": {}}}],
+    "online_stack": [{"arms": BOTH}],
     "rules": [
         {
             "rules": [

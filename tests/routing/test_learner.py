@@ -170,7 +170,7 @@ RELATIVE = (
 )
 LINEAR = (
     "{policy: linear_thompson, arms: [champion, challenger], warm_start: 3,"
-    " context: {visits: {mean: 1, deviation: 1}, weather.temp: {mean: 10, deviation: 10}}}"
+    " columns: {visits: {mean: 1, deviation: 1}, weather.temp: {mean: 10, deviation: 10}}}"
 )
 
 

@@ -30,7 +30,7 @@ CONTEXT = {"amount": {"mean": 100, "deviation": 50}, "city": {"values": ["Bonn",
 
 
 def world(name: str, **params: Any) -> World:
-    return World(name, {"arms": ARMS, "context": CONTEXT, "warm_start": 0, **params})
+    return World(name, {"arms": ARMS, "columns": CONTEXT, "warm_start": 0, **params})
 
 
 def seen(made: World, *rows: Sequence[Any]) -> list[tuple[float, ...]]:
@@ -57,16 +57,16 @@ def test_columns_become_numbers_of_one_scale() -> None:
 @pytest.mark.parametrize(
     ("context", "problem"),
     [
-        ({"town": {}}, r"context: no column 'town'"),
-        ({"city": {}}, "context.city: needs values"),
-        ({"amount": {"values": ["a"]}}, "context.amount: needs mean and deviation"),
+        ({"town": {}}, r"columns: no column 'town'"),
+        ({"city": {}}, "columns.city: needs values"),
+        ({"amount": {"values": ["a"]}}, "columns.amount: needs mean and deviation"),
     ],
 )
 def test_a_context_must_fit_the_declarations(context: Any, problem: str, tiny: Tiny) -> None:
-    policy = make_policy("linucb", {"arms": ARMS, "context": context}, "router")
+    policy = make_policy("linucb", {"arms": ARMS, "columns": context}, "router")
     with pytest.raises(ValueError, match=problem):
         policy.check(tiny.definitions)
-    make_policy("linucb", {"arms": ARMS, "context": CONTEXT}, "router").check(tiny.definitions)
+    make_policy("linucb", {"arms": ARMS, "columns": CONTEXT}, "router").check(tiny.definitions)
 
 
 def rows_of(count: int, seed: int = 1) -> list[list[Any]]:
@@ -112,7 +112,7 @@ def test_a_row_does_not_depend_on_its_neighbours(name: str, floor: float) -> Non
 
 @pytest.mark.parametrize("name", CONTEXTUAL)
 def test_what_is_logged_is_how_often_it_happens(name: str) -> None:
-    made = world(name, arms={alias: {"floor": 0.1} for alias in ARMS}, context={"visits": {}})
+    made = world(name, arms={alias: {"floor": 0.1} for alias in ARMS}, columns={"visits": {}})
     for alias in ARMS:
         for value in range(6):
             made.earn(alias, float(value % 2), context=(1.0, value / 5))
@@ -160,7 +160,7 @@ def digits(name: str, seed: int, every: int) -> float:
     aliases = {f"d{i}": str(i) for i in range(10)}
     params = {
         "arms": list(aliases),
-        "context": {c: {"deviation": 16.0} for c in columns},
+        "columns": {c: {"deviation": 16.0} for c in columns},
         "warm_start": 0,
         "seed": seed,
     }
