@@ -21,8 +21,7 @@ tuning = Tuning(
         "quota": {"least": [None, 3]},
     },
     fixed={
-        "mmr": {"of": "film.genres"},
-        "decay": {"field": "film.year", "at": YEAR, "scale": 10},
+        "decay": {"field": "film.year", "at": YEAR, "scale": 5},
         "quota": {"where": {"field": "film.tail", "op": "==", "value": True}, "first": 10},
     },
 )

@@ -28,14 +28,18 @@ def draw(tried: Sequence[Tried], file: Path, title: str) -> None:
         for panel, measure in zip(line, PANELS, strict=True):
             _panel(panel, tried, split, measure)
         line[0].set_ylabel(f"NDCG, {split} split", fontsize=9)
-    figure.suptitle(f"{title}; the frontier is that of the validation split", fontsize=10)
+    figure.suptitle(
+        f"{title}; square: as declared, star: chosen; the frontier is the validation split's",
+        fontsize=10,
+    )
     figure.savefig(file, dpi=120)
 
 
 def _panel(panel: Axes, tried: Sequence[Tried], split: str, measure: str) -> None:
     for one in tried:
         found = one.means[split].measured
-        color = "#c0392b" if one.chosen else "#1f5fa8" if one.frontier else "#bbbbbb"
+        ahead = measure in one.frontier
+        color = "#c0392b" if one.chosen else "#1f5fa8" if ahead else "#bbbbbb"
         declared = not one.setting.changed
         panel.plot(
             getattr(found, measure),
@@ -43,7 +47,7 @@ def _panel(panel: Axes, tried: Sequence[Tried], split: str, measure: str) -> Non
             marker="*" if one.chosen else "s" if declared else "o",
             markersize=11 if one.chosen else 5,
             color=color,
-            zorder=3 if one.chosen else 2 if one.frontier else 1,
+            zorder=3 if one.chosen else 2 if ahead else 1,
         )
     panel.set_xlabel(PANELS[measure], fontsize=9)
     panel.tick_params(labelsize=8)

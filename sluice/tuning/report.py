@@ -23,7 +23,7 @@ BETTER = {"ndcg": 1, "diversity": 1, "age": -1, "share": 1, "exposure": 1}
 GAINS = ("diversity", "age", "exposure")  # what relevance is given for
 HEADINGS = (
     "setting", "ndcg", "± 95 %", "diversity", "age", "share", "exposure",
-    "test ndcg", "± 95 %", "diversity", "age", "share", "exposure", "",
+    "test ndcg", "± 95 %", "diversity", "age", "share", "exposure", "", "frontier",
 )  # fmt: skip
 
 
@@ -44,20 +44,22 @@ class Means:
 
 @dataclass(frozen=True)
 class Tried:
-    """A setting, its means by split, and what was made of them on the validation split."""
+    """A setting, its means by split, and what the validation split says of it: in which of GAINS it
+    is on the frontier, and whether it is the one that was chosen."""
 
     setting: Setting
     means: Mapping[str, Means]
-    frontier: bool
+    frontier: Sequence[str]
     chosen: bool
 
 
 def report(tried: Sequence[Setting], done: Done, allowed: float, seed: int) -> list[Tried]:
     """The settings with their means; the first is the graph as it is declared.
 
-    A setting is on the frontier unless another is as good in all measures and better in one. The
-    chosen one costs at most the share `allowed` of the best NDCG and brings the most: its
-    diversity, freshness and exposure of the group, each from 0 to 1 over the sweep, are added.
+    A setting is on the frontier of a gain unless another is as good in it and in NDCG, and better
+    in one of them. The chosen one costs at most the share `allowed` of the best NDCG and brings the
+    most: its diversity, freshness and exposure of the group, each from 0 to 1 over the sweep, are
+    added.
     """
     columns = {split: _columns(tried, done, split) for split in SPLITS}
     means = {split: _means(values, seed) for split, values in columns.items()}
@@ -65,7 +67,7 @@ def report(tried: Sequence[Setting], done: Done, allowed: float, seed: int) -> l
     good = validation * np.array([BETTER[name] for name in Measured._fields])
     chosen = _choose(good, allowed)
     return [
-        Tried(setting, {s: means[s][at] for s in SPLITS}, _undominated(good, at), at == chosen)
+        Tried(setting, {s: means[s][at] for s in SPLITS}, _frontiers(good, at), at == chosen)
         for at, setting in enumerate(tried)
     ]
 
@@ -87,9 +89,14 @@ def _means(values: Array, seed: int) -> list[Means]:
     return [Means(Measured(*row), p, lo, hi, n) for row, p, lo, hi in rows]
 
 
-def _undominated(good: Array, at: int) -> bool:
-    as_good, better = (good >= good[at]).all(axis=1), (good > good[at]).any(axis=1)
-    return not bool((as_good & better).any())
+def _frontiers(good: Array, at: int) -> list[str]:
+    found = []
+    for gain in GAINS:
+        both = good[:, [0, Measured._fields.index(gain)]]
+        as_good, better = (both >= both[at]).all(axis=1), (both > both[at]).any(axis=1)
+        if not (as_good & better).any():
+            found.append(gain)
+    return found
 
 
 def _choose(good: Array, allowed: float) -> int:
@@ -109,7 +116,8 @@ def rows(tried: Sequence[Tried]) -> list[list[Any]]:
             one.setting.name,
             *_cells(one.means["validation"]),
             *_cells(one.means["test"]),
-            " ".join(["frontier"] * one.frontier + ["chosen"] * one.chosen),
+            "chosen" if one.chosen else "",
+            ", ".join(one.frontier),
         ]
         for one in tried
     ]
@@ -128,7 +136,7 @@ def as_data(tried: Sequence[Tried]) -> list[dict[str, Any]]:
             "setting": one.setting.name,
             "changed": dict(one.setting.changed),
             "rules": list(one.setting.rules),
-            "frontier": one.frontier,
+            "frontier": list(one.frontier),
             "chosen": one.chosen,
             **{split: _told(means) for split, means in one.means.items()},
         }

@@ -32,9 +32,9 @@ def settings(
 ) -> list[Setting]:
     """The graph as it is declared, then every combination of the sweep's values.
 
-    A rule that the graph does not declare is added before its last top_k, with the parameters in
-    `fixed`. A value of None stands for the list without that rule. Raises SluiceError for a sweep
-    without values.
+    A rule that the graph does not declare is added, with the parameters in `fixed`: before the one
+    that the sweep names next, at the end before the last top_k. A value of None stands for the list
+    without that rule. Raises SluiceError for a sweep without values.
     """
     axes = [
         (rule, parameter, list(values))
@@ -60,12 +60,12 @@ def _with(
 ) -> list[Mapping[str, Any]]:
     off = {rule for rule, parameters in changed.items() if None in parameters.values()}
     kept = [rule for rule in declared if rule["rule"] not in off]
-    rules = [{**rule, **changed.get(rule["rule"], {})} for rule in kept]
-    known = {rule["rule"] for rule in declared}
-    added = [
-        {"rule": rule, **fixed.get(rule, {}), **parameters}
-        for rule, parameters in changed.items()
-        if rule not in known | off
-    ]
-    end = len(rules) - (bool(rules) and rules[-1]["rule"] == LAST)
-    return [*rules[:end], *added, *rules[end:]]
+    rules: list[Mapping[str, Any]] = [{**r, **changed.get(r["rule"], {})} for r in kept]
+    at = len(rules) - (bool(rules) and rules[-1]["rule"] == LAST)
+    for name, parameters in reversed(list(changed.items())):
+        places = [place for place, rule in enumerate(rules) if rule["rule"] == name]
+        if places:
+            at = places[0]
+        elif name not in off:
+            rules.insert(at, {"rule": name, **fixed.get(name, {}), **parameters})
+    return rules
