@@ -23,8 +23,10 @@ from sluice.commands import (
     new,
     render,
     replay,
+    route,
     run,
     serve,
+    stack,
     stream,
     tune_rules,
 )
@@ -75,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
-        learn, tune_rules,
+        learn, tune_rules, route, stack,
     ):  # fmt: skip
         group.add_to(groups)
     return top

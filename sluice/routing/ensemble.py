@@ -30,7 +30,7 @@ class Ensemble(Policy):
 
     Args:
         members: aliases, or alias → weight. Weights are ≥ 0 and count by their shares; those of
-            a stack are coefficients, as `sluice route stack` prints them, and may be negative.
+            a stack are coefficients, as `sluice stack` prints them, and may be negative.
         combine: mean, median, vote, or for a stack logistic (of classes) or linear (of a
             regression): Wolpert 1992, "Stacked generalization".
         bias: a stack's.

@@ -131,13 +131,11 @@ class Rules(Policy):
         """Per row, of each rule up to the one that took it, why it did or did not."""
         told = []
         for situation in _situations(message):
-            taken = self._taken(situation)
-            found = [condition.explain(situation) for condition in self._conditions[: taken + 1]]
-            last = [] if taken < len(self._conditions) else [Explained("no rule before it", True)]
-            names = [rule.name for rule in self.rules]
+            looked_at = self._conditions[: self._taken(situation) + 1]
+            found = [condition.explain(situation) for condition in looked_at]
             told.append([
-                Explained(name, why.holds, parts=(why,))
-                for name, why in zip(names, [*found, *last], strict=False)
+                Explained(rule.name, why.holds, parts=(why,))
+                for rule, why in zip(self.rules, found, strict=False)
             ])  # fmt: skip
         return told
 
