@@ -8,7 +8,7 @@ export PORT ?= 8080
 export OMP_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test check year bench clean
+.PHONY: serve test check year bench notebooks clean
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
@@ -27,6 +27,9 @@ year: .venv/all        ## April to December over HTTP, every flight: AUC, and pa
 
 bench: .venv/all       ## beside FastAPI and MLRun on the same work: docs/bench.md
 	$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS)
+
+notebooks: .venv/all   ## each notebook, from top to bottom
+	$(BIN)/python -m pytest tests/notebooks
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
