@@ -84,7 +84,8 @@ class Decay(ListRule):
     def rank(self, ranking: Ranking) -> Ranking:
         distance = np.abs(ages(ranking.items, self.field, self.at))
         beyond = np.maximum(0.0, distance - self.offset)
-        fresh = np.nan_to_num(self.shape(beyond, self.scale, self.decay))
+        fresh = self.shape(beyond, self.scale, self.decay)
+        fresh = np.where(np.isnan(fresh), 0.0, fresh)
         scores, weight = scaled(ranking), self.weight
         if weight is None:
             return ranking.rescored(scores * fresh)

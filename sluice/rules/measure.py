@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from sluice.coded import Array
 from sluice.declaration import Section
 from sluice.features.definitions import Definitions
 from sluice.rules.decay import NOW, ages
-from sluice.rules.exposure import shares
+from sluice.rules.exposure import exposures
 from sluice.rules.parameter import columns
 from sluice.rules.ranking import Items, Ranking
 from sluice.rules.rule import column_types
-from sluice.rules.vectors import SEPARATOR, diversity, vectors
+from sluice.rules.vectors import SEPARATOR, vectors
 from sluice.rules.where import Where
 
 Figures = dict[str, Any]
@@ -63,40 +66,75 @@ class Measure:
 
     def __call__(self, steps: Sequence[Ranking]) -> list[Figures]:
         """The figures of each of some lists of the same items; none of an empty list."""
-        tops = [step.places[: self.first] for step in steps]
-        seen = _Seen(self, steps[0].items, sorted({place for top in tops for place in top}))
-        made: list[Figures] = []
-        for at, top in enumerate(tops):
-            same = at > 0 and top == tops[at - 1]
-            made.append(made[-1] if same else seen.figures(top) if top else {})
-        return made
+        tops = [tuple(step.places[: self.first]) for step in steps]
+        distinct = [top for top in dict.fromkeys(tops) if top]
+        made = dict(zip(distinct, self._figures(steps[0].items, distinct), strict=True))
+        return [made.get(top, {}) for top in tops]
 
-    def diversity_of(self, items: Items, places: Sequence[int]) -> Any:
-        return vectors(items, places, self._of, self._separator) if self._of else None
-
-
-class _Seen:
-    """What is known of the items that any of the lists begins with."""
-
-    def __init__(self, measure: Measure, items: Items, places: Sequence[int]) -> None:
-        self._at = {place: at for at, place in enumerate(places)}
-        self._unit = measure.diversity_of(items, places) if places else None
-        self._ages = ages(items, measure._age, measure._at).tolist() if measure._age else None
-        self._tail = measure._tail.members(items) if measure._tail else None
-        self._groups = items.column(measure._groups) if measure._groups else None
-
-    def figures(self, top: Sequence[int]) -> Figures:
-        made: Figures = {}
-        if self._unit is not None:
-            made["diversity"] = diversity(self._unit[[self._at[place] for place in top]])
-        if self._ages is not None:
-            known = [age for place in top if not math.isnan(age := self._ages[place])]
-            made["age"] = sum(known) / len(known) if known else None
+    def _figures(self, items: Items, tops: Sequence[Sequence[int]]) -> list[Figures]:
+        """Of all lists at once: each figure is a product with who is in which list."""
+        if not tops:
+            return []
+        seen = Tops(tops)
+        columns: dict[str, list[Any]] = {}
+        if self._of:
+            unit = vectors(items, seen.places, self._of, self._separator)
+            columns["diversity"] = seen.diversity(unit)
+        if self._age:
+            columns["age"] = seen.means(ages(items, self._age, self._at)[seen.places])
         if self._tail is not None:
-            made["tail"] = sum(self._tail[place] for place in top) / len(top)
-        if self._groups is not None:
-            made["groups"] = shares([_name(self._groups[place]) for place in top])
+            member = self._tail.members(items)
+            columns["tail"] = seen.means(np.array([member[p] for p in seen.places], np.float64))
+        if self._groups:
+            group = items.column(self._groups)
+            columns["groups"] = seen.shares([_name(group[place]) for place in seen.places])
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+class Tops:
+    """Which items s lists begin with [s, m], and how much exposure they have there.
+
+    Args:
+        tops: the lists, none of them empty.
+    """
+
+    def __init__(self, tops: Sequence[Sequence[int]]) -> None:
+        self.places = list(dict.fromkeys(chain.from_iterable(tops)))
+        at = {place: i for i, place in enumerate(self.places)}
+        lengths = list(map(len, tops))
+        where = (
+            np.repeat(np.arange(len(tops)), lengths),
+            [at[place] for top in tops for place in top],
+        )
+        self._inside = np.zeros((len(tops), len(self.places)))
+        self._exposure = np.zeros_like(self._inside)
+        self._inside[where] = 1.0
+        self._exposure[where] = list(chain.from_iterable(map(exposures, lengths)))
+
+    def diversity(self, unit: Array) -> list[float]:
+        """Of each list the mean of 1 − cosine over all pairs, of vectors of length 1 [m, d]; 0 for
+        fewer than two items (Ziegler et al. 2005)."""
+        total, n = self._inside @ unit, self._inside.sum(axis=1)
+        own = self._inside @ np.einsum("ij,ij->i", unit, unit)
+        same = (np.einsum("ij,ij->i", total, total) - own) / np.maximum(n * (n - 1), 1.0)
+        made: list[float] = np.where(n > 1, 1.0 - same, 0.0).tolist()
         return made
+
+    def means(self, values: Array) -> list[float | None]:
+        """The mean of those of the items [m] that have one; None where none has."""
+        known = ~np.isnan(values)
+        count = self._inside @ known.astype(np.float64)
+        total = self._inside @ np.where(known, values, 0.0)
+        pairs = zip(total.tolist(), count.tolist(), strict=True)
+        return [whole / n if n else None for whole, n in pairs]
+
+    def shares(self, groups: Sequence[str]) -> list[dict[str, float]]:
+        """Each group's share of exposure; those that are in a list."""
+        names = list(dict.fromkeys(groups))
+        belongs = np.array([[name == group for name in names] for group in groups], np.float64)
+        parts = (self._exposure @ belongs) / self._exposure.sum(axis=1, keepdims=True)
+        rows: list[list[float]] = parts.tolist()
+        return [{n: part for n, part in zip(names, row, strict=True) if part} for row in rows]
 
 
 def _name(group: Any) -> str:

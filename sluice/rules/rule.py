@@ -153,4 +153,4 @@ def moves(before: Ranking, after: Ranking) -> int:
     if len(after) < len(before):
         kept = set(after.places)
         left = [place for place in left if place in kept]
-    return sum(map(ne, left, after.places))
+    return 0 if left == after.places else sum(map(ne, left, after.places))

@@ -14,6 +14,7 @@ from sluice.coded import Array
 from sluice.rules.ranking import Items
 
 SEPARATOR = "|"
+FEW = 300  # so many items have their vectors made at once, for all rules
 
 
 @lru_cache(4096)
@@ -38,7 +39,8 @@ def vectors(
     for each word.
     """
     key = ("vectors", *columns, separator)
-    known: Vectors = items.once(key, lambda: _vectors(items, places, columns, separator))
+    wanted = range(len(items)) if len(items) <= FEW else places
+    known: Vectors = items.once(key, lambda: _vectors(items, wanted, columns, separator))
     if not known.keys() >= set(places):  # another list of the same items
         known = _vectors(items, places, columns, separator)
     return known.of(places)
@@ -80,14 +82,3 @@ def _unit(matrix: Array) -> Array:
     lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
     unit: Array = matrix / np.where(lengths > 0, lengths, 1.0)[:, None]
     return unit
-
-
-def diversity(unit: Array) -> float:
-    """Intra-list diversity: the mean of 1 − cosine over all pairs of some vectors [m, d]; 0 for
-    fewer than two (Ziegler et al. 2005)."""
-    m = len(unit)
-    if m < 2:
-        return 0.0
-    total, flat = unit.sum(axis=0), unit.ravel()
-    same = float(total @ total) - float(flat @ flat)
-    return 1.0 - same / (m * (m - 1))

@@ -10,9 +10,9 @@ import pytest
 from sluice.rules.decay import SHAPES
 from sluice.rules.exposure import exposures, shares
 from sluice.rules.fair import adjusted_table, fail_probability, table
+from sluice.rules.measure import Tops
 from sluice.rules.mmr import select
 from sluice.rules.threshold import cheapest
-from sluice.rules.vectors import diversity
 from tests.rules.lists import plain, rule
 
 
@@ -94,8 +94,8 @@ def test_exposure_of_ranks() -> None:
 
 def test_diversity_is_the_mean_over_pairs() -> None:
     vectors = np.array([[1.0, 0], [0, 1.0], [1.0, 0]])
-    assert diversity(vectors) == pytest.approx(2 / 3)
-    assert diversity(vectors[:1]) == 0.0
+    assert Tops([[0, 1, 2], [1], [2, 0]]).diversity(vectors) == pytest.approx([2 / 3, 0, 0])
+    assert Tops([[2, 0], [1]]).means(np.array([3.0, np.nan, np.nan])) == [3.0, None]
 
 
 def test_the_cheapest_threshold() -> None:
