@@ -14,6 +14,7 @@ from sluice.commands import (
     check,
     dead_letters,
     deploy,
+    evaluate_policy,
     features,
     host,
     ingest,
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
         learn, tune_rules, route, stack,
+        evaluate_policy,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -13,8 +13,8 @@ import numpy as np
 from sluice.coded import Array
 from sluice.live import Live
 from sluice.message import Choice, Message
-from sluice.routing.learning import Earned, Learning
-from sluice.routing.rewards import Decision
+from sluice.routing.learning import Learning
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.snapshot import Snapshot
 from sluice.team import MEAN, Member, Team
 

@@ -12,8 +12,8 @@ from sluice.coded import Array
 from sluice.live import CHAMPION, Live
 from sluice.message import Choice, Message
 from sluice.routing.bounds import bounded
-from sluice.routing.learning import Earned, Learning
-from sluice.routing.rewards import Decision
+from sluice.routing.learning import Learning
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import COUNT, SQUARE, Floats, total, units
 
@@ -66,33 +66,9 @@ class Bandit(Learning):
 
     def sums(self, decision: Decision, earned: Earned) -> Mapping[str, Sequence[int]]:
         """See Learning."""
-        reward = self.earned(decision, earned)
+        reward = self.reward.earned(decision, earned)
         arm = self.arm(decision.arm, {CHAMPION: decision.version, **decision.aliases})
         return {arm: units([1.0, reward, reward * reward])}
-
-    def earned(self, decision: Decision, earned: Earned) -> float:
-        """A decision's reward on a scale from 0 to 1. Raises ValueError for one without."""
-        rule = self.reward
-        if rule.of == "reward":
-            if earned.reward is None:
-                raise ValueError("has no reward")
-            if not rule.low <= earned.reward <= rule.high:
-                raise ValueError(f"the reward {earned.reward} is not {rule.low} to {rule.high}")
-            return rule.unit(earned.reward)
-        if earned.label is None:
-            raise ValueError("has no label")
-        mine = self._of_label(decision, decision.version, earned)
-        if not rule.relative:
-            return rule.unit(mine)
-        if decision.arm == CHAMPION:
-            return rule.unit(mine, mine)
-        champion = decision.aliases.get(CHAMPION, decision.version)
-        return rule.unit(mine, self._of_label(decision, champion, earned))
-
-    def _of_label(self, decision: Decision, version: str, earned: Earned) -> float:
-        if version not in decision.scores:
-            raise ValueError(f"what version {version} answered is not known")
-        return self.reward.of_label(decision.scores[version], earned.label, earned.classes)
 
     def choose(self, message: Message, live: Live) -> list[Choice]:
         table = self._now(live)
@@ -138,6 +114,11 @@ class Bandit(Learning):
         chosen = {alias: share for alias, share in shares.items() if share > 0}
         choices = [self.choice(alias, live, share, reason) for alias, share in chosen.items()]
         return Table(live, snapshot, np.cumsum(list(chosen.values()))[:-1].tolist(), choices)
+
+    def traffic(self, live: Live, snapshot: Snapshot, contexts: Floats) -> dict[str, Floats]:
+        """With which probability each alias would be chosen for each of n requests [n]."""
+        choices = self._by(live, snapshot).choices
+        return {choice.name: np.full(len(contexts), choice.propensity) for choice in choices}
 
     def _within(self, shares: Floats, arms: Sequence[str]) -> list[float]:
         """Shares between the arms' floors and ceilings; they may be less than 1 together."""

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from sluice.routing.aggregation import Aggregation, Combined
-from sluice.routing.learning import Earned
-from sluice.routing.rewards import Decision
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import REWARD, Floats, units
 

@@ -16,9 +16,9 @@ import msgspec
 
 from sluice.routing.credits import Reward, credit_all
 from sluice.routing.decisions import Feedback, read_decisions, read_feedback
-from sluice.routing.learning import Earned, Learning
+from sluice.routing.learning import Learning
 from sluice.routing.ledger import Ledger
-from sluice.routing.rewards import Decision
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.statistics import fields
 from sluice.streams import Clock, Consumer, Record
 

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sluice.declaration import Section
 from sluice.live import CHAMPION, Live
 from sluice.message import Choice
 from sluice.routing.policy import Policy
-from sluice.routing.rewards import Decision, RewardRule
+from sluice.routing.rewards import Decision, Earned, RewardRule
 from sluice.routing.snapshot import Snapshot, Snapshots
 from sluice.routing.statistics import Forgetting
 from sluice.team import Member, Team
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 
 VERSION, ALIAS = "version", "alias"
 _TOP = 1 << 56
-
-
-class Earned(NamedTuple):
-    """What feedback says of a decision: its own reward, or a label, and the model's classes."""
-
-    reward: float | None
-    label: Any
-    classes: Sequence[Any]
 
 
 class Learning(Policy):

@@ -19,8 +19,7 @@ from sluice.message import Choice, Message
 from sluice.routing.bandit import WARM, Bandit
 from sluice.routing.bounds import bounded
 from sluice.routing.context import declared
-from sluice.routing.learning import Earned
-from sluice.routing.rewards import Decision
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import COUNT, SQUARE, Floats, total, units
 
@@ -90,7 +89,7 @@ class Linear(Bandit):
         if len(decision.context) != self.context.length:
             raise ValueError("the decision's context is another, or none")
         [(arm, sums)] = super().sums(decision, earned).items()
-        x, reward = np.array(decision.context), self.earned(decision, earned)
+        x, reward = np.array(decision.context), self.reward.earned(decision, earned)
         return {arm: [*sums, *units(reward * x), *units(np.outer(x, x)[self._upper])]}
 
     def choose(self, message: Message, live: Live) -> list[Choice]:
@@ -112,6 +111,13 @@ class Linear(Bandit):
 
     def choose_table(self, block: Any, live: Live) -> Any:
         return super(Bandit, self).choose_table(block, live)
+
+    def traffic(self, live: Live, snapshot: Snapshot, contexts: Floats) -> dict[str, Floats]:
+        """See Bandit; contexts are as they were logged [n, length]."""
+        if contexts.shape[1:] != (self.context.length,):
+            raise ValueError("the log has no context of these columns")
+        fits = self._fitted(live, snapshot)
+        return dict(zip(fits.arms, self._shares(contexts, fits).T, strict=True))
 
     def _chosen(self, message: Message, fits: Fits) -> list[Choice]:
         seen = self.context.of(message)

@@ -10,8 +10,7 @@ import numpy as np
 
 from sluice.routing.aggregation import Aggregation, Combined
 from sluice.routing.ensemble_combine import logit
-from sluice.routing.learning import Earned
-from sluice.routing.rewards import Decision, place_of
+from sluice.routing.rewards import Decision, Earned, place_of
 from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import SQUARE, Floats, total, units
 from sluice.team import LOGISTIC

@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice.errors import DeclarationError, NotFound, VersionRefused
 from sluice.project import Project
-from sluice.routing.learner import Learner
+from sluice.routing.learner import Classes, Learner
 from sluice.routing.learning import Learning
 from sluice.routing.ledger import Ledger
 from sluice.routing.policy import Policy, make_policy
@@ -46,10 +46,8 @@ def topics(project: Project, graph: str) -> tuple[str, str]:
     return f"{project.name}.{graph}.events", f"{project.name}.{graph}.feedback"
 
 
-def open_learner(
-    project: Project, graph: str, policy: Learning, clock: Clock = time
-) -> tuple[Learner, Ledger]:
-    """The learner of a graph, and its ledger, to be closed. Raises StoreUnavailable."""
+def classes_of(project: Project, graph: str) -> Classes:
+    """The classes of a version of a graph, by its number; it raises ValueError for none."""
     models = model_store(project)
 
     @cache
@@ -60,5 +58,14 @@ def open_learner(
         except (NotFound, VersionRefused) as error:
             raise ValueError(f"its version is not known: {error}") from None
 
+    return classes
+
+
+def open_learner(
+    project: Project, graph: str, policy: Learning, clock: Clock = time
+) -> tuple[Learner, Ledger]:
+    """The learner of a graph, and its ledger, to be closed. Raises StoreUnavailable."""
     ledger = reward_ledger(project, graph, policy.memory)
-    return Learner(policy, ledger, classes, topics(project, graph), clock), ledger
+    return Learner(
+        policy, ledger, classes_of(project, graph), topics(project, graph), clock
+    ), ledger

@@ -5,11 +5,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sluice.declaration import Section
+from sluice.live import CHAMPION
 
 Scores = Sequence[float]  # of one model version for one row, as Message.scores has them
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice that was made, and what is needed to say what it earned.
+
+    Attributes:
+        place: the request's id and the record's place, "id/0".
+        when: of the request, seconds since the epoch.
+        policy, arm, propensity: as the router chose; `arm` is an alias.
+        version: the number of the version that answered.
+        aliases: the number of each alias whose scores are known.
+        scores: by version, what it answered [k].
+        context: what a contextual policy saw [d].
+    """
+
+    place: str
+    when: float
+    policy: str
+    arm: str
+    version: str
+    propensity: float
+    aliases: Mapping[str, str]
+    scores: Mapping[str, Scores]
+    context: tuple[float, ...] = ()
+
+
+class Earned(NamedTuple):
+    """What feedback says of a decision: its own reward, or a label, and the model's classes."""
+
+    reward: float | None
+    label: Any
+    classes: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -59,6 +93,27 @@ class RewardRule:
         if against is None:
             return (reward - self.low) / span
         return (reward - against) / (2 * span) + 0.5
+
+    def earned(self, decision: Decision, earned: Earned) -> float:
+        """A decision's reward on a scale from 0 to 1. Raises ValueError for one without."""
+        if self.of == "reward":
+            if earned.reward is None:
+                raise ValueError("has no reward")
+            if not self.low <= earned.reward <= self.high:
+                raise ValueError(f"the reward {earned.reward} is not {self.low} to {self.high}")
+            return self.unit(earned.reward)
+        if earned.label is None:
+            raise ValueError("has no label")
+        mine = self._by_label(decision, decision.version, earned)
+        if not self.relative:
+            return self.unit(mine)
+        champion = decision.aliases.get(CHAMPION, decision.version)
+        return self.unit(mine, self._by_label(decision, champion, earned))
+
+    def _by_label(self, decision: Decision, version: str, earned: Earned) -> float:
+        if version not in decision.scores:
+            raise ValueError(f"what version {version} answered is not known")
+        return self.of_label(decision.scores[version], earned.label, earned.classes)
 
     def plain(self, unit: float) -> float:
         """What `unit` made of a reward, or of a difference, undone."""
@@ -116,28 +171,3 @@ _RANGES: Mapping[str, tuple[float | None, float]] = {
     "squared": (None, 0.0),
     "absolute": (None, 0.0),
 }
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A choice that was made, and what is needed to say what it earned.
-
-    Attributes:
-        place: the request's id and the record's place, "id/0".
-        when: of the request, seconds since the epoch.
-        policy, arm, propensity: as the router chose; `arm` is an alias.
-        version: the number of the version that answered.
-        aliases: the number of each alias whose scores are known.
-        scores: by version, what it answered [k].
-        context: what a contextual policy saw [d].
-    """
-
-    place: str
-    when: float
-    policy: str
-    arm: str
-    version: str
-    propensity: float
-    aliases: Mapping[str, str]
-    scores: Mapping[str, Scores]
-    context: tuple[float, ...] = ()

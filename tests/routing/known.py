@@ -9,10 +9,10 @@ from typing import Any, TypeVar, cast
 from sluice.errors import StoreUnavailable
 from sluice.live import Live
 from sluice.message import Message
-from sluice.routing.learning import Earned, Learning
+from sluice.routing.learning import Learning
 from sluice.routing.ledger import Credit, Head
 from sluice.routing.policy import make_policy
-from sluice.routing.rewards import Decision
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.snapshot import Snapshots
 from sluice.routing.statistics import fields
 

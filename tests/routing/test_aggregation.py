@@ -20,10 +20,9 @@ from sluice.live import Live
 from sluice.message import Choice
 from sluice.routing.aggregation import Aggregation
 from sluice.routing.ensemble_combine import combine
-from sluice.routing.learning import Earned
 from sluice.routing.ledger import Credit
 from sluice.routing.policy import make_policy
-from sluice.routing.rewards import Decision
+from sluice.routing.rewards import Decision, Earned
 from sluice.routing.statistics import Floats, fields
 from tests.routing.known import NOW, World, message_of
 from tests.routing.seven import MODELS, MONTHS, Answered, answered

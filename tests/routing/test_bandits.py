@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from sluice.errors import DeclarationError
 from sluice.routing.best import best_of_betas, best_of_normals
 from sluice.routing.bounds import bounded
-from sluice.routing.learning import Earned, Learning
+from sluice.routing.learning import Learning
 from sluice.routing.ledger import Credit
 from sluice.routing.policy import make_policy
+from sluice.routing.rewards import Earned
 from sluice.routing.statistics import UNIT, fields
 from tests.routing.known import NOW, World, live_of, message_of
 

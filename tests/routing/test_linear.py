@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sluice.routing.learning import Earned, Learning
+from sluice.routing.learning import Learning
 from sluice.routing.ledger import Credit
 from sluice.routing.linear import Linear
 from sluice.routing.policy import make_policy
+from sluice.routing.rewards import Earned
 from sluice.routing.statistics import Floats, fields
 from tests.routing.known import NOW, World, live_of, message_of
 from tests.routing.test_bandits import ARMS, tell
