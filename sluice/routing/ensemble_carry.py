@@ -9,7 +9,9 @@ import numpy as np
 
 from sluice.errors import SluiceError
 from sluice.message import Choice, Message
-from sluice.routing.ensemble_scores import Ask, answers
+from sluice.routing.ensemble_combine import combine
+from sluice.routing.ensemble_scores import Ask, Asked, answers, wanted_of
+from sluice.team import Team
 
 if TYPE_CHECKING:
     from sluice.batch.block import Block
@@ -22,6 +24,30 @@ def answer_message(message: Message, ask: Ask) -> None:
 
     Raises that error where the request is a single record.
     """
+    first = message.route[0]
+    if first.team is not None and message.route.count(first) == len(message.route):
+        asked = ask(wanted_of(first.team, np.arange(len(message.rows))))
+        if _all_there(first.team, asked):
+            _combine_all(message, first.team, asked)
+            return
+        _carry_out(message, lambda _: asked)
+    else:
+        _carry_out(message, ask)
+
+
+def _all_there(team: Team, asked: Mapping[str, Asked]) -> bool:
+    able = sum(1 for member in team.members if member.weight)
+    return able >= max(1, team.quorum) and not any(a.missing for a in asked.values())
+
+
+def _combine_all(message: Message, team: Team, asked: Mapping[str, Asked]) -> None:
+    """What most messages come to: one team, and everybody answered."""
+    scores = combine(team, [asked[m.version].scores for m in team.members if m.weight])
+    message.scores = list(scores)
+    message.members = {number: (a.rows, a.scores) for number, a in asked.items()}
+
+
+def _carry_out(message: Message, ask: Ask) -> None:
     choices: dict[int, Choice] = {id(choice): choice for choice in message.route}
     places = {key: place for place, key in enumerate(choices)}
     chosen = np.array([places[id(choice)] for choice in message.route])

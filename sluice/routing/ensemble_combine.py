@@ -34,7 +34,7 @@ def combine(team: Team, scores: Sequence[npt.NDArray[Any]]) -> Scores:
 
 def logit(probability: npt.NDArray[Any]) -> Scores:
     """The log-odds of probabilities, kept away from 0 and 1 by NEAR_ONE."""
-    inside = np.clip(np.asarray(probability, np.float64), NEAR_ONE, 1 - NEAR_ONE)
+    inside = np.minimum(np.maximum(np.asarray(probability, np.float64), NEAR_ONE), 1 - NEAR_ONE)
     odds: Scores = np.log(inside / (1.0 - inside))
     return odds
 

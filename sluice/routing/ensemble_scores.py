@@ -84,7 +84,9 @@ def answers(choices: Sequence[Choice], chosen: Array, ask: Ask) -> Answers:
 class _Work:
     def __init__(self, choices: Sequence[Choice], chosen: Array) -> None:
         self._choices, self._chosen = list(choices), chosen.copy()
-        self._rows = [np.flatnonzero(chosen == place) for place in range(len(choices))]
+        self._rows = [np.arange(len(chosen))]
+        if len(choices) > 1:
+            self._rows = [np.flatnonzero(chosen == place) for place in range(len(choices))]
         self._found: dict[str, list[tuple[Array, Array]]] = {}
         self._failed: dict[int, SluiceError] = {}
         self.wanted = self._wanted()
@@ -98,9 +100,7 @@ class _Work:
             if choice.team is None:
                 wanted.setdefault(choice.version, []).append(Wanted(rows, True, math.inf))
                 continue
-            budget = choice.team.budget_ms
-            part = Wanted(rows, False, math.inf if budget is None else budget / 1e3)
-            for number in dict.fromkeys(m.version for m in choice.team.members):
+            for number, part in wanted_of(choice.team, rows).items():
                 wanted.setdefault(number, []).append(part)
         return {number: _union(parts) for number, parts in sorted(wanted.items())}
 
@@ -113,9 +113,10 @@ class _Work:
             self._note(choice, rows, _scores(asked[choice.version], rows))
             return
         lacking = _lacking(choice.team, rows, asked)
-        whole = np.setdiff1d(rows, [r for some in lacking.values() for r in some])
-        if len(whole):
-            self._combine(choice, choice.team, whole, asked)
+        if lacking:
+            rows = np.setdiff1d(rows, [r for some in lacking.values() for r in some])
+        if len(rows):
+            self._combine(choice, choice.team, rows, asked)
         for why, some in lacking.items():
             lesser = choice.team.without(dict(why))
             fewer = replace(choice, version=lesser.version, team=lesser)
@@ -143,6 +144,13 @@ class _Work:
         numbers = {member.version for team in teams for member in team.members}
         members = {n: (a.rows, a.scores) for n, a in asked.items() if n in numbers and len(a.rows)}
         return Answers(self._choices, self._chosen, scores, members, self._failed)
+
+
+def wanted_of(team: Team, rows: Array) -> dict[str, Wanted]:
+    """What each version is needed for by a team that answers some rows."""
+    budget = math.inf if team.budget_ms is None else team.budget_ms / 1e3
+    part = Wanted(rows, False, budget)
+    return dict.fromkeys([member.version for member in team.members], part)
 
 
 def _lacking(
