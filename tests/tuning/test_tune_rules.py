@@ -33,7 +33,7 @@ def names(setting: Setting) -> list[str]:
 
 
 def test_a_sweep_is_every_combination_and_the_graph_as_it_is() -> None:
-    sweep = {
+    sweep: dict[str, dict[str, list[Any]]] = {
         "decay": {"weight": [0.1, 0.2]},
         "mmr": {"diversity": [None, 0.5]},
         "quota": {"n": [3]},
