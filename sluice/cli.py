@@ -25,6 +25,7 @@ from sluice.commands import (
     render,
     replay,
     route,
+    router,
     run,
     serve,
     stack,
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         advise, render, deploy, new, check,
         learn, tune_rules, route, stack,
         evaluate_policy,
+        router,
     ):  # fmt: skip
         group.add_to(groups)
     return top

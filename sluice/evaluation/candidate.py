@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.evaluation.log import Rewarded
 from sluice.live import CHAMPION, Live
 from sluice.routing.bandit import Bandit
+from sluice.routing.learning import Aliases
 from sluice.routing.ledger import Head
 from sluice.routing.policy import Policy, make_policy
 from sluice.routing.rewards import Decision
@@ -21,14 +21,6 @@ from sluice.routing.statistics import Floats, fields, read
 from sluice.routing.weights import Weights
 
 _EVALUATED = "evaluated are: an alias, weights without a key, and the bandits"
-
-
-@dataclass(frozen=True)
-class Past:
-    """The aliases of a log, each with its last version: all that policies ask of live versions."""
-
-    aliases: Mapping[str, str]
-    refused: Mapping[str, str]
 
 
 def contexts(decisions: Sequence[Decision]) -> Floats:
@@ -61,7 +53,7 @@ def traffic(
     if isinstance(candidate, str):
         return {candidate: np.ones(n)}
     aliases = {d.arm: d.version for d in [*(r.decision for r in taught), *asked]}
-    live = cast(Live, Past({CHAMPION: "", **aliases}, {}))
+    live = cast(Live, Aliases({CHAMPION: "", **aliases}))
     if isinstance(candidate, Bandit):
         snapshot = _taught(candidate, taught)
         try:

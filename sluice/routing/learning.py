@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 VERSION, ALIAS = "version", "alias"
 _TOP = 1 << 56
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """The numbers of aliases: all that a policy's shares ask of live versions."""
+
+    aliases: Mapping[str, str]
 
 
 class Learning(Policy):
