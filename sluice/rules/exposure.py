@@ -103,7 +103,7 @@ class Exposure(ListRule):
         if self.share is not None:
             return self.share
         group = self._groups(ranking)
-        counts = Counter(group[place] for place in ranking.places)
+        counts = Counter(map(group.__getitem__, ranking.places))
         return {name: count / len(ranking) for name, count in counts.items()}
 
 

@@ -72,10 +72,11 @@ def _component(column: Sequence[Any], separator: str) -> Array:
         return np.nan_to_num(np.array(column, np.float64))[:, None]
     found = [words(value, separator) for value in column]
     places = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(found)))}
-    matrix = np.zeros((len(found), len(places)))
-    rows = np.repeat(np.arange(len(found)), list(map(len, found)))
-    matrix[rows, list(map(places.__getitem__, chain.from_iterable(found)))] = 1.0
-    return matrix
+    d = len(places)
+    ones = [row * d + places[word] for row, mine in enumerate(found) for word in mine]
+    flat = np.zeros(len(found) * d)
+    flat[ones] = 1.0
+    return flat.reshape(len(found), d)
 
 
 def _unit(matrix: Array) -> Array:
