@@ -18,6 +18,8 @@ HELP: Mapping[str, str] = {
     "sluice_feature_age_seconds": "Age of the oldest feature used, by its entity.",
     "sluice_lists": "Ranked lists, after each rule.",
     "sluice_list_figures": "Sums over lists: diversity, age, tail share, exposure by group.",
+    "sluice_left_out": "Rows that a member of an ensemble had no part in, by member.",
+    "sluice_shadows": "Rows for shadows, by what became of them.",
     "sluice_events": "Monitoring events, by what became of them.",
 }
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]

@@ -10,6 +10,7 @@ from sluice.live import Live, Version
 from sluice.protocol.feedback import KEYS
 from sluice.protocol.open_inference import ACCEPTED, DATATYPES
 from sluice.schema import Field, Schema
+from sluice.team import COMBINES
 
 TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "number"}
@@ -75,7 +76,7 @@ def _replies(graph: str, versions: Sequence[Version]) -> dict[str, Any]:
     for made in map(_output, versions):
         if made not in outputs:
             outputs.append(made)
-    route = _object(["policy", "name", "propensity"], policy=TEXT, name=TEXT, propensity=_NUMBER)
+    route = _route()
     stalest = _object(["entity", "age_s"], entity=TEXT, age_s=_NUMBER)
     shared = {
         "route": {"anyOf": [ref("Route"), {"const": "mixed"}, {"type": "null"}]},
@@ -94,6 +95,21 @@ def _replies(graph: str, versions: Sequence[Version]) -> dict[str, Any]:
         "Accepted": _object(["accepted"], accepted=COUNT),
         "Error": {**_object(["error"], error=TEXT, id=_ID), "additionalProperties": False},
     }
+
+
+def _route() -> dict[str, Any]:
+    member = _object(["version", "weight"], version=TEXT, weight=_NUMBER)
+    return _object(
+        ["policy", "name", "propensity"],
+        policy=TEXT,
+        name=TEXT,
+        propensity=_NUMBER,
+        reason=TEXT,
+        combine={"enum": list(COMBINES), "description": "how the scores of members became one"},
+        members={"type": "object", "additionalProperties": member},
+        bias=_NUMBER,
+        left_out={"type": "object", "additionalProperties": TEXT, "description": "who, and why"},
+    )
 
 
 def _output(version: Version) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sluice.metrics.page import CONTENT_TYPE, Gauge
 from sluice.metrics.registry import AGES, Counter, Histogram
 from sluice.protocol.http import Answer
 from sluice.rules.figures import GROUPS, OTHER, flat, mean_figures
+from sluice.team import Team
 
 
 class Meter:
@@ -34,7 +35,7 @@ class Meter:
         self._ages: dict[str, Histogram] = {}
         self._groups: set[str] = set()  # of lists; no more labels than GROUPS
         self._seen = (0, 0)
-        self._told: dict[str, int] = {}
+        self._told: dict[tuple[str, str], int] = {}
 
     def request(self, status: int) -> None:
         """One request was answered with a status."""
@@ -59,6 +60,9 @@ class Meter:
         if stalest is not None:
             entity = stalest["entity"]
             (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
+        for choice in message.route:
+            if choice.team is not None and choice.team.left_out:
+                self._left_out(choice.team)
         self._events()
 
     def page(self) -> Answer:
@@ -105,24 +109,32 @@ class Meter:
         counter = self._registry.counter("sluice_defaults", labels)
         return self._defaults.setdefault((column, reason), counter)
 
+    def _left_out(self, team: Team) -> None:
+        for member, _ in team.left_out:
+            self._registry.count("sluice_left_out", (self._graph, ("member", member)), 1)
+
     def _events(self) -> None:
-        """Add what the emitter has done since the last look; it counts in a thread of its own."""
-        emitter = self._application.emitter
+        """Add what was done since the last look by what counts in a thread of its own."""
+        emitter, shadow = self._application.emitter, self._application.shadow
+        if shadow is not None and (shadow.compared or shadow.dropped):
+            self._count("sluice_shadows", "compared", shadow.compared)
+            for reason, count in list(shadow.dropped.items()):
+                self._count("sluice_shadows", f"dropped_{reason}", count)
         if emitter is None:
             return
         now = emitter.sent, emitter.dropped.total()
         if now != self._seen:
             self._seen = now
-            self._count("sent", now[0])
+            self._count("sluice_events", "sent", now[0])
             for reason, count in emitter.dropped.items():
-                self._count(f"dropped_{reason}", count)
+                self._count("sluice_events", f"dropped_{reason}", count)
 
-    def _count(self, outcome: str, count: int) -> None:
-        more = count - self._told.get(outcome, 0)
+    def _count(self, metric: str, outcome: str, count: int) -> None:
+        more = count - self._told.get((metric, outcome), 0)
         if more > 0:
             labels = (self._graph, ("outcome", outcome))
-            self._registry.count("sluice_events", labels, more)
-            self._told[outcome] = count
+            self._registry.count(metric, labels, more)
+            self._told[metric, outcome] = count
 
     def _gauges(self) -> list[Gauge]:
         host = self._host

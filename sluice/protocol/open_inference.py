@@ -186,12 +186,16 @@ def _label_type(classes: Sequence[Any]) -> str:
 def wrap(message: Message, reply: dict[str, Any], wanted: Wanted) -> Answer:
     """The reply as tensors, with bytes behind the JSON where the request wants them.
 
-    Raises RecordError naming the rows when a record failed; RequestError when rows were answered
-    by versions that share no output, or not the one that was asked for.
+    Raises RecordError naming the rows when a record failed, Unavailable when too few members of an
+    ensemble answered; RequestError when rows were answered by versions that share no output, or
+    not the one that was asked for.
     """
     outputs = reply["outputs"]
     bad = {i: o["error"] for i, o in enumerate(outputs) if "error" in o}
     if bad:
+        for error in message.errors.values():
+            if error.status >= 500:  # nobody's record is at fault
+                raise error
         raise RecordError("", "; ".join(f"row {i}: {text}" for i, text in bad.items()))
     numbers = dict.fromkeys(choice.version for choice in message.route)
     there = outputs_of([message.live.answering(number) for number in numbers])
