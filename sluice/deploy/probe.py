@@ -115,7 +115,7 @@ class Probe:
     def _output(self, number: str, record: Any, when: float | None) -> dict[str, Any] | str:
         """The output for one record by one version, or why there is none."""
         headers = {"Content-Type": "application/json"}
-        if when is not None:
+        if when:  # versions of graphs without an as-of function hold 0
             headers["X-Event-Time"] = repr(when)
         path = f"/v2/models/{self._graph}/versions/{number}/infer"
         said = self._ask("POST", path, orjson.dumps({"inputs": [record]}), headers)

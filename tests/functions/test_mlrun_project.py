@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlrun", "ignore::FutureWarning
 MLRUN = Path(sys.executable).parent / "mlrun"
 NUCLIO = ["serve", "stream", "ingest", "enrich", "transform", "router", "model", "postprocess"]
 MAIN = ["materialise", "train", "gate", "promote", "smoke-test"]
-JOBS = [*MAIN, "batch"]
+JOBS = [*MAIN, "batch", "deploy"]
 CHANGING_PLANES = """
 
 _asked = iter(range(9))
@@ -121,7 +121,7 @@ def test_a_graph_that_is_not_there(checkout: Path) -> None:
     assert run.status == 1
     last = run.output.splitlines()[-1]
     assert last.startswith("workflow main failed: materialise: ")
-    assert last.endswith("no graph 'departures' (allowed: arrival-delay, flight-delay)")
+    assert last.endswith("no graph 'departures' (allowed: arrival-delay, film-ranking, flight-delay)")
     assert git(checkout, "status", "--porcelain") == ""
 
 
@@ -138,7 +138,7 @@ def loaded() -> Iterator[Any]:
 class TestFunctions:
     def test_kinds(self, loaded: Any) -> None:
         kinds = {f["name"]: loaded.get_function(f["name"]).kind for f in loaded.spec.functions}
-        graphs = dict.fromkeys(["flight-delay", "arrival-delay"], "serving")
+        graphs = dict.fromkeys(["flight-delay", "arrival-delay", "film-ranking"], "serving")
         # MLRun calls its class of kind nuclio "remote".
         assert kinds == graphs | dict.fromkeys(NUCLIO, "remote") | dict.fromkeys(JOBS, "job")
 

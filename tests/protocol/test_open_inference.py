@@ -48,7 +48,7 @@ def test_the_outputs_that_versions_share(versions: list[Any], expected: dict[str
 
 def answered(*rows: tuple[str, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
     """A message and its reply, whose rows were answered by these versions so."""
-    live = SimpleNamespace(version=VERSIONS.__getitem__)
+    live = SimpleNamespace(answering=VERSIONS.__getitem__)
     message: Any = SimpleNamespace(route=[SimpleNamespace(version=v) for v, _ in rows], live=live)
     outputs = [output for _, output in rows]
     reply = {"id": "a", "model": "m", "version": "mixed", "route": "mixed", "outputs": outputs}
