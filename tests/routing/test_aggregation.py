@@ -242,4 +242,4 @@ def test_the_flight_year(name: str, year: Answered) -> None:
     tell(f"{name}: log loss {found:.4f}, Brier {brier:.4f}; plain mean {mean:.4f}; {each}")
     assert found <= min(each.values()) + 0.02
     if not ROWS:
-        assert found <= 0.474
+        assert found <= {"hedge": 0.485, "online_stack": 0.474}[name]
