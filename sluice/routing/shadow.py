@@ -196,6 +196,7 @@ class Shadow:
                 self._emitter.emit(compared)  # type: ignore[arg-type]  # its build takes these
             self._seen(compared)
             self.compared += 1
+            self._clock.sleep(0)  # a request that waits for the interpreter goes first
 
 
 def _scores(version: Version, group: Sequence[Offered]) -> Array | str:
