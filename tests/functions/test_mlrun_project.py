@@ -121,7 +121,9 @@ def test_a_graph_that_is_not_there(checkout: Path) -> None:
     assert run.status == 1
     last = run.output.splitlines()[-1]
     assert last.startswith("workflow main failed: materialise: ")
-    assert last.endswith("no graph 'departures' (allowed: arrival-delay, film-ranking, flight-delay)")
+    assert last.endswith(
+        "no graph 'departures' (allowed: arrival-delay, film-ranking, flight-delay)"
+    )
     assert git(checkout, "status", "--porcelain") == ""
 
 
