@@ -73,11 +73,12 @@ class Monthly:
 
     Args:
         project: where the graph, its store and its versions are.
-        rows: most rows to train on, the latest; 0 for all.
+        rows: most rows to train on; 0 for all.
+        days: how many of each month are played.
     """
 
-    def __init__(self, project: Project, rows: int = 0) -> None:
-        self.project, self.rows = project, rows
+    def __init__(self, project: Project, rows: int = 0, days: int = 31) -> None:
+        self.project, self.rows, self.days = project, rows, days
         self.definitions: Definitions = read_definitions(
             project.root / FOLDER / "features.yaml", project.root
         )
@@ -96,8 +97,9 @@ class Monthly:
         """Month by month."""
         for month in months:
             self.train(np.datetime64(month, "s").astype(float) - LABELS_KNOWN_AFTER_S)
-            end = str(np.datetime64(month) + 1)
-            plan = Plan(GRAPH, f"{month}-01", f"{end}-01", out / month, progress=False)
+            first, after = np.datetime64(month, "D"), np.datetime64(month) + 1
+            end = min(first + self.days, np.datetime64(after, "D"))
+            plan = Plan(GRAPH, str(first), str(end), out / month, progress=False)
             replay(self.project, plan)
             yield outcomes(out / month / "outcomes.csv")
 
@@ -113,10 +115,10 @@ class Monthly:
                 self.models.promote(GRAPH, number, CHAMPION)
 
     def _before(self, until: float) -> Dataset:
-        places = np.flatnonzero(self.data.as_of < until)
-        return self.data.rows(
-            slice(max(0, len(places) - self.rows) if self.rows else 0, len(places))
-        )
+        """What is known by then; of that so many rows, evenly."""
+        n = int((self.data.as_of < until).sum())
+        step = -(-n // self.rows) if self.rows else 1
+        return self.data.rows(np.arange(0, n, step))
 
 
 def outcomes(file: Path) -> Played:
