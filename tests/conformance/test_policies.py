@@ -24,9 +24,6 @@ from tests.conformance.policy_samples import SAMPLES
 from tests.tiny import ORDER, Tiny
 
 MADE = [(name, params) for name, samples in SAMPLES.items() for params in samples]
-# A step has a `context` of its own, so that no class_arg of a graph can be called so.
-CLASH = pytest.mark.xfail(strict=True, reason="the class_arg `context` is the step's")
-SERVED = [pytest.param(m, marks=[CLASH] if "context" in m[1] else []) for m in MADE]
 WHEN = 1.7e9
 CITIES = ("Aden", "Bonn", "Cork", "Oslo")
 RECORDS: list[dict[str, Any]] = [
@@ -50,7 +47,7 @@ def live(base: Tiny) -> Live:
     return base.open("binary").live()
 
 
-@pytest.fixture(scope="module", params=SERVED, ids=lambda made: made[0])
+@pytest.fixture(scope="module", params=MADE, ids=lambda made: made[0])
 def served(
     request: pytest.FixtureRequest, base: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
