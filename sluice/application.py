@@ -179,6 +179,8 @@ class Application:
         self._closed.set()
         if self.shadow is not None:
             self.shadow.close()
+        if self.policy is not None:
+            self.policy.close()
         if self.emitter is not None:
             self.emitter.close()
         self.features.close()

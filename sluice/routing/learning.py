@@ -82,7 +82,13 @@ class Learning(Policy):
     def open(self, application: Application) -> None:
         """Read the ledger, if it is there, and go on reading it."""
         if application.rewards is not None:
-            self.attach(Snapshots(partial(application.rewards, self.memory), **self._waits))
+            snapshots = Snapshots(partial(application.rewards, self.memory), **self._waits)
+            self.attach(snapshots)
+            snapshots.watch()
+
+    def close(self) -> None:
+        if self.snapshots is not None:
+            self.snapshots.close()
 
     def attach(self, snapshots: Snapshots) -> None:
         """Decide by these."""

@@ -85,6 +85,9 @@ class Policy:
     def open(self, application: Application) -> None:
         """Called once, after `check`, before the first choice: for what a policy must open."""
 
+    def close(self) -> None:
+        """Let go of what was opened."""
+
     def arms(self, live: Live) -> Mapping[str, Choice]:
         """The choices that there are, by the policy's names, among the versions that are live."""
         return {}

@@ -77,6 +77,11 @@ class Rules(Policy):
             if isinstance(rule.to, Policy):
                 rule.to.open(application)
 
+    def close(self) -> None:
+        for rule in self.rules:
+            if isinstance(rule.to, Policy):
+                rule.to.close()
+
     def arms(self, live: Live) -> dict[str, Choice]:
         """By the rule's name, of those that lead to an alias."""
         return {r.name: self._choice(r, r.to, live) for r in self.rules if isinstance(r.to, str)}

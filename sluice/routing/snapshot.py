@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sluice.errors import SluiceError
+from sluice.errors import DeclarationError, SluiceError
 from sluice.routing.ledger import Head, Ledger
 from sluice.routing.statistics import Buckets, read
 from sluice.streams import Clock
@@ -78,11 +78,16 @@ class Snapshots:
         return self._silent or f"rewards are not known: {self._problem}"
 
     def refresh(self) -> None:
-        """Look now. Nothing is raised for a ledger that is away: the log and `why` say so."""
+        """Look now. Nothing is raised for a ledger that is away: the log and `why` say so.
+
+        Raises DeclarationError where the first look finds that there can be no such ledger.
+        """
         began = self._clock.monotonic()
         try:
             self._look()
         except (SluiceError, OSError) as error:
+            if isinstance(error, DeclarationError) and self._snapshot is None:
+                raise
             if type(error).__name__ != self._problem:
                 log.warning("rewards are not known: %s", error)
             self._problem = type(error).__name__
@@ -103,4 +108,9 @@ class Snapshots:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._refresh_s):
-            self.refresh()
+            try:
+                self.refresh()
+            except DeclarationError as error:  # it was away when this began, and is a wrong one
+                self._problem = str(error)
+                log.error("rewards are not known: %s", error)
+                return

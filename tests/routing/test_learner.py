@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ from sluice.routing.statistics import UNIT
 from sluice.service import Service
 from sluice.streams import Record
 from tests.routing.known import NOW, Clock, Memory, World
+from tests.servers import RedisServer
 from tests.tiny import ORDER, Tiny
 
 ARMS = ["champion", "challenger"]
@@ -201,6 +204,50 @@ def test_the_newest_propensities_follow_what_was_learnt(router: Tiny) -> None:
         route = reply["route"] if reply["route"] != "mixed" else reply["outputs"][0]["route"]
         assert route["propensity"] != 0.5
         assert "reason" not in route
+
+
+@pytest.mark.parametrize("router", [THOMPSON], indirect=True)
+def test_a_redis_that_is_away_costs_no_answer(router: Tiny) -> None:
+    """The champion answers while it is away; what was acknowledged is there when it is back."""
+    with closing(RedisServer()) as server:
+        text = "warm_start: 5, state: {refresh: 100ms, max_age: 2s}"
+        router.edit("graphs/binary/graph.yaml", "warm_start: 5", text)
+        settings = replace(router.project.settings, rewards=server.url)
+        project = replace(router.project, settings=settings)
+        ask(project, 20)
+        _, counts, before = learn(project)
+        assert counts["credited"] == 60
+        with closing(Service.open(project, "binary")) as service:
+            assert reasons(service) == {""}
+            server.kill()
+            assert wait_for(service, {"fallback: rewards are not known: StoreUnavailable"})
+            with pytest.raises(StoreUnavailable):
+                learn(project)
+            server.start()
+            assert wait_for(service, {""})
+        assert learn(project)[2] == before
+
+
+def reasons(service: Service) -> set[str]:
+    reply = service.run(Message.of([ORDER] * 20))
+    routes = (
+        [reply["route"]] if reply["route"] != "mixed" else [o["route"] for o in reply["outputs"]]
+    )
+    return {route.get("reason", "") for route in routes}
+
+
+def wait_for(service: Service, expected: set[str]) -> bool:
+    end = time.monotonic() + 20
+    while reasons(service) != expected and time.monotonic() < end:
+        time.sleep(0.02)
+    return reasons(service) == expected
+
+
+@pytest.mark.parametrize("router", [THOMPSON], indirect=True)
+def test_a_ledger_that_cannot_be_is_an_error_when_the_graph_is_loaded(router: Tiny) -> None:
+    settings = replace(router.project.settings, rewards="mysql://host")
+    with pytest.raises(DeclarationError, match="no ledger 'mysql'"):
+        Service.open(replace(router.project, settings=settings), "binary")
 
 
 def test_a_graph_whose_policy_does_not_learn_is_told(shop: Tiny) -> None:
