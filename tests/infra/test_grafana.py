@@ -16,7 +16,8 @@ FILE = ROOT / "infra" / "compose" / "grafana" / "dashboards" / "sluice.json"
 DASHBOARD: Any = json.loads(FILE.read_text("utf-8"))
 SERIES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
 KINDS = {
-    "histogram": "histogram", "counter": "counter", "count": "counter", "Gauge": "gauge"
+    "histogram": "histogram", "counter": "counter", "count": "counter", "_count": "counter",
+    "Gauge": "gauge",
 }  # fmt: skip
 
 

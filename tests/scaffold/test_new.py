@@ -86,7 +86,7 @@ def test_its_entry_keeps_the_comments(copy: Path) -> None:
     added = [line for line in after if line not in before]
     assert added == ["    - name: first-try", "      url: serving_graphs/eu/first/graph.yaml"]
     assert [line for line in after if line not in added] == before
-    place = after.index("      url: serving_graphs/arrival_delay/graph.yaml")
+    place = after.index("      url: serving_graphs/film_ranking/graph.yaml")
     assert after[place + 1 : place + 3] == added
     assert Project.read(copy).graph_file("first-try").is_file()
     assert (copy / "tests/serving_graphs/eu/test_first.py").is_file()
