@@ -27,11 +27,12 @@ class OnlineStack(Aggregation):
     When to use it: as Hedge, where members are better together than the best of them is alone, or
     all of them go wrong in the same direction: the bias follows.
 
-    The weights are one Newton step of a ridge regression away from the plain mean of the members:
-    w = w₀ + (H + ridge · I)⁻¹ g, where the gradient g and the curvature H at w₀ are sums over
-    labels. Sums have no order, so late labels fall into their places, and `forget` lets the weights
-    follow the world. (Wolpert 1992, "Stacked generalization"; le Cessie and van Houwelingen 1992,
-    "Ridge estimators in logistic regression".)
+    The weights are one step of a ridge regression away from the plain mean of the members:
+    w = w₀ + (H + ridge · I)⁻¹ g, where the gradient g at w₀ and H = ¼ Σ x·xᵀ are sums over labels.
+    Sums have no order, so late labels fall into their places, and `forget` lets the weights follow
+    the world. H bounds the curvature everywhere, so the step never goes too far: on what it learnt
+    from, the loss is less than the mean's. (Wolpert 1992, "Stacked generalization"; Böhning and
+    Lindsay 1988, "Monotonicity of quadratic-approximation algorithms".)
 
     Args:
         ridge: how many labels' worth of curvature it takes to leave the mean.
@@ -53,7 +54,7 @@ class OnlineStack(Aggregation):
 
     def sums(self, decision: Decision, earned: Earned) -> Mapping[str, Sequence[int]]:
         """Of a request that all members answered: n, what the mean earned, the gradient, the
-        upper half of the curvature."""
+        upper half of the bound of the curvature."""
         found = self.rewards(decision, earned)
         if len(found) < len(self.bounds):
             raise ValueError("not all members answered")
@@ -64,7 +65,7 @@ class OnlineStack(Aggregation):
         mean = 1 / (1 + math.exp(-float(x[1:].mean())))
         reward = float(np.mean(list(found.values())))
         gradient = (place_of(earned.label, earned.classes) - mean) * x
-        second = mean * (1 - mean) * np.outer(x, x)[self._upper]
+        second = 0.25 * np.outer(x, x)[self._upper]
         sums = [*units([1.0, reward, reward * reward]), *units(gradient), *units(second)]
         return {self._together(decision.aliases): sums}
 

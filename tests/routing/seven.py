@@ -56,8 +56,10 @@ def answered(root: Path, kept: Path, rows: int, months: list[str]) -> Answered:
 
 def _answered(root: Path, rows: int, months: list[str]) -> Answered:
     definitions = read_definitions(root / "serving_graphs/flight_delay/features.yaml", root)
-    end = str(np.datetime64(months[-1]) + 1)
-    window = {"start": "2013-01-01", "end": f"{end}-01"}
+    window = {"start": "2013-01-01", "end": f"{np.datetime64(months[-1]) + 1}-01"}
+    if rows:  # some days are enough
+        first = np.datetime64(months[0], "D")
+        window = {"start": str(first - 12), "end": str(first + 10)}
     data = build_dataset(definitions, replace(training, holdout=0.0), root, window)
     known = _known(data, window)
     parts = list(_months(data, known, rows, months))
