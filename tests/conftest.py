@@ -41,8 +41,13 @@ RECORD: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """Handlers that a test let Sluice's log go through are gone after it."""
+    """Handlers that a test let Sluice's log go through are gone after it, and nothing is silenced.
+
+    Libraries that configure logging when they are imported silence loggers that were there.
+    """
     own = logging.getLogger("sluice")
+    for name in [n for n in logging.root.manager.loggerDict if n.split(".")[0] == "sluice"]:
+        logging.getLogger(name).disabled = False
     before = own.handlers[:], own.level, own.propagate
     yield
     own.handlers[:], own.level, own.propagate = before
