@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench import processes, work
+from bench import work
+from sluice.advice import processes
 
 WORKERS = 2
 _START_S, _STOP_S = 120.0, 30.0
@@ -85,7 +86,9 @@ class Server:
 
     @property
     def memory_mb(self) -> float:
-        return processes.memory_mb(self.process.pid)
+        memory = processes.memory_mb(self.process.pid)
+        assert memory is not None, "the bench needs Linux"
+        return memory
 
     def stop(self) -> None:
         """End it and its workers."""

@@ -27,7 +27,10 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and all that descend from it, in steps of a hundredth."""
+    """Processor time of a process, all that descend from it, and children of theirs that ended.
+
+    User and system; the kernel counts in steps of a hundredth of a second per process.
+    """
     return sum(map(_ticks, tree(pid))) / os.sysconf("SC_CLK_TCK")
 
 
