@@ -27,7 +27,8 @@ from sluice.batch.places import Place
 from sluice.batch.readers import Reader, texts_of
 from sluice.batch.scored import ERROR
 from sluice.batch.scoring import score
-from sluice.errors import DeclarationError, RequestError, SluiceError, StoreUnavailable, Unavailable
+from sluice.errors import DeclarationError, SluiceError
+from sluice.fault import halved, reason_of
 from sluice.service import Service
 
 if TYPE_CHECKING:
@@ -170,26 +171,12 @@ def answer_apart(answer: Callable[[slice], pa.Table], rows: int) -> pa.Table:
 
     raised: list[Exception] = []
 
-    def some(which: slice) -> list[pa.Table]:
-        try:
-            return [answer(which)]
-        except Exception as error:
-            ours = isinstance(error, SluiceError) and not isinstance(error, RequestError)
-            if ours or isinstance(error, (StoreUnavailable, Unavailable)):
-                raise
-            if which.stop - which.start == 1:
-                raised.append(error)
-                log.error("a record made the graph raise", exc_info=error)
-                if len(raised) == _MOST_RAISING:
-                    raise SluiceError(
-                        f"{_MOST_RAISING} records raise, the last {error!r}"
-                    ) from error
-                return [pa.table({ERROR: [_told(error)]})]
-        middle = (which.start + which.stop) // 2
-        return [*some(slice(which.start, middle)), *some(slice(middle, which.stop))]
+    def failed(error: Exception) -> pa.Table:
+        raised.append(error)
+        log.error("a record made the graph raise", exc_info=error)
+        if len(raised) == _MOST_RAISING:
+            raise SluiceError(f"{_MOST_RAISING} records raise, the last {error!r}") from error
+        return pa.table({ERROR: [reason_of(error)]})
 
-    return pa.concat_tables(some(slice(0, rows)), promote_options="permissive")
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
+    tables = halved(answer, slice(0, rows), failed)
+    return pa.concat_tables(tables, promote_options="permissive")

@@ -15,10 +15,11 @@ from sqlalchemy import func, select
 
 from sluice.batch.claims import Answer, Claim, Claims, Held
 from sluice.batch.database import Database
-from sluice.batch.isolate import PASSING, GraphBroken, Scoring, isolate
+from sluice.batch.isolate import GraphBroken, Scoring, isolate
 from sluice.batch.renewal import Renewal
 from sluice.batch.scoring import score
 from sluice.errors import SluiceError
+from sluice.fault import PASSING
 from sluice.service import Service
 from sluice.streams import Clock
 

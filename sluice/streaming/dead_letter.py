@@ -21,12 +21,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sluice.errors import DeclarationError, SluiceError
+from sluice.fault import reason_of
 from sluice.streams import Message, Record
 
 FORMAT = 1
 _PREFIX = "sluice-"
 ATTEMPTS, REPLAYED = "sluice-attempts", "sluice-replayed"
-_LONGEST = 2000  # characters of a reason
 
 
 class DeadLetter(NamedTuple):
@@ -107,13 +107,6 @@ def dead_letter(record: Record, id: str | None, error: Exception, now: float) ->
 def status_of(error: Exception) -> int:
     """The HTTP status of an error; 500 for a defect."""
     return error.status if isinstance(error, SluiceError) else 500
-
-
-def reason_of(error: Exception) -> str:
-    """What an operator reads of an error: a defect's type goes before its text."""
-    public = isinstance(error, SluiceError) and error.public
-    text = str(error) if public else f"{type(error).__name__}: {error}"
-    return text.encode(errors="replace").decode()[:_LONGEST]
 
 
 def _own(headers: dict[str, str]) -> dict[str, str]:

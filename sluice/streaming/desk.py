@@ -11,18 +11,14 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from sluice.errors import (
-    DeadlineExceeded,
-    SluiceError,
-    StoreUnavailable,
-    TooManyRequests,
-    Unavailable,
-)
+from sluice.errors import DeadlineExceeded, SluiceError, TooManyRequests
+from sluice.fault import PASSING as AWAY
+from sluice.fault import reason_of
 from sluice.message import Message
 from sluice.observe import observe_failure
 from sluice.parts import join
 from sluice.service import Service
-from sluice.streaming.dead_letter import dead_letter, reason_of, status_of
+from sluice.streaming.dead_letter import dead_letter, status_of
 from sluice.streaming.meter import Counted, StreamMeter
 from sluice.streaming.request import Request
 from sluice.streaming.table import Answer, run_table
@@ -33,7 +29,7 @@ from sluice.streams import Message as Sent
 log = logging.getLogger("sluice.stream")
 
 # What passes: not the request's fault, and worth trying again.
-PASSING = (StoreUnavailable, Unavailable, TooManyRequests, DeadlineExceeded, OSError)
+PASSING = (*AWAY, TooManyRequests, DeadlineExceeded, OSError)
 _HEADERS = {"content-type": "application/json", "sluice-format": "1"}
 
 
