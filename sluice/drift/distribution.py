@@ -1,0 +1,214 @@
+"""The cells into which a column's values are counted, made of a version's reference of it.
+
+Counts of one column are an array of whole numbers, one per cell: windows add by +, so they are
+exact, can be merged in any order, and kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+NUMBER, TEXT = "number", "text"
+OTHER, NULL = "other", "null"
+_FORMAT = 1  # of the identity
+_DECILES = np.arange(1, 10) * 10  # among 101 quantiles
+_POINTS = 5  # so many values have a cell of their own: with the deciles, 20 cells at most
+_MUCH = 0.05  # of the reference: a value that alone makes up so much has its own cell
+_NEAR = 1e-7  # relative: a value that float32 has rounded is still the same
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The cells of one column. The last cell counts nulls.
+
+    Attributes:
+        kind: "number" or "text".
+        edges: of numbers, ascending [k]; cell i holds edges[i-1] < value <= edges[i], the two
+            outer cells are open. k + 1 cells, and that of nulls.
+        categories: of text [k], each a cell; then `other` (none of them), and nulls.
+        reference: the expected share of each cell, sums to 1.
+        positions: of numbers, where in the reference the values of a cell lie [k + 1].
+        spread: of numbers, the standard deviation of the reference, or 1 where it is constant.
+
+    >>> bins = Bins.of({"type": "text", "nulls": 0.0, "counts": {"UA": 3, "AA": 1}, "rest": 0})
+    >>> bins.names
+    ('UA', 'AA', 'other', 'null')
+    >>> bins.count(["UA", "XX", None, "UA"]).tolist()
+    [2, 0, 1, 1]
+    """
+
+    kind: str
+    edges: Floats
+    categories: tuple[str, ...]
+    reference: Floats
+    positions: Floats
+    spread: float = 1.0
+
+    @classmethod
+    def of(cls, column: Mapping[str, Any]) -> Bins:
+        """The bins of a column of reference.json (sluice/training/reference.py).
+
+        Raises ValueError for a type of column that is not known.
+        """
+        if column["type"] == TEXT:
+            return _of_text(column)
+        if column["type"] == NUMBER:
+            return _of_numbers(column)
+        raise ValueError(f"a reference of {column['type']!r} is not read by this Sluice")
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each cell holds, for people."""
+        if self.kind == TEXT:
+            return (*self.categories, OTHER, NULL)
+        ends = [None, *self.edges.tolist(), None]
+        return (*(_between(ends[i], ends[i + 1]) for i in range(len(ends) - 1)), NULL)
+
+    @cached_property
+    def identity(self) -> str:
+        """Of the cells: counts that were kept belong to bins with the same identity only."""
+        cells = repr((_FORMAT, self.kind, self.edges.tolist(), self.categories))
+        return blake2b(cells.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {category: place for place, category in enumerate(self.categories)}
+
+    def count(self, values: Sequence[Any] | npt.NDArray[Any]) -> Counts:
+        """How many of a column's values are in each cell.
+
+        Values are as the schema gives them (a timestamp is seconds since the epoch). None and NaN
+        are nulls; among numbers so is what is no number.
+        """
+        return self._texts(values) if self.kind == TEXT else self._numbers(values)
+
+    def _texts(self, values: Sequence[Any] | npt.NDArray[Any]) -> Counts:
+        counts = np.zeros(len(self), np.int64)
+        other = len(self.categories)
+        places = self._places
+        for value, n in Counter(values).items():
+            null = value is None or value != value
+            counts[other + 1 if null else places.get(value, other)] += n
+        return counts
+
+    def _numbers(self, values: Sequence[Any] | npt.NDArray[Any]) -> Counts:
+        numbers = as_numbers(values)
+        nulls = np.isnan(numbers)
+        places = np.searchsorted(self.edges, numbers, side="left")
+        places[nulls] = len(self) - 1
+        return np.bincount(places, minlength=len(self))
+
+
+def as_numbers(values: Sequence[Any] | npt.NDArray[Any]) -> Floats:
+    """Values [n] as float64, NaN for what is no number (a text such as "1.5" is none)."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    return np.array([v if type(v) is float else _number(v) for v in values], np.float64)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, (int, float, np.number, np.bool_)) else np.nan
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def common(values: Floats) -> list[float]:
+    """The values that each make up much of the known values [n]: five at most, ascending."""
+    distinct, counts = np.unique(values, return_counts=True)
+    much = np.flatnonzero(counts >= _MUCH * len(values))
+    most = much[np.argsort(-counts[much], kind="stable")][:_POINTS]
+    return sorted(distinct[most].tolist())
+
+
+def edges_of(quantiles: Sequence[float], points: Sequence[float]) -> Floats:
+    """The edges: deciles, and both sides of each point."""
+    deciles = np.asarray(quantiles, np.float64)[_DECILES] if len(quantiles) else np.empty(0)
+    values = np.asarray(points, np.float64)
+    return np.unique(np.concatenate([_above(deciles), _above(values), _below(values)]))
+
+
+def _above(values: Floats) -> Floats:
+    return values + np.abs(values) * _NEAR + 1e-12
+
+
+def _below(values: Floats) -> Floats:
+    return values - np.abs(values) * _NEAR - 1e-12
+
+
+def _of_text(column: Mapping[str, Any]) -> Bins:
+    counts = column["counts"]
+    known = np.array([*counts.values(), column["rest"]], np.float64)
+    shares = _shares(known, column["nulls"])
+    return Bins(TEXT, np.empty(0), tuple(counts), shares, np.empty(0))
+
+
+def _of_numbers(column: Mapping[str, Any]) -> Bins:
+    quantiles = np.asarray(column["quantiles"], np.float64)
+    if "edges" in column:
+        edges = np.asarray(column["edges"], np.float64)
+        known = np.asarray(column["cells"][:-1], np.float64)
+    else:  # format 1 has the quantiles only, so shares are known to a hundredth
+        edges = edges_of(quantiles.tolist(), common(quantiles))
+        known = np.diff(_below_edges(quantiles, edges), prepend=0.0, append=1.0)
+    spread = float(np.std(quantiles)) if len(quantiles) else 0.0
+    shares = _shares(known, column["nulls"])
+    return Bins(NUMBER, edges, (), shares, _positions(quantiles, edges), spread or 1.0)
+
+
+def _shares(known: Floats, nulls: float) -> Floats:
+    """Shares of all rows from weights of the known ones; nothing known is all nulls."""
+    total = known.sum()
+    shares = known / total * (1 - nulls) if total > 0 else known
+    return np.append(shares, nulls if total > 0 else 1.0)
+
+
+def _below_edges(quantiles: Floats, edges: Floats) -> Floats:
+    """The share of known values up to each edge, straight between quantiles."""
+    after = np.searchsorted(quantiles, edges, side="right")
+    last = len(quantiles) - 1
+    low, high = np.clip(after - 1, 0, last), np.clip(after, 0, last)
+    width = quantiles[high] - quantiles[low]
+    step = np.divide(edges - quantiles[low], width, out=np.zeros(len(edges)), where=width > 0)
+    shares: Floats = np.where(after == 0, 0.0, np.clip((low + step) / last, 0.0, 1.0))
+    return shares
+
+
+def _positions(quantiles: Floats, edges: Floats) -> Floats:
+    """Where the values of each cell lie: the median of its quantiles, or else beside its edges."""
+    places = np.searchsorted(edges, quantiles, side="left")
+    ends = [edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]] if len(edges) else [np.zeros(1)]
+    found = np.concatenate(ends)
+    for place in np.unique(places):
+        found[place] = np.median(quantiles[places == place])
+    return found
+
+
+def _between(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "all" if high is None else f"≤ {_text(high)}"
+    if high is None:
+        return f"> {_text(low)}"
+    if _text(low) == _text(high):
+        return f"= {_text(low)}"
+    return f"{_text(low)} – {_text(high)}"
+
+
+def _text(number: float) -> str:
+    rounded = float(f"{number:.6g}")
+    shown = 0.0 if abs(rounded) < 1e-11 else rounded
+    return f"{shown:.6g}"
