@@ -34,6 +34,7 @@ from sluice.streams.layout import (
     put_offset,
     scan,
 )
+from sluice.streams.offsets import ends, starts
 from sluice.streams.stream import Clock, Partition, Record, Start
 
 _PAUSE_S = 0.02  # between two looks of a poll that waits
@@ -210,7 +211,7 @@ class LogConsumer:
         self._join_if_forked()
         now, topics = self._clock.time(), self._partitions(txn)
         taken = set()
-        for place, offset in _starts(records).items():
+        for place, offset in starts(records).items():
             topic = topics.get(place)
             if topic is None:
                 raise ValueError(f"no offset {offset} to commit in {place}")
@@ -225,7 +226,7 @@ class LogConsumer:
     ) -> set[Partition]:
         """Commit what is not another member's; the rest is returned."""
         exact = isinstance(done, Mapping)
-        offsets = done if isinstance(done, Mapping) else _ends(done)
+        offsets = done if isinstance(done, Mapping) else ends(done)
         now, topics = self._clock.time(), self._partitions(txn)
         taken = set()
         for place, offset in offsets.items():
@@ -254,19 +255,3 @@ class LogConsumer:
             committed = get_offset(txn, group_key(b"c", self._group, topic, partition)) or 0
             lag[place] = state.next - max(committed, state.first)
         return lag
-
-
-def _starts(records: Sequence[Record]) -> dict[Partition, int]:
-    starts: dict[Partition, int] = {}
-    for record in records:
-        place = record.topic, record.partition
-        starts[place] = min(starts.get(place, record.offset), record.offset)
-    return starts
-
-
-def _ends(records: Sequence[Record]) -> dict[Partition, int]:
-    ends: dict[Partition, int] = {}
-    for record in records:
-        place = record.topic, record.partition
-        ends[place] = max(ends.get(place, 0), record.offset + 1)
-    return ends

@@ -16,7 +16,8 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 
 from sluice.errors import SluiceError, StoreUnavailable
 from sluice.streams.kafka_client import TIMEOUT_S, Client, Handle
-from sluice.streams.kafka_record import ends, read_record
+from sluice.streams.kafka_record import read_record
+from sluice.streams.offsets import ends
 from sluice.streams.stream import Clock, Partition, Record, Start
 
 _PROBE_S = 1.0

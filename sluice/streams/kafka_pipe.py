@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from sluice.streams.kafka_client import TIMEOUT_S, Client, Handle
 from sluice.streams.kafka_group import KafkaConsumer, taken_over
 from sluice.streams.kafka_producer import KafkaProducer, send
-from sluice.streams.kafka_record import ends
+from sluice.streams.offsets import ends
 from sluice.streams.stream import Message, Partition, Record
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from sluice.streams.stream import Partition, Record
+from sluice.streams.stream import Record
 
 
 def read_record(message: Any) -> Record:
@@ -25,12 +24,3 @@ def read_record(message: Any) -> Record:
 def _text(data: bytes) -> str:
     """UTF-8; bytes that are none, which others may send, are shown as they are."""
     return data.decode(errors="backslashreplace")
-
-
-def ends(records: Sequence[Record]) -> dict[Partition, int]:
-    """Per partition the offset after the last of the records."""
-    found: dict[Partition, int] = {}
-    for record in records:
-        place = record.topic, record.partition
-        found[place] = max(found.get(place, 0), record.offset + 1)
-    return found

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from sluice.errors import StoreUnavailable
+from sluice.streams.offsets import ends, starts
 from sluice.streams.stream import Clock, Partition, Record, Start
 from sluice.streams.v3io_leases import Held, Leases, State
 from sluice.streams.v3io_record import decode_record
@@ -82,7 +83,7 @@ class V3ioConsumer:
             self._check(done)
             offsets, exact = done, True
         else:
-            offsets, exact = _ends(done), False
+            offsets, exact = ends(done), False
         ours = [self._commit(place, offset, exact) for place, offset in offsets.items()]
         _refuse("committed", [place for place, kept in zip(offsets, ours, strict=True) if not kept])
 
@@ -109,8 +110,8 @@ class V3ioConsumer:
         further in.
         """
         self._join_if_forked()
-        starts = _starts(records)
-        _refuse("forwarded", [place for place in starts if not self._keep(place, starts[place])])
+        begins = starts(records)
+        _refuse("forwarded", [place for place in begins if not self._keep(place, begins[place])])
 
     def close(self) -> None:
         if self._pid == os.getpid():
@@ -274,19 +275,3 @@ def _refuse(what: str, taken: Sequence[Partition]) -> None:
     if taken:
         places = sorted(taken)
         raise StoreUnavailable(f"not {what}: another member of the group has taken over {places}")
-
-
-def _starts(records: Sequence[Record]) -> dict[Partition, int]:
-    starts: dict[Partition, int] = {}
-    for record in records:
-        place = record.topic, record.partition
-        starts[place] = min(starts.get(place, record.offset), record.offset)
-    return starts
-
-
-def _ends(records: Sequence[Record]) -> dict[Partition, int]:
-    ends: dict[Partition, int] = {}
-    for record in records:
-        place = record.topic, record.partition
-        ends[place] = max(ends.get(place, 0), record.offset + 1)
-    return ends
