@@ -23,7 +23,6 @@ from http.client import CannotSendRequest, HTTPException, InvalidURL, RemoteDisc
 from typing import Any
 
 import msgspec
-import orjson
 from v3io.dataplane import Client
 from v3io.dataplane.transport import httpclient
 
@@ -34,13 +33,13 @@ from sluice.features.journal import Journalled, Write
 from sluice.features.parallel import Parallel
 from sluice.features.remote import RemoteStore
 from sluice.features.shelves import Head, Item, Range, decode_head, encode_head
+from sluice.v3io import PASSING, Quiet, said
 
 OPTIONS: Mapping[str, Option] = {"timeout": 0.5}
 _WRITE_TIMEOUT_S = 4.0  # sent twice at most, as journal.py has it
 _THREADS = 8
 _LONGEST_PLACE = 100  # bytes: twice as many characters, of a name's 255
 _LARGEST = 39_000  # bytes of a value: a piece of a journal has to hold it
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED = (400, 409, 412)  # what a condition that does not hold is answered with
 _HEAD, _ONLY = b"h", b"\0"
 _VALUE = ("__name", "value")
@@ -191,26 +190,18 @@ class V3ioItems:
             raise StoreUnavailable(f"{self}: {type(error).__name__}; {hint}") from error
         if answer.status_code < 300 or answer.status_code in expected:
             return answer
-        text = f"{self}: {call}: status {answer.status_code} {self._told(answer)}"
+        text = f"{self}: {call}: status {answer.status_code} {said(answer, self._access_key)}"
         if answer.status_code in (401, 403):
             hint = "has V3IO_ACCESS_KEY the right to use the container?"
             raise StoreUnavailable(f"{text}; {hint}")
-        raise StoreUnavailable(text) if answer.status_code in _PASSING else SluiceError(text)
-
-    def _told(self, answer: Any) -> str:
-        try:
-            body = orjson.loads(answer.body or b"{}")
-        except orjson.JSONDecodeError:
-            body = {}
-        said = str(body.get("ErrorMessage", "")) if isinstance(body, dict) else ""
-        return said.replace(self._access_key, "…")
+        raise StoreUnavailable(text) if answer.status_code in PASSING else SluiceError(text)
 
 
 class _Transport(httpclient.Transport):  # type: ignore[misc]
     """The SDK's, with a time-out of its own, and what ran out of time is not sent again."""
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(_Quiet(), endpoint, _THREADS, timeout)
+        super().__init__(Quiet(), endpoint, _THREADS, timeout)
         self._send_request_exceptions = (BrokenPipeError, CannotSendRequest, RemoteDisconnected)
 
     def _create_connection(self, host: str, ssl_context: Any) -> Any:
@@ -228,16 +219,9 @@ class _Transport(httpclient.Transport):  # type: ignore[misc]
             return super().wait_response(self.send_request(request), raise_for_status, 0)
 
 
-class _Quiet:
-    """The SDK's log, to nowhere: what matters of it is raised."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **fields: None
-
-
 def _client(endpoint: str, key: str, timeout: float) -> Any:
     return Client(
-        logger=_Quiet(),
+        logger=Quiet(),
         endpoint=endpoint,
         access_key=key,
         transport_kind=_Transport(endpoint if "://" in endpoint else f"http://{endpoint}", timeout),

@@ -9,17 +9,15 @@ record is then in the stream twice, and a conditional update finds its own work 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException, InvalidURL
 from typing import Any, NamedTuple
 
-import orjson
-
 from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.streams.stream import Clock
+from sluice.v3io import PASSING, Quiet, said
 
 _ATTEMPTS, _BACKOFF_S = 4, 0.1  # waits of 0.1, 0.2 and 0.4 s between them
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Access(NamedTuple):
@@ -32,13 +30,6 @@ class Access(NamedTuple):
 
     def __repr__(self) -> str:
         return f"{self.endpoint}/{self.container}/{self.path}"
-
-
-class _Quiet:
-    """The SDK's log, to nowhere: what matters of it is raised."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **fields: None
 
 
 class Service:
@@ -169,7 +160,7 @@ class Service:
             if answer.status_code < 300 or answer.status_code in expected:
                 return answer
             problem = self._told(answer)
-            if answer.status_code not in _TRANSIENT:
+            if answer.status_code not in PASSING:
                 break
         raise self._error(what, problem)
 
@@ -182,19 +173,14 @@ class Service:
 
     def _told(self, answer: Any) -> str:
         """What an answer says of a failure, and what to do about it."""
-        try:
-            body = orjson.loads(answer.body or b"{}")
-        except orjson.JSONDecodeError:
-            body = {}
-        said = str(body.get("ErrorMessage", "")) if isinstance(body, dict) else ""
-        hint = ""
-        if answer.status_code in (401, 403) or "ermission denied" in said:
+        why, hint = said(answer, self._access.key), ""
+        if answer.status_code in (401, 403) or "ermission denied" in why:
             hint = f"; has V3IO_ACCESS_KEY the right to use container {self._access.container}?"
         elif answer.status_code == 404:
             hint = f"; is there a container {self._access.container}?"
-        elif "ResourceIsnotStream" in said:
+        elif "ResourceIsnotStream" in why:
             hint = "; something else lies there: name another path or topic"
-        return f"status {answer.status_code} {said}{hint}".replace(self._access.key, "…")
+        return f"status {answer.status_code} {why}{hint}"
 
     def _error(self, what: str, problem: str) -> StoreUnavailable:
         return StoreUnavailable(f"V3IO at {self._access!r}: {what}: {problem}")
@@ -204,7 +190,7 @@ def _client(access: Access) -> Any:
     from v3io.dataplane import Client
 
     try:
-        return Client(logger=_Quiet(), endpoint=access.endpoint, access_key=access.key)
+        return Client(logger=Quiet(), endpoint=access.endpoint, access_key=access.key)
     except InvalidURL as error:
         hint = "set V3IO_API to the host and port of the web API"
         raise DeclarationError(access, "stream", f"no address: {error}", hint) from error
