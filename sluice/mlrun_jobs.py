@@ -1,4 +1,4 @@
-"""A workflow of the project under MLRun: its jobs are MLRun's functions, in this process."""
+"""Jobs and workflows of the project under MLRun: jobs are its functions, in this process."""
 
 from __future__ import annotations
 
@@ -37,3 +37,12 @@ def mlrun_job(job: str, **params: Any) -> dict[str, Any]:
         raise RuntimeError(f"{job}: {why}")
     results: dict[str, Any] = run.status.results
     return results
+
+
+def logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
+    """What a job gives back: its result, or nothing where MLRun's context has logged it."""
+    if context is None:
+        return result
+    for name, value in result.items():
+        context.log_result(name, value)
+    return {}  # what a job returns, MLRun would log a second time, as `return`

@@ -9,6 +9,7 @@ from typing import Any
 from sluice.batch.database import Database, open_database
 from sluice.batch.job import CHUNK, PATIENCE_S, Counts, Job, scoring_of
 from sluice.batch.records import summary
+from sluice.mlrun_jobs import logged
 from sluice.project import Project
 from sluice.service import Service
 
@@ -44,7 +45,7 @@ def batch(
         else:
             records = open_database(project, service.name, database)
             result = _database(service, records, chunk, patience)
-    return _logged(context, result)
+    return logged(context, result)
 
 
 def _file(
@@ -71,11 +72,3 @@ def _database(service: Service, records: Database, chunk: int, patience: float) 
     finally:
         records.close()
     return {**vars(counts), "reasons": reasons}
-
-
-def _logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
-    if context is None:
-        return result
-    for name, value in result.items():
-        context.log_result(name, value)
-    return {}  # what a job returns, MLRun would log a second time, as `return`

@@ -6,6 +6,7 @@
 from typing import Any
 
 from sluice.deploy.deployment import deploy as deploy_graph
+from sluice.mlrun_jobs import logged
 
 
 def deploy(
@@ -23,11 +24,8 @@ def deploy(
     in its place; and what else sluice.deploy raises.
     """
     deployment = deploy_graph(graph, target, layout=layout, say=_say)
-    results = {"url": deployment.url, "target": target, "layout": layout}
-    for name, value in results.items():
-        if context is not None:
-            context.log_result(name, value)
-    return results
+    results: dict[str, Any] = {"url": deployment.url, "target": target, "layout": layout}
+    return logged(context, results)
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ from sluice.errors import DeclarationError, GateFailed
 from sluice.features.materialise import materialise as fill
 from sluice.gate import Gate
 from sluice.live import CHAMPION
+from sluice.mlrun_jobs import logged
 from sluice.models.golden import Golden
 from sluice.models.store import resolve
 from sluice.parameters import Parameters
@@ -33,7 +34,7 @@ def materialise(context: Any = None, graph: str = "") -> dict[str, Any]:
     application = Application.open(project, parameters)
     counts = fill(application.definitions, project.root, application.features)
     application.close()
-    return _logged(context, {"rows": sum(counts.values()), "entities": counts})
+    return logged(context, {"rows": sum(counts.values()), "entities": counts})
 
 
 def train(
@@ -60,7 +61,7 @@ def train(
     best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))  # one needs none
     metrics = {f"{made[n][0]}.{k}": v for n in made for k, v in made[n][1].items()}
     result = {"best": best, "versions": list(made), "rows": len(data), **metrics}
-    return _logged(context, result)
+    return logged(context, result)
 
 
 def gate(context: Any = None, graph: str = "", version: str = "") -> dict[str, Any]:
@@ -72,7 +73,7 @@ def gate(context: Any = None, graph: str = "", version: str = "") -> dict[str, A
     application.close()
     if context is not None:
         context.log_artifact("parity", body=json.dumps(evidence, indent=1), format="json")
-    return _logged(context, evidence)
+    return logged(context, evidence)
 
 
 def promote(context: Any = None, graph: str = "", version: str = "") -> dict[str, Any]:
@@ -83,7 +84,7 @@ def promote(context: Any = None, graph: str = "", version: str = "") -> dict[str
     evidence = Gate.of(project, application).check(number)
     application.models.promote(parameters.graph, number, CHAMPION, {"parity": evidence}, "workflow")
     application.close()
-    return _logged(context, {"champion": number})
+    return logged(context, {"champion": number})
 
 
 def smoke_test(context: Any = None, graph: str = "") -> dict[str, Any]:
@@ -97,7 +98,7 @@ def smoke_test(context: Any = None, graph: str = "") -> dict[str, Any]:
     failed = [o["error"] for o in outputs if "error" in o]
     if failed:
         raise GateFailed("smoke test", failed[0], outputs)
-    return _logged(context, {"answered": len(outputs), "first": outputs[0]})
+    return logged(context, {"answered": len(outputs), "first": outputs[0]})
 
 
 def _graph(graph: str) -> tuple[Project, Parameters]:
@@ -130,11 +131,3 @@ def _log_model(context: Any, key: str, fitted: Fitted) -> None:
             framework=draft.model_format,
             metrics=dict(fitted.metrics),
         )
-
-
-def _logged(context: Any, result: dict[str, Any]) -> dict[str, Any]:
-    if context is None:
-        return result
-    for name, value in result.items():
-        context.log_result(name, value)
-    return {}  # what a job returns, MLRun would log a second time, as `return`
