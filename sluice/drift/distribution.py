@@ -94,29 +94,34 @@ class Bins:
         Values are as the schema gives them (a timestamp is seconds since the epoch). None and NaN
         are nulls; among numbers so is what is no number.
         """
-        return self._texts(values) if self.kind == TEXT else self._numbers(values)
-
-    def _texts(self, values: Sequence[Any] | npt.NDArray[Any]) -> Counts:
+        if self.kind == NUMBER:
+            return np.bincount(self.places(values), minlength=len(self))
         counts = np.zeros(len(self), np.int64)
-        other = len(self.categories)
-        places = self._places
         for value, n in Counter(values).items():
-            null = value is None or value != value
-            counts[other + 1 if null else places.get(value, other)] += n
+            counts[self._place(value)] += n
         return counts
 
-    def _numbers(self, values: Sequence[Any] | npt.NDArray[Any]) -> Counts:
+    def places(self, values: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        """The cell of each value [n]."""
+        if self.kind == TEXT:
+            return np.array([self._place(value) for value in values], np.intp)
         numbers = as_numbers(values)
-        nulls = np.isnan(numbers)
         places = np.searchsorted(self.edges, numbers, side="left")
-        places[nulls] = len(self) - 1
-        return np.bincount(places, minlength=len(self))
+        places[np.isnan(numbers)] = len(self) - 1
+        return places
+
+    def _place(self, value: Any) -> int:
+        other = len(self.categories)
+        if value is None or value != value:
+            return other + 1
+        return self._places.get(value, other)
 
 
 def as_numbers(values: Sequence[Any] | npt.NDArray[Any]) -> Floats:
     """Values [n] as float64, NaN for what is no number (a text such as "1.5" is none)."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-        return values.astype(np.float64)
+        numbers: Floats = values.astype(np.float64)
+        return numbers
     return np.array([v if type(v) is float else _number(v) for v in values], np.float64)
 
 
