@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from sluice.application import Application
@@ -67,12 +68,15 @@ def _microseconds(message: Message) -> int:
 
 
 def _members(message: Message) -> dict[str, list[Any]]:
-    """By version that predicted for a team, its scores by row, None where it was not asked."""
+    """By version that predicted for a team, its scores by record, None where it was not asked; by
+    row where records have many."""
     told: dict[str, list[Any]] = {}
+    n = len(message.records)
+    places: Sequence[int] = message.rows if len(message.rows) <= n else range(len(message.rows))
     for number, (rows, scores) in message.members.items():
-        told[number] = [None] * len(message.rows)
+        told[number] = [None] * max(n, len(places))
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-            told[number][row] = score[0] if len(score) == 1 else score
+            told[number][places[row]] = score[0] if len(score) == 1 else score
     return told
 
 

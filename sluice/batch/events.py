@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,11 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
     """Send the events of a table that was answered.
 
     They are like those of requests with at most a thousand records each, in turn; their ids are
-    the table's, with the place of their first record. Defaults are counted, and not told by
-    record. A table has time: it waits for room, where a request would go without an event.
+    the table's, with the place of their first record. Where the records are requests of their own
+    (`block.ids`, `block.when`), they tell of each its id, its time, its choice and what the members
+    of a team said of it: whoever reads decisions off events finds those of all the requests.
+    Defaults are counted, and not told by record. A table has time: it waits for room, where a
+    request would go without an event.
     """
     emitter = application.emitter
     if emitter is None:
@@ -49,12 +52,14 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
                 version=_version(choices),
                 when=float(block.when[first]),
                 duration_us=round(duration_us * count / len(block)),
-                records=Listed(names, [c[rows] for c in inputs], ids=_ids(block, rows)),
+                records=_requests(block, names, [c[rows] for c in inputs], rows),
                 outputs=_listed(outputs, scored, rows),
                 route=_route(choices),
                 ages=_ages(scored, rows),
                 defaults=_counts(scored, rows),
                 timings={name: us * count for name, us in share.items()},
+                members=_members(block, rows),
+                routes=_routes(scored, rows) if len(choices) > 1 else {},
             )
         )
 
@@ -63,8 +68,11 @@ def _list(column: Any) -> list[Any]:
     return column if isinstance(column, list) else list(column.tolist())
 
 
-def _ids(block: Block, rows: slice) -> Sequence[str]:
-    return () if block.ids is None else list(block.ids[rows])
+def _requests(block: Block, names: list[str], columns: list[list[Any]], rows: slice) -> Listed:
+    ids = () if block.ids is None else list(block.ids[rows])
+    when = block.when[rows]
+    differ = bool((when != when[0]).any())
+    return Listed(names, columns, ids=ids, when=when.tolist() if differ else ())
 
 
 def _outputs(scored: Scored) -> dict[str, list[Any]]:
@@ -121,6 +129,28 @@ def _route(choices: Counter[Choice]) -> dict[str, Any]:
         versions[choice.version] += count
     policy = next((choice.policy for choice in choices), None)
     return {"policy": policy, "versions": dict(versions)} if policy else {}
+
+
+def _routes(scored: Scored, rows: slice) -> dict[str, Any]:
+    """The choices, and which of them is each row's."""
+    known, codes = np.unique(scored.routes.codes[rows], return_inverse=True)
+    words = [scored.routes.words[code] for code in known.tolist() if code >= 0]
+    none = len(known) - len(words)  # 1 where a row has no choice: it is the first then
+    told_of = [{"version": choice.version, **told(choice)} for choice in words]
+    return {"words": told_of, "codes": (codes - none).tolist()}
+
+
+def _members(block: Block, rows: slice) -> dict[str, list[Any]]:
+    """By version that predicted for a team, its scores by record, None where it was not asked."""
+    found: dict[str, list[Any]] = {}
+    for number, (asked, scores) in block.members.items():
+        places = block.places[asked]
+        there = slice(*np.searchsorted(places, [rows.start, rows.stop]))
+        plain = scores[there, 0] if scores.shape[1] == 1 else scores[there]
+        found[number] = [None] * min(RECORDS, len(block) - rows.start)
+        for place, score in zip((places[there] - rows.start).tolist(), plain.tolist(), strict=True):
+            found[number][place] = score
+    return found
 
 
 def _ages(scored: Scored, rows: slice) -> dict[str, float]:

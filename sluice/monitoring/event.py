@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
 
+from sluice.monitoring.columns import Columns
 from sluice.monitoring.listed import Listed
 from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message
@@ -23,8 +23,6 @@ FORMAT = 1
 TYPE = "org.kubeflow.serving.inference.response"  # KServe's name for such an event
 _NESTED = frozenset((dict, list, tuple))
 TRACE_HEADERS = ("traceparent", "tracestate")
-
-Table = tuple[orjson.Fragment, Sequence[Sequence[Any]]]  # the names of the columns, and the rows
 
 
 class Observation(NamedTuple):
@@ -46,9 +44,11 @@ class Observation(NamedTuple):
         timings: by step, microseconds.
         error: of a request that failed as a whole, its status and message.
         headers: traceparent and tracestate, if the request had them; others stay here.
-        members: by version that predicted for a team, its scores: of each row a number, or one
-            per class; None for a row that it was not asked for.
+        members: by version that predicted for a team, its scores: of each record a number, or one
+            per class, None where it was not asked; of records with many rows, of each row.
         figures: of ranked lists, before the rules and after each (rules/figures.py).
+        routes: of a table whose rows went different ways, `words`: the choices, each with its
+            `version`, and `codes`: which of them is each row's, −1 for none.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Observation(NamedTuple):
     headers: Mapping[str, str] = {}
     members: Mapping[str, Sequence[Any]] = {}
     figures: Sequence[Mapping[str, Any]] = ()
+    routes: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -203,50 +204,6 @@ class EventBuilder:
         return plain
 
 
-class Columns:
-    """Turns records into rows: the declared names in their order, then what else there is.
-
-    What one event's records look like, those of the next one mostly do: the last layout is kept.
-    """
-
-    def __init__(self, declared: Sequence[str], redaction: Redaction) -> None:
-        self._declared, self._redaction = list(declared), redaction
-        self._redacts = bool(redaction)
-        self._found: tuple[str, ...] | None = None
-        self._lay(())
-
-    def _lay(self, found: tuple[str, ...]) -> tuple[list[str], orjson.Fragment]:
-        """The names for records that have these fields, and the names' JSON."""
-        if found != self._found:
-            names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
-            self._layout = names, orjson.Fragment(orjson.dumps(names))
-            self._found = found
-        return self._layout
-
-    def table(self, records: Sequence[Any] | Listed) -> Table:
-        """The names and the rows; a record that is no mapping is a row of nulls."""
-        if type(records) is list and len(records) == 1 and not self._redacts:
-            [record] = records  # most events: no loop
-            if type(record) is dict:
-                names, schema = self._lay(tuple(record))
-                return schema, [list(map(record.get, names))]
-        if isinstance(records, Listed):
-            return self._listed(records)
-        good = [record if isinstance(record, dict) else {} for record in records]
-        names, schema = self._lay(tuple(dict.fromkeys(chain.from_iterable(good))))
-        if not self._redacts:
-            return schema, [list(map(record.get, names)) for record in good]
-        value = self._redaction.value
-        return schema, [[value(name, record.get(name)) for name in names] for record in good]
-
-    def _listed(self, listed: Listed) -> Table:
-        names, schema = self._lay(tuple(listed.names))
-        by_name = dict(zip(listed.names, listed.columns, strict=True))
-        nothing = [None] * len(listed)
-        columns = [self._redaction.column(name, by_name.get(name, nothing)) for name in names]
-        return schema, list(zip(*columns, strict=True))
-
-
 def endpoint_id(project: str, graph: str) -> str:
     """The endpoint id of a graph where MLRun has not given one: the same in every process.
 
@@ -287,8 +244,10 @@ def _block(seen: Observation) -> dict[str, Any]:
         "errors": {},
         "details": {},
     }
-    if isinstance(seen.records, Listed) and seen.records.ids:
-        block["ids"] = seen.records.ids
+    if isinstance(seen.records, Listed):
+        block |= seen.records.requests()
+    if seen.routes:
+        block["routes"] = seen.routes
     return block
 
 

@@ -11,13 +11,15 @@ from typing import Any
 class Listed:
     """Records or outputs by column: what an observation of a table holds.
 
-    `errors` are those of outputs, by place; `ids` the records' own request ids, if they have any.
+    `errors` are those of outputs, by place. Of records that are requests of their own, `ids` are
+    those of the requests, and `when` their times, in seconds since the epoch, where they differ.
     """
 
     names: Sequence[str]
     columns: Sequence[Sequence[Any]]
     errors: Mapping[int, str] = field(default_factory=dict)
     ids: Sequence[str] = ()
+    when: Sequence[float] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -26,3 +28,7 @@ class Listed:
         """Some rows, as mappings."""
         rows = zip(*(column[which] for column in self.columns), strict=True)
         return [dict(zip(self.names, row, strict=True)) for row in rows]
+
+    def requests(self) -> dict[str, Sequence[Any]]:
+        """What of `ids` and `when` there is, by name."""
+        return {name: found for name in ("ids", "when") if (found := getattr(self, name))}

@@ -13,6 +13,8 @@ from sluice.monitoring.event import FORMAT
 from sluice.protocol.feedback import FORMAT as FEEDBACK_FORMAT
 from sluice.routing.rewards import Decision
 
+_CLASS = "probabilities."
+
 
 class Feedback(msgspec.Struct, frozen=True):
     """An entry of feedback, as it lies on its topic; times are ISO texts."""
@@ -43,10 +45,10 @@ def read_feedback(value: bytes) -> Feedback:
 
 
 def read_decisions(value: bytes) -> Iterator[Decision]:
-    """The decision of each record that an event answered.
+    """The decision of each record that an event answered, of a table those of all its requests.
 
-    A table of a batch job whose rows went different ways has none: its event counts them only.
-    Raises ValueError for what is no event, or of a newer format.
+    An event of a table whose rows went different ways, from before they were told one by one, has
+    none. Raises ValueError for what is no event, or of a newer format.
     """
     try:
         event = msgspec.json.decode(value)
@@ -63,28 +65,37 @@ def _decisions(event: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[D
     response = event["resp"]
     names, rows = response["output_schema"], response["outputs"]
     when = datetime.fromisoformat(event["when"]).timestamp()
-    row = -1
+    ids, whens = block.get("ids"), block.get("when")
+    members = _by_record(block, len(rows))
     for record, values in enumerate(rows):
         if str(record) in block["errors"]:
             continue
-        row += 1
         output = dict(zip(names, values, strict=True)) | block["details"].get(str(record), {})
-        route = output.get("route", block["route"])
+        route = _route(output, block, record)
         if "name" not in route:
             continue
-        version = str(output.get("version", block["version"]))
-        ids = block.get("ids") or ()
+        version = str(output.get("version") or route.get("version") or block["version"])
         yield Decision(
             place=f"{ids[record]}/0" if ids else f"{response['id']}/{record}",
-            when=when,
+            when=whens[record] if whens else when,
             policy=route["policy"],
             arm=route["name"],
             version=version,
             propensity=route["propensity"],
             aliases=_aliases(route, version),
-            scores=_scores(block.get("members", {}), row) or _answer(output, version),
+            scores=_scores(members, record) or _answer(output, version),
             context=tuple(route.get("context", ())),
         )
+
+
+def _route(output: Mapping[str, Any], block: Mapping[str, Any], record: int) -> Mapping[str, Any]:
+    """The choice that was made for a record: its own, or that of all."""
+    routes = block.get("routes")
+    if routes is None:
+        found: Mapping[str, Any] = output.get("route") or block["route"]
+        return found
+    code = routes["codes"][record]
+    return routes["words"][code] if code >= 0 else {}
 
 
 def _aliases(route: Mapping[str, Any], version: str) -> dict[str, str]:
@@ -94,10 +105,27 @@ def _aliases(route: Mapping[str, Any], version: str) -> dict[str, str]:
     return {name: str(member["version"]) for name, member in members.items()}
 
 
-def _scores(members: Mapping[str, Sequence[Any]], row: int) -> dict[str, list[float]]:
+def _by_record(block: Mapping[str, Any], n: int) -> Mapping[str, Sequence[Any]]:
+    """What the members said of each of n records.
+
+    It is kept by record; earlier events have no place for those that were refused.
+    """
+    members: Mapping[str, Sequence[Any]] = block.get("members", {})
+    if all(len(scores) == n for scores in members.values()):
+        return members
+    good = [record for record in range(n) if str(record) not in block["errors"]]
     found = {}
     for version, scores in members.items():
-        if row < len(scores) and (score := scores[row]) is not None:
+        if len(scores) == len(good):
+            by_record = dict(zip(good, scores, strict=True))
+            found[version] = [by_record.get(record) for record in range(n)]
+    return found
+
+
+def _scores(members: Mapping[str, Sequence[Any]], record: int) -> dict[str, list[float]]:
+    found = {}
+    for version, scores in members.items():
+        if (score := scores[record]) is not None:
             found[version] = [float(s) for s in (score if isinstance(score, list) else [score])]
     return found
 
@@ -109,6 +137,6 @@ def _answer(output: Mapping[str, Any], version: str) -> dict[str, list[float]]:
         if isinstance(value, (int, float)) and math.isfinite(value):
             return {version: [float(value)]}
     by_class = output.get("probabilities")
-    if isinstance(by_class, Mapping):
-        return {version: [float(p) for p in by_class.values()]}
-    return {}
+    if not isinstance(by_class, Mapping):  # of tables each class is a column
+        by_class = {n: p for n, p in output.items() if n.startswith(_CLASS) and p is not None}
+    return {version: [float(p) for p in by_class.values()]} if by_class else {}
