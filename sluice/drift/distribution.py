@@ -137,14 +137,16 @@ def common(values: Floats) -> list[float]:
     distinct, counts = np.unique(values, return_counts=True)
     much = np.flatnonzero(counts >= _MUCH * len(values))
     most = much[np.argsort(-counts[much], kind="stable")][:_POINTS]
-    return sorted(distinct[most].tolist())
+    points: list[float] = sorted(distinct[most].tolist())
+    return points
 
 
 def edges_of(quantiles: Sequence[float], points: Sequence[float]) -> Floats:
     """The edges: deciles, and both sides of each point."""
     deciles = np.asarray(quantiles, np.float64)[_DECILES] if len(quantiles) else np.empty(0)
     values = np.asarray(points, np.float64)
-    return np.unique(np.concatenate([_above(deciles), _above(values), _below(values)]))
+    edges: Floats = np.unique(np.concatenate([_above(deciles), _above(values), _below(values)]))
+    return edges
 
 
 def _above(values: Floats) -> Floats:
