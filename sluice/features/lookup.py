@@ -138,10 +138,15 @@ class Lookup:
                         asked.append(name)
                         times.append(moment - window)
         found, each_key = iter(self._store.get_many(asked, times)), iter(keys)
-        return [self._looked(now, each_key, found) for now in as_of]
+        floors: dict[str, float] = {}
+        return [self._looked(now, each_key, found, floors) for now in as_of]
 
     def _looked(
-        self, now: float, keys: Iterator[Key | None], found: Iterator[Found | None]
+        self,
+        now: float,
+        keys: Iterator[Key | None],
+        found: Iterator[Found | None],
+        floors: dict[str, float],
     ) -> Looked:
         """What the next record looks up: of its keys, those that are null were not asked for."""
         values: list[Value] = []
@@ -161,7 +166,7 @@ class Lookup:
                 picked = plan.pick(stored)
             else:
                 totals: list[Totals | None] = [None if b is None else b[1] for b in begins]
-                if None in totals and self._forget(plan, now, totals):
+                if None in totals and self._forget(plan, now - plan.delay, totals, floors):
                     nothing = "forgotten"
                 picked = plan.take(stored, totals)
             age = now - event_time
@@ -178,13 +183,18 @@ class Lookup:
             values = list(self._reorder(values))
         return Looked(values, defaulted, ages)
 
-    def _forget(self, plan: _Plan, now: float, totals: list[Totals | None]) -> bool:
+    def _forget(
+        self, plan: _Plan, moment: float, totals: list[Totals | None], floors: dict[str, float]
+    ) -> bool:
         """Put FORGOTTEN where a row may be gone that once was there; whether there is such a row.
 
         No row at the beginning of a window says that nothing happened before, unless the window
-        begins before the moment from which rows are kept.
+        begins before the moment from which rows are kept: of an entity that is read once for all
+        records of a call, and kept in `floors`.
         """
-        floor, moment = read_floor(self._store, plan.entity), now - plan.delay
+        floor = floors.get(plan.entity)
+        if floor is None:
+            floor = floors[plan.entity] = read_floor(self._store, plan.entity)
         for place, window in enumerate(plan.windows):
             if totals[place] is None and moment - window < floor:
                 totals[place] = FORGOTTEN

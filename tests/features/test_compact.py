@@ -208,6 +208,31 @@ def test_what_is_not_kept_is_the_same_or_takes_its_default_and_says_so(
     trimmed.close()
 
 
+def test_where_rows_begin_is_read_once_for_all_records(
+    definitions: Definitions, store: OnlineStore
+) -> None:
+    fill(definitions, store, departures(40))
+    names = [n for n in definitions.features if n.startswith("delays.")]
+    counting = Counting(store)
+    found = Lookup(definitions, names, counting).rows([["JFK", 1.0, 0.0]] * 5, [3.0] * 5)
+    assert all(looked == found[0] for looked in found)
+    assert counting.states == 1
+
+
+class Counting:
+    """A store that counts how often a state is read."""
+
+    def __init__(self, store: OnlineStore) -> None:
+        self._store, self.states = store, 0
+
+    def state(self, name: bytes) -> bytes | None:
+        self.states += 1
+        return self._store.state(name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
 def test_materialising_brings_back_what_was_forgotten(
     definitions: Definitions, folder: str
 ) -> None:
