@@ -107,7 +107,8 @@ class Application:
         return application
 
     def live(self) -> Live:
-        """The versions that answer now. Costs a look at a clock, and now and then at the aliases.
+        """The versions that answer now. Costs a look at a clock, and without `watch` now and then
+        one at the aliases.
 
         When an alias has moved, the new versions are loaded by a thread while the old ones go on
         answering; a version that is refused leaves them in place, and `refusal` says why.
@@ -126,7 +127,9 @@ class Application:
         return self._live
 
     def watch(self) -> None:
-        """Look at the aliases from a thread too, so that an idle server follows them."""
+        """From now on a thread looks at the aliases, and no request does: a look may be a request
+        to another service. An idle server follows them too. Call it after a fork, not before."""
+        self._next_look = math.inf
         threading.Thread(target=self._watch, name="sluice-aliases", daemon=True).start()
 
     def _watch(self) -> None:
@@ -149,7 +152,7 @@ class Application:
         try:
             token = self.models.aliases_token(self.graph)
             self._outdated = not self._live.is_current()
-        except (SluiceError, OSError) as error:
+        except Exception as error:  # a defect too: the thread that looks goes on, health shows it
             self._keep(None, error)  # so that the next look that succeeds loads, and clears it
             return
         if token != self._token and self._loading.acquire(blocking=False):

@@ -273,6 +273,34 @@ def test_an_idle_server_follows_the_aliases(shop: Tiny) -> None:
     application.close()
 
 
+def test_once_a_thread_looks_no_request_does(shop: Tiny, clock: Ticking, open_ticking: Any) -> None:
+    """A look at aliases in S3 is a request to it."""
+    application = open_ticking()
+    application._refresh = 3600.0
+    live = application.live()
+    application.watch()
+    application.models = None  # a look would fail, and be told
+    for _ in range(3):
+        clock.now += 3600.0
+        assert application.live() is live
+    assert application.refusal is None
+    application.close()
+
+
+def test_a_defect_in_a_look_is_told_and_the_next_one_clears_it(
+    shop: Tiny, clock: Ticking, open_ticking: Any
+) -> None:
+    application = open_ticking()
+    live, store = application.live(), application.models
+    application.models = None
+    look(application, clock)
+    assert application.live() is live
+    assert application.refusal == "AttributeError; the log has the reason"
+    application.models = store
+    look(application, clock)
+    assert application.refusal is None
+
+
 def test_events_go_to_any_stream_and_to_nothing_else(tiny: Tiny) -> None:
     def opened(events: str) -> Application:
         settings = dataclasses.replace(tiny.project.settings, events=events, monitoring=True)
