@@ -95,7 +95,7 @@ class Bins:
         are nulls; among numbers so is what is no number.
         """
         if self.kind == NUMBER:
-            return np.bincount(self.places(values), minlength=len(self))
+            return counted(self.edges, as_numbers(values))
         counts = np.zeros(len(self), np.int64)
         for value, n in Counter(values).items():
             counts[self._place(value)] += n
@@ -105,16 +105,24 @@ class Bins:
         """The cell of each value [n]."""
         if self.kind == TEXT:
             return np.array([self._place(value) for value in values], np.intp)
-        numbers = as_numbers(values)
-        places = np.searchsorted(self.edges, numbers, side="left")
-        places[np.isnan(numbers)] = len(self) - 1
-        return places
+        return _places(self.edges, as_numbers(values))
 
     def _place(self, value: Any) -> int:
         other = len(self.categories)
         if value is None or value != value:
             return other + 1
         return self._places.get(value, other)
+
+
+def _places(edges: Floats, numbers: Floats) -> npt.NDArray[np.intp]:
+    places = np.searchsorted(edges, numbers, side="left")
+    places[np.isnan(numbers)] = len(edges) + 1
+    return places
+
+
+def counted(edges: Floats, numbers: Floats) -> Counts:
+    """How many numbers [n] are in each cell between edges [k], NaN last: [k + 2]."""
+    return np.bincount(_places(edges, numbers), minlength=len(edges) + 2)
 
 
 def as_numbers(values: Sequence[Any] | npt.NDArray[Any]) -> Floats:
