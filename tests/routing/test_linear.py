@@ -6,7 +6,6 @@ DIGITS_SEEDS is over how many seeds the digits are gone through (1 by default; 5
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -190,19 +189,6 @@ def test_digits_as_a_contextual_bandit(name: str, least: float) -> None:
     found = [digits(name, seed, every) for seed in range(SEEDS)]
     tell(f"{name}: {np.mean(found):.3f} ± {np.std(found):.3f}, renewed every {every}")
     assert np.mean(found) >= least
-
-
-@pytest.mark.parametrize("name", CONTEXTUAL)
-def test_a_decision_costs_microseconds(name: str) -> None:
-    made = taught(name)
-    message, best = message_of(1, COLUMNS, rows_of(1)), float("inf")
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(400):
-            made.policy.choose(message, made.live)
-        best = min(best, (time.process_time() - began) / 400)
-    tell(f"{name}: {best * 1e6:.1f} µs")
-    assert best < 160e-6  # 40 on a quiet machine
 
 
 def test_arms_that_are_not_live_leave_the_champion() -> None:
