@@ -11,6 +11,7 @@ from sluice.application import Application
 from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.monitoring.event import Observation
+from sluice.reply import told
 from sluice.rules.figures import mean_figures
 
 
@@ -56,11 +57,20 @@ def observe_failure(
             when=message.when,
             duration_us=_microseconds(message),
             records=message.records,
+            route=_chosen(message),
             timings=message.timings,
             error=(status, text),
             headers=message.headers,
         )
     )
+
+
+def _chosen(message: Message) -> dict[str, Any]:
+    """The one choice of a request that failed, with its version; nothing where it had none."""
+    choice = message.route[0] if message.route else None
+    if choice is None or message.route.count(choice) < len(message.route):
+        return {}
+    return {"version": choice.version, **told(choice)}
 
 
 def _microseconds(message: Message) -> int:

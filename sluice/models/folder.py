@@ -3,6 +3,7 @@
     <root>/<graph>/1/…            a version: its files, manifest.json, manifest.sha256
     <root>/<graph>/aliases.json   where each alias points
     <root>/<graph>/history.jsonl  one line for each move of an alias
+    <root>/<graph>/<name>.json    a document that is kept beside them
     <root>/<graph>/.lock          held while something is written
     <root>/<graph>/.new           a version being written; a leftover of a crash is removed
 
@@ -18,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,7 @@ class FolderStore:
         return dict(self._table(graph).aliases)
 
     def aliases_token(self, graph: str) -> tuple[int, int, int]:
-        try:
-            status = os.stat(f"{self.root}/{graph}/{_ALIASES}")  # noqa: PTH116 (half of Path's time)
-        except FileNotFoundError:
-            return (0, 0, 0)
-        return (status.st_mtime_ns, status.st_ino, status.st_size)
+        return self._tag(graph, _ALIASES)
 
     def promote(
         self, graph: str, version: str, alias: str = "champion", evidence: Any = None, by: str = ""
@@ -116,6 +113,32 @@ class FolderStore:
             where = f"move {lost[0]}"
             raise DeclarationError(self._folder(graph) / _HISTORY, where, "is missing or damaged")
         return [moves[number] for number in sorted(moves)]
+
+    def document(self, graph: str, name: str) -> tuple[bytes | None, tuple[int, int, int]]:
+        while True:
+            tag = self._tag(graph, f"{name}.json")
+            path = self._folder(graph) / f"{name}.json"
+            data = path.read_bytes() if any(tag) else None
+            if self._tag(graph, f"{name}.json") == tag:
+                return data, tag
+
+    def document_tag(self, graph: str, name: str) -> tuple[int, int, int]:
+        return self._tag(graph, f"{name}.json")
+
+    def replace(self, graph: str, name: str, tag: Hashable, data: bytes) -> bool:
+        folder = self._folder(graph)
+        with self._locked(folder):
+            if self._tag(graph, f"{name}.json") != tag:
+                return False
+            _replace(folder / f"{name}.json", data)
+        return True
+
+    def _tag(self, graph: str, name: str) -> tuple[int, int, int]:
+        try:
+            status = os.stat(f"{self.root}/{graph}/{name}")  # noqa: PTH116 (half of Path's time)
+        except FileNotFoundError:
+            return (0, 0, 0)
+        return (status.st_mtime_ns, status.st_ino, status.st_size)
 
     def _folder(self, graph: str) -> Path:
         if not plain_name(graph):
@@ -179,11 +202,7 @@ class FolderStore:
             history.write((b"\n" if torn else b"") + msgspec.json.encode(move) + b"\n")
             history.flush()
             os.fsync(history.fileno())
-        new = folder / f"{_ALIASES}.new"
-        new.unlink(missing_ok=True)
-        _write_file(new, write_document(table))
-        new.replace(folder / _ALIASES)
-        _sync(folder)
+        _replace(folder / _ALIASES, write_document(table))
         return table.aliases[move.alias]
 
 
@@ -211,6 +230,15 @@ def _write_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode & 0o444)
         os.fsync(file.fileno())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a file in place of another one, as a whole."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    _write_file(new, data)
+    new.replace(path)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -4,6 +4,7 @@
     <prefix>/<graph>/files/<sha256>     the files of all versions, each once
     <prefix>/<graph>/aliases.json       where each alias points, and the moves that count
     <prefix>/<graph>/moves/<name>.json  a move of an alias
+    <prefix>/<graph>/<name>.json        a document that is kept beside the aliases
 
 A version appears with its manifest, which is put last, on the condition that there is none of its
 number. An alias moves with one conditional put of aliases.json. So a process that is killed leaves
@@ -149,6 +150,16 @@ class S3Store:
                 place = f"{self._address}/{key}"
                 raise DeclarationError(place, f"move {number}", "is missing or damaged") from None
         return moves
+
+    def document(self, graph: str, name: str) -> tuple[bytes | None, Hashable]:
+        return self._bucket.look(f"{_plain(graph)}/{name}.json")[:2]
+
+    def document_tag(self, graph: str, name: str) -> Hashable:
+        return self._bucket.tag(f"{_plain(graph)}/{name}.json")
+
+    def replace(self, graph: str, name: str, tag: Hashable, data: bytes) -> bool:
+        known = None if tag is None else str(tag)
+        return self._bucket.swap(f"{_plain(graph)}/{name}.json", known, data)
 
     def _move(
         self, graph: str, action: str, alias: str, target: Callable[[Table], Table], evidence: Any

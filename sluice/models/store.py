@@ -60,6 +60,18 @@ class ModelStore(Protocol):
     def history(self, graph: str) -> list[Move]:
         """Every move of every alias of `graph`, oldest first, with its evidence."""
 
+    def document(self, graph: str, name: str) -> tuple[bytes | None, Hashable]:
+        """A small document that is kept beside the aliases, and its tag; None where it is not."""
+
+    def document_tag(self, graph: str, name: str) -> Hashable:
+        """The tag alone: it changes when the document does, and is cheap to ask for."""
+
+    def replace(self, graph: str, name: str, tag: Hashable, data: bytes) -> bool:
+        """Put a document in place of the one with this tag, as a whole; False if it has another.
+
+        False also where it was done and the answer was lost.
+        """
+
 
 def open_store(
     url: str | Path, clock: Callable[[], float] = time.time, cache: Path | None = None

@@ -279,3 +279,18 @@ def damage(path: Path) -> None:
     data[len(data) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(data)
+
+
+def test_a_document_is_replaced_as_a_whole_by_who_has_seen_the_last_one(store: ModelStore) -> None:
+    logged(store, 1)
+    nothing, tag = store.document(GRAPH, "plan")
+    assert nothing is None
+    assert store.replace(GRAPH, "plan", tag, b"one")
+    assert not store.replace(GRAPH, "plan", tag, b"other")
+    data, later = store.document(GRAPH, "plan")
+    assert (data, later == tag, later == store.document_tag(GRAPH, "plan")) == (b"one", False, True)
+    assert store.replace(GRAPH, "plan", later, b"two")
+    assert store.document(GRAPH, "plan")[0] == b"two"
+    assert store.document_tag(GRAPH, "plan") != later
+    assert store.versions(GRAPH) == ["1"]
+    assert store.aliases(GRAPH) == {}
