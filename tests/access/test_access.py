@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import timeit
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -302,16 +300,6 @@ def test_an_open_door_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text == ""
     warn_unguarded(Settings.load({}, {}), "0.0.0.0")
     assert "everybody who reaches 0.0.0.0 may ask" in caplog.text
-
-
-def test_what_it_costs() -> None:
-    """Microseconds a request; the bound is loose, for the machine is shared."""
-    with_keys, by_token = Access("binary", keys=keys()), Access("binary", tokens=tokens())
-    asked = Request(raw(ORDER, x_api_key=KEY))
-    borne = Request(raw(ORDER, authorization=f"Bearer {token()}"))
-    for access, request in ((with_keys, asked), (by_token, borne)):
-        cost = min(timeit.repeat(partial(access.check, request), number=2000, repeat=5))
-        assert cost / 2000 < 20e-6
 
 
 def test_over_http(shop: Tiny) -> None:
