@@ -1,6 +1,7 @@
 """One step as a function of its own: a message (or, for the first step, records) in, one out.
 
-With the setting `next`, the message goes on from there, and the answer is the last step's.
+With a URL in the setting `next`, the message goes on from there, and the answer is the last step's.
+With a topic, it came by a trigger of the step's own topic, and goes on to that one.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.access.access import HEALTH, Access
 from sluice.access.open import open_access
@@ -25,6 +26,9 @@ from sluice.protocol.log import through
 from sluice.protocol.surface import Surface
 from sluice.service import make_context, read_spec
 from sluice.step import Step
+
+if TYPE_CHECKING:
+    from sluice.streaming.surface import StreamSurface
 
 # A step ends its wait for the others a little before its host would end it.
 _WAIT = 0.9
@@ -51,7 +55,9 @@ class StepSurface:
         self._next, self._timeout_s = following, timeout_s
 
     @classmethod
-    def open(cls, step: type[Step], name: str, nuclio: Any) -> StepSurface | Surface:
+    def open(
+        cls, step: type[Step], name: str, nuclio: Any
+    ) -> StepSurface | Surface | StreamSurface:
         """The surface of the step `name` of the graph that the settings name, with its class_args.
 
         The first of several that follow each other has the graph's whole surface. `nuclio` is the
@@ -59,6 +65,8 @@ class StepSurface:
         """
         through(nuclio.logger)
         project = Project.find()
+        if project.settings.next and "://" not in project.settings.next:
+            return _by_topic(name, nuclio)
         spec = read_spec(project, project.settings.graph)
         place = _place(spec.steps, name, spec.file)
         context = make_context(project, spec, nuclio)
@@ -115,6 +123,15 @@ class StepSurface:
         if isinstance(result, Message):
             return encode(result)
         return dumps(result if left_s is None else outcome(message, result))
+
+
+def _by_topic(step: str, nuclio: Any) -> StreamSurface:
+    """What works for a step whose neighbours are topics."""
+    from sluice.streaming.surface import StreamSurface  # of no use, and no cost, over HTTP
+
+    surface = StreamSurface.open(nuclio, step)
+    nuclio.platform.set_termination_callback(surface.close)
+    return surface
 
 
 def _message(request: Request, id: str | None) -> Message:

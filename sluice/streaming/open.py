@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from sluice.application import Application
+from sluice.errors import DeclarationError, nearest
+from sluice.graph import Graph
 from sluice.metrics import Registry, shared_folder
 from sluice.parameters import Parameters, StreamParameters
 from sluice.project import Project
-from sluice.service import Service, read_spec
+from sluice.service import Service, make_context, read_spec
 from sluice.streaming.backoff import Backoff
 from sluice.streaming.desk import Desk, Limits
 from sluice.streaming.drain import Drained
 from sluice.streaming.meter import StreamMeter
+from sluice.streaming.stages import stages
+from sluice.streaming.step_desk import StepDesk
 from sluice.streaming.topics import Topics
 from sluice.streaming.worker import Worker
 from sluice.streams import Clock, Stream, open_stream
@@ -44,13 +50,41 @@ def read_parameters(project: Project, graph: str) -> StreamParameters:
     return Parameters.parse(spec.parameters.get("sluice"), spec.file).stream
 
 
-def open_desk(project: Project, service: Service, folder: Registry | None = None) -> Desk:
-    """The desk of a graph; it counts into `folder`, by default one of this process alone."""
+def open_service(project: Project, graph: str, step: str = "", nuclio: Any = None) -> Service:
+    """The service of a graph, or of one step of it alone.
+
+    Raises DeclarationError where there is no such step, and what Service.open does.
+    """
+    if not step:
+        return Service.open(project, graph, nuclio=nuclio)
+    spec = read_spec(project, graph)
+    steps = tuple(s for s in spec.steps if s.name == step)
+    if not steps:
+        hint = nearest(step, [s.name for s in spec.steps])
+        raise DeclarationError(spec.file, "spec.graph.steps", f"no step {step!r}", hint)
+    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+    context = make_context(project, spec, nuclio)
+    worker = str(getattr(nuclio, "worker_id", ""))
+    application = context.application = Application.open(project, parameters, worker)
+    alone = dataclasses.replace(spec, steps=steps)
+    return Service(Graph(alone, context=context, root=project.root), application)
+
+
+def open_desk(
+    project: Project, service: Service, folder: Registry | None = None, step: str = ""
+) -> Desk:
+    """The desk of a graph, or of one step; it counts into `folder`, by default one of this process
+    alone.
+    """
     topics = Topics.of(project.name, service.name, read_parameters(project, service.name))
     registry = folder or Registry(shared_folder(parent=os.getpid))
     meter = StreamMeter(registry, service.application)
     limits = Limits(project.settings.max_records, project.settings.max_body)
-    return Desk(service, topics, meter, limits, time)
+    if not step:
+        return Desk(service, topics, meter, limits, time)
+    names = [s.name for s in read_spec(project, service.name).steps]
+    stage = next(stage for stage in stages(topics, names) if stage.step == step)
+    return StepDesk(service, stage, topics, meter, limits=limits, clock=time)
 
 
 def window_of(url: str, parameters: StreamParameters) -> float:
@@ -75,27 +109,34 @@ def opened(
     graph: str,
     url: str = "",
     *,
+    step: str = "",
     start: Start = "earliest",
     done: Callable[[int], object] = lambda _: None,
     clock: Clock = time,
 ) -> Iterator[Opened]:
     """A worker of a graph, on the stream at `url` (see `stream_url`); closed with the block.
 
+    With `step` it carries out that step alone, and other workers the others. Of two answers to one
+    request one is dropped where answers are given, and not between steps.
+
     Raises DeclarationError, NotFound (no champion yet), VersionRefused, StoreUnavailable.
     """
     parameters = read_parameters(project, graph)
     url = stream_url(project, url)
-    with Service.open(project, graph) as service:
+    with open_service(project, graph, step) as service:
         service.application.watch()
-        desk = open_desk(project, service)
+        desk = open_desk(project, service, step=step)
+        taken, last = [desk.topics.requests], True
+        if isinstance(desk, StepDesk):
+            taken, last = list(desk.stage.taken), desk.stage.last
         stream: Stream = open_stream(url, clock=clock)
         try:
             pipe = stream.pipe(
                 desk.topics.group,
-                [desk.topics.requests],
+                taken,
                 start=start,
                 lease_s=parameters.lease_s,
-                window_s=window_of(url, parameters),
+                window_s=window_of(url, parameters) if last else 0.0,
             )
             backoff = Backoff(seed=os.getpid())
             worker = Worker(pipe, desk, parameters, clock=clock, backoff=backoff, done=done)

@@ -26,9 +26,10 @@ class Request:
         message: what goes through the graph; without records where the record is no request.
         value: the encoded reply; empty where there is none.
         error: why there is none.
+        mlrun: whether it has MLRun's shape, and its reply too.
     """
 
-    __slots__ = ("_mlrun", "error", "id", "message", "record", "value")
+    __slots__ = ("error", "id", "message", "mlrun", "record", "value")
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -36,7 +37,7 @@ class Request:
         self.message = _NOTHING
         self.value = b""
         self.error: Exception | None = None
-        self._mlrun = False
+        self.mlrun = False
 
     def read(self, schema: Schema, max_body: int, max_records: int) -> None:
         """Make the message, or find the error that POST / would answer."""
@@ -56,8 +57,8 @@ class Request:
             found = f"a request of {len(record.value)} bytes"
             raise TooLarge(f"{found}: at most {max_body} are taken")
         body = loads(record.value)
-        self._mlrun = isinstance(body, dict) and isinstance(body.get("inputs"), list)
-        if self._mlrun:
+        self.mlrun = isinstance(body, dict) and isinstance(body.get("inputs"), list)
+        if self.mlrun:
             message = mlrun_v2.unwrap(body, schema, id)
         elif isinstance(body, dict):
             message = Message([body], id)  # as Message.of, which makes an id
@@ -77,7 +78,7 @@ class Request:
 
     def take(self, reply: dict[str, Any]) -> None:
         """Encode the reply as POST / does. Raises TypeError where it is no JSON."""
-        self.value = dumps(mlrun_v2.wrap(reply) if self._mlrun else reply)
+        self.value = dumps(mlrun_v2.wrap(reply) if self.mlrun else reply)
 
 
 def made_id(record: Record) -> str:

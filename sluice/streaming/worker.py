@@ -68,6 +68,11 @@ class Worker:
         """End after the micro-batch in hand; a signal's handler may call it."""
         self._stopped = True
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopped
+
     def run(self, drained: Callable[[], bool] = lambda: False) -> Summary:
         """Work until `stop`, or until there is nothing to do and `drained` says so.
 

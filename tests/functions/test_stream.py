@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from functions.stream.function import StreamSurface, handler, record_of
+from functions.stream.function import handler
 from sluice.errors import StoreUnavailable, TooLarge
 from sluice.host.context import Context
 from sluice.host.event import Event, Trigger
 from sluice.service import Service
 from sluice.streaming.request import made_id
+from sluice.streaming.surface import StreamSurface, record_of
 from sluice.streams import Message, Stream, open_stream
 from tests.conftest import ROOT
 from tests.host.nuclio_wrapper import WRAPPER, Wrapper, event, wrapped
