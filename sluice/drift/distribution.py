@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -40,6 +40,7 @@ class Bins:
         reference: the expected share of each cell, sums to 1.
         positions: of numbers, where in the reference the values of a cell lie [k + 1].
         spread: of numbers, the standard deviation of the reference, or 1 where it is constant.
+        quantiles: of numbers, of the reference [101]; empty where it had none.
 
     >>> bins = Bins.of({"type": "text", "nulls": 0.0, "counts": {"UA": 3, "AA": 1}, "rest": 0})
     >>> bins.names
@@ -54,6 +55,7 @@ class Bins:
     reference: Floats
     positions: Floats
     spread: float = 1.0
+    quantiles: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of(cls, column: Mapping[str, Any]) -> Bins:
@@ -182,7 +184,8 @@ def _of_numbers(column: Mapping[str, Any]) -> Bins:
         known = np.diff(_below_edges(quantiles, edges), prepend=0.0, append=1.0)
     spread = float(np.std(quantiles)) if len(quantiles) else 0.0
     shares = _shares(known, column["nulls"])
-    return Bins(NUMBER, edges, (), shares, _positions(quantiles, edges), spread or 1.0)
+    positions = _positions(quantiles, edges)
+    return Bins(NUMBER, edges, (), shares, positions, spread or 1.0, quantiles)
 
 
 def _shares(known: Floats, nulls: float) -> Floats:
@@ -204,12 +207,12 @@ def _below_edges(quantiles: Floats, edges: Floats) -> Floats:
 
 
 def _positions(quantiles: Floats, edges: Floats) -> Floats:
-    """Where the values of each cell lie: the median of its quantiles, or else beside its edges."""
+    """Where the values of each cell lie: the mean of its quantiles, or else beside its edges."""
     places = np.searchsorted(edges, quantiles, side="left")
     ends = [edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]] if len(edges) else [np.zeros(1)]
     found = np.concatenate(ends)
     for place in np.unique(places):
-        found[place] = np.median(quantiles[places == place])
+        found[place] = np.mean(quantiles[places == place])
     return found
 
 
