@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,19 +50,51 @@ def read_decisions(value: bytes) -> Iterator[Decision]:
     An event of a table whose rows went different ways, from before they were told one by one, has
     none. Raises ValueError for what is no event, or of a newer format.
     """
+    event = read_event(value)
+    for answer in answers(event):
+        if "name" in answer.route:
+            yield _decision(answer)
+
+
+class Answer(NamedTuple):
+    """What an event says of a record that was answered.
+
+    Attributes:
+        record: its place in the event.
+        place: the request's id and the record's place there, "id/0".
+        when: of the request, seconds since the epoch.
+        version: the number of the version that answered.
+        route: the router's choice; empty where it is not known.
+        output: as in the reply; of tables, what is nested is columns, "probabilities.low".
+        scores: by version, what members of a team said.
+    """
+
+    record: int
+    place: str
+    when: float
+    version: str
+    route: Mapping[str, Any]
+    output: Mapping[str, Any]
+    scores: Mapping[str, list[float]]
+
+
+def read_event(value: bytes) -> dict[str, Any]:
+    """A monitoring event. Raises ValueError for what is none, or is of a newer format."""
     try:
-        event = msgspec.json.decode(value)
+        event: dict[str, Any] = msgspec.json.decode(value)
         block = event["sluice"]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"no event: {error}") from None
     if block["format"] > FORMAT:
         raise ValueError(f"an event of format {block['format']}: upgrade Sluice")
-    if "resp" in event:
-        yield from _decisions(event, block)
+    return event
 
 
-def _decisions(event: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[Decision]:
-    response = event["resp"]
+def answers(event: Mapping[str, Any]) -> Iterator[Answer]:
+    """Of each record that an event answered, what it says of it."""
+    if "resp" not in event:
+        return
+    block, response = event["sluice"], event["resp"]
     names, rows = response["output_schema"], response["outputs"]
     when = datetime.fromisoformat(event["when"]).timestamp()
     ids, whens = block.get("ids"), block.get("when")
@@ -72,20 +104,30 @@ def _decisions(event: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[D
             continue
         output = dict(zip(names, values, strict=True)) | block["details"].get(str(record), {})
         route = _route(output, block, record)
-        if "name" not in route:
-            continue
-        version = str(output.get("version") or route.get("version") or block["version"])
-        yield Decision(
+        yield Answer(
+            record=record,
             place=f"{ids[record]}/0" if ids else f"{response['id']}/{record}",
             when=whens[record] if whens else when,
-            policy=route["policy"],
-            arm=route["name"],
-            version=version,
-            propensity=route["propensity"],
-            aliases=_aliases(route, version),
-            scores=_scores(members, record) or _answer(output, version),
-            context=tuple(route.get("context", ())),
+            version=str(output.get("version") or route.get("version") or block["version"]),
+            route=route,
+            output=output,
+            scores=_scores(members, record),
         )
+
+
+def _decision(answer: Answer) -> Decision:
+    route, version = answer.route, answer.version
+    return Decision(
+        place=answer.place,
+        when=answer.when,
+        policy=route["policy"],
+        arm=route["name"],
+        version=version,
+        propensity=route["propensity"],
+        aliases=_aliases(route, version),
+        scores=answer.scores or _answer(answer.output, version),
+        context=tuple(route.get("context", ())),
+    )
 
 
 def _route(output: Mapping[str, Any], block: Mapping[str, Any], record: int) -> Mapping[str, Any]:
