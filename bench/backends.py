@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from bench.work import BOOSTER, ONNX
+from bench.work import BOOSTER, VERSION
 
 Predict = Callable[[list[float]], float]
 
@@ -26,18 +25,18 @@ def xgboost_predict() -> Predict:
     return predict
 
 
-def onnx_predict() -> Predict:
-    """The model file that Sluice serves, by ONNX Runtime in one thread, probabilities only."""
-    import onnxruntime
+def our_predict() -> Predict:
+    """The model as Sluice serves it: by its own walk through trees, or by ONNX Runtime."""
+    from bench.prepare import GRAPH
+    from sluice.models.manifest import unseal
+    from sluice.models.model import load_model
 
-    options: Any = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(str(ONNX), options, ["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    floating = [o.name for o in session.get_outputs() if o.type == "tensor(float)"]
-    run = session.run
+    folder = {file.name: file.read_bytes() for file in VERSION.iterdir()}
+    stored = unseal(GRAPH, "1", folder)
+    model = load_model(stored.manifest, stored.files)
+    [tensor], ask = model.inputs, model.predict
 
     def predict(row: list[float]) -> float:
-        return float(run(floating, {name: np.array([row], np.float32)})[0][0, -1])
+        return float(ask({tensor.name: np.array([row], np.float32)})[0, -1])
 
     return predict

@@ -34,12 +34,12 @@ class Peer(Protocol):
 
 
 class Bare:
-    """The function with nothing around it, and the ONNX back end."""
+    """The function with nothing around it, and our back end."""
 
     def __init__(self) -> None:
-        from bench.backends import onnx_predict
+        from bench.backends import our_predict
 
-        self.tables, self.predict = work.read_tables(), onnx_predict()
+        self.tables, self.predict = work.read_tables(), our_predict()
 
     def ready(self, record: dict[str, Any]) -> Any:
         return record

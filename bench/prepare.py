@@ -10,6 +10,7 @@ import hashlib
 import math
 import shutil
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from sluice.features.definitions import Definitions
 from sluice.features.materialise import materialise
 from sluice.features.source import read_table
 from sluice.live import CHAMPION
+from sluice.models.manifest import seal
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.service import read_spec
@@ -55,7 +57,7 @@ def _stamp(project: Project) -> str:
     graph = work.ROOT / "serving_graphs" / "flight_delay"
     # What is stored depends on these too: a version that they refuse is no peer.
     parts = [work.ROOT / "sluice" / p for p in ("features", "models", "training", "transform")]
-    own = [p for part in parts for p in sorted(part.rglob("*.py"))]
+    own = [p for part in parts for p in sorted(part.rglob("*.[cp]*")) if p.suffix in (".c", ".py")]
     files = [*sorted(graph.glob("*.*")), *own, Path(__file__), work.ROOT / "bench" / "work.py"]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
@@ -80,7 +82,10 @@ def _make(project: Project) -> None:
     application.models.promote(GRAPH, number, CHAMPION, by="bench")
     application.close()
     fit(candidate, data)[1].save_model(work.BOOSTER)
-    work.ONNX.write_bytes(fitted.files[fitted.draft.model_file])
+    sealed = seal(GRAPH, "1", fitted.draft, fitted.files, now)
+    work.VERSION.mkdir()
+    for name, content in sealed.items():
+        (work.VERSION / name).write_bytes(content)
     work.TABLES.write_bytes(msgspec.msgpack.encode(_tables(project, definitions, columns)))
     _write_records(seed)
 

@@ -18,8 +18,8 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "bench-state"
 FLIGHTS = FOLDER / "flights.csv"
-TABLES, BOOSTER, ONNX, RECORDS = (
-    FOLDER / name for name in ("tables.msgpack", "xgboost.json", "model.onnx", "records.json")
+TABLES, BOOSTER, VERSION, RECORDS = (
+    FOLDER / name for name in ("tables.msgpack", "xgboost.json", "version", "records.json")
 )
 THRESHOLD = 0.35
 

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.errors import GateFailed, VersionRefused
+from sluice.models.backends import choose
 from sluice.models.formats.skops import native_rows
-from sluice.models.manifest import Draft, Label, seal, unseal
+from sluice.models.manifest import Draft, Label, Manifest, seal, unseal
 from sluice.models.model import load_model
 
 Task = Literal["classification", "regression", "ranking"]
@@ -54,6 +55,8 @@ class Converted(NamedTuple):
 
     classes: the estimator's labels in the order of its probabilities, empty for a regression.
     fallback_reason: why it is not ONNX; empty when it is.
+    beside: files that serving may use in its place, where it can.
+    backends: how the choice among them was made, free JSON (models/backends.py).
     """
 
     format: Format
@@ -62,6 +65,8 @@ class Converted(NamedTuple):
     classes: list[Label]
     parity: Parity
     fallback_reason: str
+    beside: dict[str, bytes] = {}  # noqa: RUF012 (nobody changes it)
+    backends: dict[str, Any] = {}  # noqa: RUF012
 
 
 def convert(estimator: Any, sample: Array | Sample, task: Task, nulls: bool = True) -> Converted:
@@ -84,7 +89,7 @@ def convert(estimator: Any, sample: Array | Sample, task: Task, nulls: bool = Tr
         return _checked(case, estimator.model_format, estimator.to_model())
     reason = ""
     try:
-        return _checked(case, "onnx", _to_onnx(case))
+        return _with_backends(case, _checked(case, "onnx", _to_onnx(case)))
     except (GateFailed, VersionRefused) as refusal:
         reason = refusal.why
     # A converter raises whatever it meets first in an estimator that it does not know. The text
@@ -134,15 +139,25 @@ def _checked(case: _Case, kind: Format, data: bytes) -> Converted:
     return Converted(kind, file, data, case.classes, parity, "")
 
 
+def _with_backends(case: _Case, converted: Converted) -> Converted:
+    """The trees beside the ONNX file, if it is a forest, and they answer as it does, and faster."""
+    manifest = _manifest(case, "onnx", converted.data)
+    chosen = choose(manifest, converted.data, case.tensors, converted.parity.allowed)
+    return converted._replace(beside=chosen.files, backends=chosen.figures)
+
+
 def _load(case: _Case, kind: Format, data: bytes) -> Any:
     """The model, loaded as serving will load it."""
+    return load_model(_manifest(case, kind, data), {_FILES[kind]: data})
+
+
+def _manifest(case: _Case, kind: Format, data: bytes) -> Manifest:
     draft = Draft(
         task=case.task, model_format=kind, model_file=_FILES[kind], classes=case.classes,
         outputs=[], features=[], definitions={}, transform_digest="", training={}, metrics={},
     )  # fmt: skip
     files = {draft.model_file: data}
-    stored = unseal("conversion", "1", seal("conversion", "1", draft, files, lambda: 0.0))
-    return load_model(stored.manifest, stored.files)
+    return unseal("conversion", "1", seal("conversion", "1", draft, files, lambda: 0.0)).manifest
 
 
 def _parity(case: _Case, got: Array) -> Parity:

@@ -19,6 +19,7 @@ LOADERS = {
     "item-item": "sluice.models.formats.item_item:ItemItemModel",
     "skops": "sluice.models.formats.skops:SkopsModel",
 }
+TREES = "trees.bin"  # a forest beside an ONNX file (formats/trees.py)
 _log = logging.getLogger(__name__)
 
 
@@ -52,9 +53,16 @@ class Model(Protocol):
 def load_model(manifest: Manifest, files: Files) -> Model:
     """The model of a verified version, from the very bytes that were verified.
 
-    A format other than ONNX imports its library, and the log says so. Raises VersionRefused when
-    the file is not a model of the format, or does not fit the manifest.
+    Where a forest of trees lies beside an ONNX file, and this installation has what walks it, that
+    answers. A format other than ONNX imports its library, and the log says so. Raises
+    VersionRefused when the file is not a model of the format, or does not fit the manifest.
     """
+    if TREES in files:
+        from sluice.models.formats.trees import TreesModel, compiled
+
+        if forest := compiled():
+            return TreesModel(manifest, files[TREES], forest)
+        _log.info("sluice was installed without a C compiler: trees by ONNX Runtime")
     module, _, name = LOADERS[manifest.model_format].partition(":")
     model: Model = getattr(import_module(module), name)(manifest, files[manifest.model_file])
     if model.imports:

@@ -40,7 +40,12 @@ def draft(
         features=transform.inputs,
         definitions={n: definitions.declaration(n) for n in transform.inputs},
         transform_digest=transform.digest,
-        training={"window": window, "conversion": parity, "libraries": libraries},
+        training={
+            "window": window,
+            "conversion": parity,
+            "backends": converted.backends,
+            "libraries": libraries,
+        },
         metrics={},
     )
 

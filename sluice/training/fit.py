@@ -73,6 +73,7 @@ class Fitting:
         info = {"estimator": name, "rows": len(self.data), "seed": self.seed}
         files = {
             converted.file: converted.data,
+            **converted.beside,
             TRANSFORM_FILE: candidate.transform.to_json(),
             "schema.json": describe_schema(self.definitions.record),
             "reference.json": reference(sampled.table, needed, predicted),

@@ -141,6 +141,7 @@ def test_a_version_says_what_it_was_made_of(tiny: Tiny) -> None:
         assert {*manifest.files} == {
             "model.onnx", "transform.json", "schema.json", "reference.json", "replay.json",
             "golden.json", *(["calibration.json"] if len(classes) == 2 else []),
+            *(["trees.bin"] if manifest.training["backends"]["chosen"] == "trees" else []),
         }  # fmt: skip
 
 
