@@ -12,6 +12,7 @@ from types import TracebackType
 from sluice.errors import SluiceError
 from sluice.project import Project
 from sluice.settings import variables
+from sluice.streams import Clock
 
 _START_S, _STOP_S = 60.0, 30.0
 _TICK_S = 0.02
@@ -23,6 +24,7 @@ class Server:
     Args:
         project: its settings say where everything is.
         log: the file that it writes its log to.
+        clock: for the wait until it listens.
 
     Raises SluiceError when it does not come up.
     """
@@ -30,8 +32,8 @@ class Server:
     port: int
     pid: int
 
-    def __init__(self, project: Project, graph: str, log: Path) -> None:
-        self._project, self._graph, self._log = project, graph, log
+    def __init__(self, project: Project, graph: str, log: Path, clock: Clock = time) -> None:
+        self._project, self._graph, self._log, self._clock = project, graph, log, clock
 
     def __enter__(self) -> Server:
         command = [sys.executable, "-m", "sluice.cli", "serve", self._graph, "--port", "0"]
@@ -58,8 +60,8 @@ class Server:
 
     def _listening(self) -> int:
         """The port, when the server says that it listens."""
-        until = time.monotonic() + _START_S
-        while time.monotonic() < until:
+        until = self._clock.monotonic() + _START_S
+        while self._clock.monotonic() < until:
             ended = self._process.poll() is not None
             lines = self._log.read_text("utf-8", "replace").splitlines()
             for line in lines:
@@ -67,7 +69,7 @@ class Server:
                     return int(json.loads(line)["with"]["port"])
             if ended:
                 raise SluiceError(f"measuring HTTP: {lines[-1] if lines else 'the server ended'}")
-            time.sleep(_TICK_S)
+            self._clock.sleep(_TICK_S)
         raise SluiceError(f"measuring HTTP: the server was not up after {_START_S:.0f} s")
 
     def _stop(self) -> None:

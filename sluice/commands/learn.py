@@ -6,6 +6,9 @@ import argparse
 import logging
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sluice.commands.show import say
@@ -16,6 +19,9 @@ from sluice.stores import event_stream
 if TYPE_CHECKING:
     from sluice.routing.learner import Learner
     from sluice.routing.learning import Learning
+    from sluice.streams import Clock, Consumer
+
+    Reading = Callable[[], AbstractContextManager[Consumer]]
 
 log = logging.getLogger("sluice.learn")
 _PAUSE_S = 1.0
@@ -41,7 +47,7 @@ def learn(options: argparse.Namespace) -> None:
     before = {n: signal.signal(n, lambda *_: learner.stop()) for n in _SIGNALS}
     try:
         say(f"{options.graph}: {policy.policy} learns")
-        _work(project, options.graph, policy, learner, options.once)
+        _work(learner, partial(_reading, project, options.graph, policy), options.once)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -53,24 +59,28 @@ def learn(options: argparse.Namespace) -> None:
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def _work(project: Project, graph: str, policy: Learning, learner: Learner, once: bool) -> None:
-    """Read until it is over; a stream or a ledger that is away is waited for."""
+@contextmanager
+def _reading(project: Project, graph: str, policy: Learning) -> Iterator[Consumer]:
+    """Who reads a graph's events and feedback, closed with the block."""
     from sluice.routing.learner import GROUP
     from sluice.routing.open import topics
 
+    with closing(event_stream(project)) as stream:
+        # A policy whose sums mean something else reads all that there is anew.
+        group = f"{GROUP}-{graph}-{policy.memory}"
+        with closing(stream.consumer(group, topics(project, graph))) as consumer:
+            yield consumer
+
+
+def _work(learner: Learner, reading: Reading, once: bool, clock: Clock = time) -> None:
+    """Read until it is over; a stream or a ledger that is away is waited for."""
     while True:
         try:
-            stream = event_stream(project)
-            # A policy whose sums mean something else reads all that there is anew.
-            consumer = stream.consumer(f"{GROUP}-{graph}-{policy.memory}", topics(project, graph))
-            try:
+            with reading() as consumer:
                 learner.run(consumer, once=once)
-            finally:
-                consumer.close()
-                stream.close()
             return
         except StoreUnavailable as error:
             if once:
                 raise
             log.warning("waiting, nothing is committed: %s", error)
-            time.sleep(_PAUSE_S)
+            clock.sleep(_PAUSE_S)

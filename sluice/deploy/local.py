@@ -6,7 +6,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from sluice.settings import variables
 from sluice.stores import model_store
 from sluice.workflow import has_champion
 
-_START_S = 20.0
 _PATHS = ("models", "features", "events", "stream", "database")
 
 
@@ -198,11 +196,7 @@ def _keep(deployment: LocalDeployment, project: Project, options: LocalOptions) 
             env={**environ, "PYTHONPATH": path}, pass_fds=[listener.fileno()], check=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip
-        until = time.monotonic() + _START_S
-        while not deployment.running():
-            if time.monotonic() > until:
-                raise SluiceError(f"{deployment.name}: no keeper came up; {folder / LOG} says why")
-            time.sleep(0.02)
+        deployment.wait()
 
 
 def environment(project: Project) -> dict[str, str]:

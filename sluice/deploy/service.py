@@ -16,10 +16,13 @@ from sluice.deploy.place import forget_place, read_place
 from sluice.deploy.probe import over_http
 from sluice.errors import NotFound, SluiceError, StoreUnavailable
 from sluice.models.document import read_document
+from sluice.streams import Clock
 
+_START_S = 20.0
 _STOP_S = 40.0  # longer than a host's drain
 _ASKED_S = 20.0
 _POLL_S = 0.1
+_LOOK_S = 0.02  # for a keeper that starts
 
 
 class LocalDeployment:
@@ -27,12 +30,13 @@ class LocalDeployment:
 
     Args:
         folder: its own, below the project's state.
+        clock: for what is waited for.
     """
 
     target = "local"
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.name = folder, folder.name
+    def __init__(self, folder: Path, clock: Clock = time) -> None:
+        self.folder, self.name, self._clock = folder, folder.name, clock
 
     @property
     def url(self) -> str:
@@ -49,6 +53,15 @@ class LocalDeployment:
             return False
         return True
 
+    def wait(self) -> None:
+        """Wait until its keeper is there. Raises SluiceError when none comes."""
+        until = self._clock.monotonic() + _START_S
+        while not self.running():
+            if self._clock.monotonic() > until:
+                log = self.folder / LOG
+                raise SluiceError(f"{self.name}: no keeper came up; {log} says why")
+            self._clock.sleep(_LOOK_S)
+
     def status(self) -> dict[str, Any]:
         """state (ready, not ready, stopped), url, pid, shares of traffic, releases, health."""
         place = read_place(self.folder)
@@ -63,7 +76,7 @@ class LocalDeployment:
             ready, health = False, {"error": str(error)}
         return {
             "name": self.name, "target": self.target, "state": "ready" if ready else "not ready",
-            "url": self.url, "pid": about.pid, "seconds": round(time.time() - about.began),
+            "url": self.url, "pid": about.pid, "seconds": round(self._clock.time() - about.began),
             **rollout, "traffic": told["weights"], "releases": told["releases"], "health": health,
         }  # fmt: skip
 
@@ -75,7 +88,7 @@ class LocalDeployment:
                 if line:
                     yield line.rstrip("\n")
                 elif follow and self.running():
-                    time.sleep(_POLL_S)
+                    self._clock.sleep(_POLL_S)
                 else:
                     return
 
@@ -87,11 +100,11 @@ class LocalDeployment:
             self.forget()
             return
         tell(about.pid, about.since, signal.SIGTERM)
-        until = time.monotonic() + _STOP_S
+        until = self._clock.monotonic() + _STOP_S
         while is_alive(about.pid, about.since):
-            if time.monotonic() > until:
+            if self._clock.monotonic() > until:
                 raise SluiceError(f"{self.name}: pid {about.pid} is still there after {_STOP_S} s")
-            time.sleep(_POLL_S)
+            self._clock.sleep(_POLL_S)
         self.forget()
 
     def forget(self) -> None:

@@ -30,6 +30,7 @@ from sluice import aws
 from sluice.address import Option, read_address
 from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.routing.ledger import FORMAT, Credit, Head, Prefix
+from sluice.streams import Clock
 
 OPTIONS: Mapping[str, Option] = {"endpoint": "", "timeout": 2.0}
 _PAGES = 16  # of a bucket's fields: an item and an expression hold so many
@@ -40,15 +41,19 @@ _TRIES = 8  # of what was overtaken, or left over
 
 
 class DynamoLedger:
-    """A ledger in DynamoDB; see Ledger. `timeout`: seconds to connect, and until it answers."""
+    """A ledger in DynamoDB; see Ledger. `timeout`: seconds to connect, and until it answers.
+
+    `clock` is what waits while others write, and for a table that is made.
+    """
 
     most = 100 - _PAGES - 2
 
-    def __init__(self, url: str, prefix: Prefix) -> None:
+    def __init__(self, url: str, prefix: Prefix, clock: Clock = time) -> None:
         address = self._address = read_address(url, "rewards", OPTIONS)
         if not address.host or len(address.names) != 1:
             raise address.error("names no region and table", "dynamodb://region/table")
         self._table, self._begin = address.names[0], msgspec.msgpack.encode(prefix)
+        self._clock = clock
         self._clients = aws.Clients("dynamodb", address, address.host, [address.options["timeout"]])
 
     def __str__(self) -> str:
@@ -96,7 +101,7 @@ class DynamoLedger:
             known = self._transact(actions, credit.marks)
             if known is not None:
                 return known
-            time.sleep(_PAUSE_S)
+            self._clock.sleep(_PAUSE_S)
         raise StoreUnavailable(f"{self}: other writers were always first")
 
     def _transact(self, actions: list[Any], marks: Sequence[str]) -> Sequence[str] | None:
@@ -209,7 +214,7 @@ class DynamoLedger:
             requests = left.get("UnprocessedItems", {}).get(self._table, [])
             if not requests:
                 return
-            time.sleep(_PAUSE_S)
+            self._clock.sleep(_PAUSE_S)
         raise StoreUnavailable(f"{self}: {len(requests)} items were not taken")
 
     def _read(self, keys: list[Any]) -> Iterator[dict[str, Any]]:
@@ -220,7 +225,7 @@ class DynamoLedger:
             keys = found.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             if not keys:
                 return
-            time.sleep(_PAUSE_S)
+            self._clock.sleep(_PAUSE_S)
         raise StoreUnavailable(f"{self}: {len(keys)} items were not read")
 
     def _create(self) -> None:
@@ -234,12 +239,12 @@ class DynamoLedger:
         except ClientError as error:
             if aws.code(error) != "ResourceInUseException":
                 raise
-        end = time.monotonic() + _CREATION_S
-        while time.monotonic() < end:
+        end = self._clock.monotonic() + _CREATION_S
+        while self._clock.monotonic() < end:
             described = self._client.describe_table(TableName=self._table)
             if described["Table"]["TableStatus"] == "ACTIVE":
                 return
-            time.sleep(_PAUSE_S)
+            self._clock.sleep(_PAUSE_S)
         raise StoreUnavailable(f"{self}: the table is not there yet")
 
 

@@ -25,6 +25,7 @@ from sluice.errors import GateFailed, NotFound, SluiceError
 from sluice.project import Project
 from tests.conftest import ROOT
 from tests.deploy.traffic import Traffic
+from tests.streams.fakes import FakeClock
 from tests.tiny import ORDER, Tiny
 
 REQUESTS = int(os.environ.get("REQUESTS", "3000"))
@@ -57,6 +58,13 @@ def released(deployment: LocalDeployment) -> dict[str, int]:
 def spoil(shop: Tiny, text: str) -> None:
     """Another rule of what a record's time is, and with it other features."""
     (shop.root / "tinytimes.py").write_text(text, "utf-8")
+
+
+def test_a_keeper_that_never_comes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    clock = FakeClock(0.0)
+    with pytest.raises(SluiceError, match=r"no keeper came up; .*log says why"):
+        LocalDeployment(tmp_path / "binary", clock).wait()
+    assert 20 < clock.now < 21
 
 
 def test_a_service_in_the_background(project: Project) -> None:

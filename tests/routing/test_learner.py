@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -157,13 +159,35 @@ def ask(project: Project, rounds: int, *, size: int = 3) -> list[tuple[str, dict
 
 
 def learn(project: Project) -> tuple[Learning, dict[str, int], dict[int, dict[str, int]]]:
-    from sluice.commands.learn import _work
+    from sluice.commands.learn import _reading, _work
 
     policy = learning_policy(project, "binary")
     learner, ledger = open_learner(project, "binary", policy)
     with closing(ledger):
-        _work(project, "binary", policy, learner, True)
+        _work(learner, partial(_reading, project, "binary", policy), True)
         return policy, dict(learner.counts), ledger.sums()
+
+
+def test_what_is_away_is_waited_for_by_the_clock() -> None:
+    from sluice.commands.learn import _work
+
+    made = World("thompson", {"arms": ARMS})
+    learner = learner_of(made)
+    asked: list[float] = []
+
+    @contextmanager
+    def reading() -> Iterator[Any]:
+        asked.append(made.clock.now - NOW)
+        if len(asked) < 3:
+            raise StoreUnavailable("the stream is away")
+        learner.stop()
+        yield None  # who was told to stop reads nothing
+
+    _work(learner, reading, False, made.clock)
+    assert asked == [0.0, 1.0, 2.0]
+    asked.clear()
+    with pytest.raises(StoreUnavailable):
+        _work(learner, reading, True, made.clock)
 
 
 THOMPSON = "{policy: thompson, arms: [champion, challenger], warm_start: 5}"

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.routing.credits import credit_all
 from sluice.routing.ledger import Credit, Ledger, open_ledger
 from tests.servers import REGION, RedisServer, aws, let_in, name_of, shared_redis
+from tests.streams.fakes import FakeClock
 from tests.streams.processes import fork, join
 
 REWARDS = int(os.environ.get("REWARDS", "2000"))
@@ -191,6 +193,28 @@ def test_a_redis_that_is_away_says_so_and_keeps_what_it_acknowledged() -> None:
                 ask()
         server.start()
         assert ledger.sums() == {1: {"1:0": 4}}
+
+
+def test_a_dynamodb_where_others_are_always_first_is_tried_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from botocore.exceptions import ClientError
+
+    from sluice.routing.ledger_dynamodb import DynamoLedger
+
+    class Busy:
+        def transact_write_items(self, **_: Any) -> None:
+            error = {"Code": "TransactionCanceledException", "Message": ""}
+            reasons = [{"Code": "TransactionConflict"}]
+            raise ClientError({"Error": error, "CancellationReasons": reasons}, "Transact")
+
+    let_in(monkeypatch)
+    clock = FakeClock(0.0)
+    ledger = DynamoLedger(f"dynamodb://{REGION}/rewards", ("p", "g", "m"), clock)
+    ledger._clients = [Busy()]  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable, match="other writers were always first"):
+        credit(ledger, 1, ["a/0"], **{"1:0": 4})
+    assert clock.now == pytest.approx(0.8)
 
 
 def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
