@@ -54,7 +54,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             self._command,
             stdout=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 (one system call, that takes no lock)
+            preexec_fn=end_with_parent,  # noqa: PLW1509 (one system call, that takes no lock)
         )
         end = time.monotonic() + 20
         while time.monotonic() < end:
@@ -82,10 +82,10 @@ class RedisServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this process when the tests are killed (Linux)."""
+def end_with_parent(number: int = signal.SIGKILL) -> None:
+    """Let the kernel send this process a signal when the tests are killed (Linux)."""
     if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _PRCTL(_PR_SET_PDEATHSIG, number)
 
 
 @cache

@@ -11,11 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
+
+from tests.servers import end_with_parent
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -61,7 +64,10 @@ def _run(binaries: Path, folder: Path, user: str | None) -> Iterator[str]:
     options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]
     command: list[Path | str] = [binaries / "postgres", "-D", data, "-k", folder, *options]
     with log.open("wb") as file:
-        process = subprocess.Popen(command, user=user, cwd=folder, stdout=file, stderr=file)
+        process = subprocess.Popen(
+            command, user=user, cwd=folder, stdout=file, stderr=file,
+            preexec_fn=partial(end_with_parent, signal.SIGQUIT),  # noqa: PLW1509 (as of Redis)
+        )  # fmt: skip
     url = f"postgresql+psycopg://tests@/postgres?host={quote(str(folder), safe='')}"
     try:
         _wait(folder, process, log)
