@@ -41,6 +41,16 @@ class Address:
         return DeclarationError(self.what, str(self), problem, hint)
 
 
+def shown(url: str) -> str:
+    """A URL as errors and logs may quote it: with neither user, password nor options.
+
+    >>> shown("kafka://me:secret@one:9092/?sasl.password=secret")
+    'kafka://one:9092/'
+    """
+    scheme, mark, rest = url.partition("://")
+    return scheme + mark + rest.partition("?")[0].rpartition("@")[2]
+
+
 def read_address(url: str, what: str, options: Mapping[str, Option]) -> Address:
     """The parts of a URL.
 

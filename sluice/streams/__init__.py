@@ -17,6 +17,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from sluice.address import shown
 from sluice.errors import DeclarationError
 from sluice.streams.stream import (
     Clock,
@@ -79,7 +80,7 @@ def open_stream(
     scheme = url.partition("://")[0]
     if (retention_bytes, retention_s) != (None, None):
         problem = f"retention is set, and {scheme} keeps its own"
-        raise DeclarationError(url, "stream", problem, "set it where the topic is made")
+        raise DeclarationError(shown(url), "stream", problem, "set it where the topic is made")
     return _open_broker(url, scheme, partitions, clock)
 
 
@@ -89,7 +90,7 @@ def is_log(url: str) -> bool:
     if not separator or scheme == "log":
         return True
     if scheme not in _BROKERS:
-        raise DeclarationError(url, "stream", f"unknown scheme {scheme!r}", _SUPPORTED)
+        raise DeclarationError(shown(url), "stream", f"unknown scheme {scheme!r}", _SUPPORTED)
     return False
 
 
@@ -101,7 +102,7 @@ def _open_broker(url: str, scheme: str, partitions: int, clock: Clock) -> Stream
         if (error.name or "").startswith("sluice"):
             raise  # a defect of ours
         hint = f"pip install {package}"
-        raise DeclarationError(url, "stream", f"needs the package {package}", hint) from error
+        raise DeclarationError(shown(url), "stream", f"needs the package {package}", hint) from error
     return stream
 
 
@@ -110,5 +111,5 @@ def log_path(url: str) -> Path:
     scheme, separator, path = url.partition("://")
     if separator and scheme != "log":
         hint = "log://path, or a path alone"
-        raise DeclarationError(url, "stream", f"is {scheme!r}, not the embedded log", hint)
+        raise DeclarationError(shown(url), "stream", f"is {scheme!r}, not the embedded log", hint)
     return Path(path if separator else url)

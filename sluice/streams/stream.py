@@ -23,7 +23,11 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a consumer gets. Offsets of a partition have no gaps; `timestamp` is epoch seconds."""
+    """What a consumer gets; `timestamp` is epoch seconds.
+
+    Offsets of a partition grow. In the embedded log they have no gaps; on Kafka there are some,
+    where transactions have ended.
+    """
 
     topic: str
     partition: int
@@ -63,7 +67,10 @@ class Producer(Protocol):
         """Append messages in one commit and wait; the (partition, offset) of each.
 
         Raises:
-            StoreUnavailable: nothing, or only a first part of many, was accepted.
+            StoreUnavailable: nothing, or only a part of many, was accepted: in the embedded log
+                a first part, elsewhere any of them.
+            TooLarge: a message is larger than Kafka or V3IO takes; on Kafka others of them may
+                have been accepted.
         """
 
     def close(self) -> None:

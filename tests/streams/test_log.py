@@ -39,6 +39,13 @@ def test_retention_is_the_brokers(url: str) -> None:
         open_stream(url, retention_s=60)
 
 
+@pytest.mark.parametrize("scheme", ["kafka", "kafkaa"])
+def test_an_error_quotes_no_secret_of_a_url(scheme: str) -> None:
+    with pytest.raises(DeclarationError, match=f"^{scheme}://one:9092/: ") as refused:
+        open_stream(f"{scheme}://me:secret@one:9092/?sasl.password=secret", retention_s=60)
+    assert "secret" not in str(refused.value)
+
+
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sluice.streams.kafka", None)
     with pytest.raises(ModuleNotFoundError, match=r"sluice\.streams\.kafka"):
