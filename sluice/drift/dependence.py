@@ -2,8 +2,8 @@
 
 Requests of one day share its weather, its campaigns, its users: a day of ten thousand rows may say
 as little as fifty independent ones. In survey sampling this is the design effect of a cluster,
-1 + (n − 1)·ρ for n rows of it (Kish 1965), and a test on counts is corrected by the mean of it over
-the cells (Rao and Scott 1984, first order).
+1 + (n − 1)·ρ for n rows of it (Kish 1965), and a test on counts holds when these are divided by it
+(Rao and Scott 1984 by its mean over the cells; here by the largest, to be right in the tail).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sluice.drift.distribution import Floats
 from sluice.drift.season import clusters, slots
 
 Ints = npt.NDArray[np.int64]
+_SIDE = 0.05
 
 
 class Clustering:
@@ -49,26 +50,40 @@ class Clustering:
         np.add.at(sums, self._of, counts)
         return sums
 
-    def correlation(self, counts: Ints) -> float | None:
+    def correlation(self, counts: Ints, ordered: bool) -> float | None:
         """ρ, from 0 to 1, from clusters' counts [clusters, cells].
 
-        From Pearson's dispersion of the clusters around the shares of their slot, the moment
-        estimator of overdispersed counts (as in McCullagh and Nelder 1989, 4.5). None where no
-        slot has two clusters of more than one row.
+        It is that of the split of the cells in two in which rows of a cluster resemble each other
+        most: one cell against all others and, of ordered cells, those up to an edge against those
+        above it (days that are warmer as a whole show in these). The mean over the cells would
+        hide it. Splits with a side of less than a twentieth of the rows say too little. None where
+        there is none, or where no slot has two clusters of more than one row.
         """
-        slot_sums = self.by_slot(counts)
-        totals = np.maximum(slot_sums.sum(1), 1)[self._of]
-        rows = counts.sum(1)
-        expected = slot_sums[self._of] * (rows / totals)[:, None]
-        squares = (counts - expected) ** 2 / np.where(expected > 0, expected, 1.0)
-        cells = np.count_nonzero(slot_sums, axis=1)[self._of]
+        rows = counts.sum(1, keepdims=True)
+        splits = np.hstack([counts, np.cumsum(counts, 1)]) if ordered else counts
+        shares = splits.sum(0) / max(int(rows.sum()), 1)
+        splits = splits[:, (shares >= _SIDE) & (shares <= 1 - _SIDE)]
+        slot_rows = np.maximum(self.by_slot(rows), 1)[self._of]
         spare = 1 - 1 / np.bincount(self._of)[self._of]  # sums to clusters less slots
-        freedom = float(((cells - 1) * spare).sum())
-        size = float((rows - rows**2 / totals).sum()) / max(float(spare.sum()), 1.0)
-        if freedom <= 0 or size <= 1:
+        freedom = float(spare.sum())
+        size = float((rows - rows**2 / slot_rows).sum()) / max(freedom, 1.0)
+        if not splits.size or freedom <= 0 or size <= 1:
             return None
-        dispersion = float(squares.sum()) / freedom
-        return float(np.clip((dispersion - 1) / (size - 1), 0.0, 1.0))
+        expected = self.by_slot(splits)[self._of] / slot_rows
+        dispersion = _dispersion(splits, rows, expected) / freedom
+        return float(np.clip((dispersion.max() - 1) / (size - 1), 0.0, 1.0))
+
+
+def _dispersion(splits: Ints, rows: Ints, expected: Floats) -> Floats:
+    """Pearson's statistic of each split [k] around the expected shares [clusters, k].
+
+    Over its degrees of freedom it is the moment estimator of overdispersion (McCullagh and Nelder
+    1989, 4.5).
+    """
+    variance = rows * expected * (1 - expected)
+    apart = (splits - rows * expected) ** 2
+    squares: Floats = (apart / np.where(variance > 0, variance, 1.0)).sum(0)
+    return squares
 
 
 def inflation(rows: float, clusters: float, correlation: float) -> float:

@@ -92,10 +92,10 @@ def estimate(
         level: of the interval.
         seed: of its draws.
     """
-    scores, weights = _spread(bins, counts)
-    rows = int(weights.sum())
+    rows = int(counts[:-1].sum())
     if not rows:
         return None
+    scores, weights = _spread(bins, counts)
     p = np.clip(scores if calibrate is None else calibrate(scores), 0.0, 1.0)
     expected = scored(p, weights * p, weights * (1 - p))
     worth = _whole(weights / inflation)

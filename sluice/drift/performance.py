@@ -103,14 +103,14 @@ def _calibration(days: Sequence[Day], settings: ChangeSettings) -> Iterator[Chan
 def _detected(
     name: str, make: Callable[[ChangeSettings], _Detector]
 ) -> Callable[[Sequence[Day], ChangeSettings], Iterator[Change]]:
-    """A detector of river, fed with the daily loss in standard deviations of the first days."""
+    """A detector of river, fed with the daily loss in standard deviations of the usual days."""
 
     def seen(days: Sequence[Day], settings: ChangeSettings) -> Iterator[Change]:
         loss = np.array([day.loss for day in days])
         if len(loss) <= settings.baseline:
             return
         usual = loss[: settings.baseline]
-        values = (loss - usual.mean()) / max(float(usual.std(ddof=1)), 1e-12)
+        values = (loss - usual.mean()) / _scale(usual)
         detector, start, last = make(settings), 0, -np.inf
         for place, day in enumerate(days):
             detector.update(float(values[place]))
@@ -125,6 +125,18 @@ def _detected(
                 yield Change(name, day.when, days[split].when, after, before, why)
 
     return seen
+
+
+def _scale(usual: Floats) -> float:
+    """The standard deviation, as if days were independent: spells of difficult days widen it.
+
+    That of an autoregression of order one, whose sums vary (1 + r) / (1 − r) times as much.
+    """
+    apart = usual - usual.mean()
+    whole = float((apart**2).sum())
+    r = float((apart[1:] * apart[:-1]).sum()) / whole if whole > 0 else 0.0
+    r = min(max(r, 0.0), 0.9)
+    return max(math.sqrt(whole / (len(usual) - 1) * (1 + r) / (1 - r)), 1e-12)
 
 
 def since(values: Floats) -> int:

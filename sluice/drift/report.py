@@ -142,7 +142,7 @@ def _feature(
     plain = _beside(name, bins, window, sample, season)
     if sample is None or plain.rows < settings.min_rows:
         few = f"{plain.rows} rows, {settings.min_rows} are needed"
-        why = few if sample is not None else f"no rows of this {season.replace('_', ' ')}"
+        why = few if sample is not None else f"training had no rows of this {season}"
         return replace(plain, why=why)
     days = (span[1] - span[0]) / DAY if span else 1.0
     return _judged(plain, bins, sample, _inflations(plain.rows, days, sample, settings), settings)

@@ -6,7 +6,7 @@ drift:
   season: {weather.temp: month}       # or one for all; month, hour_of_week
   min_rows: 200                       # a window with fewer rows of a feature is not judged
   effect: 0.03                        # so many of all rows have to be elsewhere, at least
-  level: 0.001                        # how often chance may raise a window, all features together
+  level: 0.00001                      # how often chance may raise a window, all features together
   inflation: 12                       # rows that are worth one; without it, from the reference
   changes: {detectors: [calibration], gap: 0.04}
 """
@@ -45,7 +45,7 @@ class ChangeSettings:
     apart: int = 14
     baseline: int = 28
     delta: float = 0.5
-    threshold: float = 10.0
+    threshold: float = 20.0
     confidence: float = 0.002
 
     @classmethod
@@ -86,7 +86,7 @@ class DriftSettings:
     season: Mapping[str, str] = field(default_factory=dict)
     min_rows: int = 200
     effect: float = 0.03
-    level: float = 0.001
+    level: float = 1e-5
     inflation: float | None = None
     changes: ChangeSettings = ChangeSettings()
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from sluice.drift.dependence import Clustering
-from sluice.drift.distribution import Bins, as_numbers, common, counted, edges_of
+from sluice.drift.distribution import NUMBER, Bins, as_numbers, common, counted, edges_of
 from sluice.drift.season import ALL, SEASONS, clusters
 from sluice.schema import Column
 
@@ -66,7 +66,7 @@ def _column(values: Column, seasons: Mapping[str, Clustering]) -> dict[str, Any]
     column["correlation"], column["seasons"] = {}, {}
     for name, season in seasons.items():
         counts = season.by_cluster(places, len(bins))
-        column["correlation"][name] = season.correlation(counts)
+        column["correlation"][name] = season.correlation(counts, bins.kind == NUMBER)
         if name != ALL:
             sums = season.by_slot(counts)
             column["seasons"][name] = {str(s): sums[s].tolist() for s in season.sizes}

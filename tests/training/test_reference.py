@@ -64,9 +64,9 @@ def test_seasons_add_up_to_the_whole() -> None:
 
 def test_rows_of_one_day_resemble_each_other_where_they_do() -> None:
     made = content(when=WHEN)["columns"]
-    assert made["temp"]["correlation"]["all"] > 0.05
+    assert made["temp"]["correlation"]["all"] > 0.2
     for name in ("noise", "rain", "carrier", "gust"):
-        assert made[name]["correlation"]["all"] < 0.003
+        assert made[name]["correlation"]["all"] < 0.02
     assert made["empty"]["correlation"]["all"] is None
 
 
