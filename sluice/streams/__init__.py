@@ -101,8 +101,8 @@ def _open_broker(url: str, scheme: str, partitions: int, clock: Clock) -> Stream
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sluice"):
             raise  # a defect of ours
-        hint = f"pip install {package}"
-        raise DeclarationError(shown(url), "stream", f"needs the package {package}", hint) from error
+        problem, hint = f"needs the package {package}", f"pip install {package}"
+        raise DeclarationError(shown(url), "stream", problem, hint) from error
     return stream
 
 
