@@ -32,6 +32,7 @@ from sluice.stores import event_stream, events_url, feature_store, model_store, 
 from sluice.streams import Producer
 
 if TYPE_CHECKING:
+    from sluice.correction.copies import Copies
     from sluice.routing.policy import Policy
 
 log = logging.getLogger("sluice")
@@ -51,7 +52,9 @@ class Application:
         clock: seconds, monotonic.
 
     Attributes:
+        arm: the alias that this function is for, behind a gateway that splits the traffic.
         policy: the router's, once the graph has loaded it.
+        correction: what its rule of that name knows, once the graph has loaded it.
         shadow: asks versions off the reply's path; None: nobody does.
     """
 
@@ -74,8 +77,10 @@ class Application:
         self.features = features
         self.emitter = emitter
         self.rewards = rewards
+        self.arm = ""
         self.refusal: str | None = None
         self.policy: Policy | None = None
+        self.correction: Copies | None = None
         self.shadow: Shadow | None = None
         self._refresh, self._clock = refresh, clock
         self._token: Hashable = None
@@ -101,6 +106,7 @@ class Application:
             rewards=partial(reward_ledger, project, graph),
             refresh=settings.refresh,
         )
+        application.arm = settings.arm
         if settings.monitoring:
             topic = f"{project.name}.{graph}.shadow"
             application.shadow = Shadow(Emitter(partial(_producer, project), topic, event))
@@ -184,13 +190,19 @@ class Application:
             self.shadow.close()
         if self.policy is not None:
             self.policy.close()
+        if self.correction is not None:
+            self.correction.close()
         if self.emitter is not None:
             self.emitter.close()
         self.features.close()
 
 
 def make_emitter(
-    project: Project, parameters: Parameters, definitions: Definitions, worker: str = ""
+    project: Project,
+    parameters: Parameters,
+    definitions: Definitions,
+    worker: str = "",
+    kind: type[Emitter] = Emitter,
 ) -> Emitter:
     """The emitter of a graph's monitoring events, to the stream that the settings name."""
     settings = project.settings
@@ -211,7 +223,7 @@ def make_emitter(
     events_url(project)  # what names no stream is an error now, not when the first event is sent
 
     topic = f"{project.name}.{parameters.graph}.events"
-    return Emitter(partial(_producer, project), topic, EventBuilder(source, redaction))
+    return kind(partial(_producer, project), topic, EventBuilder(source, redaction))
 
 
 def _producer(project: Project) -> Producer:

@@ -11,6 +11,7 @@ import sluice
 from sluice.commands import (
     advise,
     batch,
+    canary,
     check,
     dead_letters,
     deploy,
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
         learn, tune_rules, route, stack,
         evaluate_policy,
         router,
+        canary,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -83,6 +83,7 @@ class Settings:
     api_key: str = field(
         default="", metadata={"help": "key with which guarded functions are asked"}
     )
+    arm: str = field(default="", metadata={"help": "alias that a canary's own function answers"})
     next: str = field(default="", metadata={"help": "where a step's message goes on"})
     public: str = field(default="", metadata={"help": "pages that need no credentials"})
     seed: int = field(default=20130101, metadata={"help": "seed of all that is random"})

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 # By name, where the class is; a process imports only the one that it uses.
 POLICIES = {
+    "canary": "sluice.routing.canary:Canary",
     "champion": "sluice.routing.champion:Champion",
     "ensemble": "sluice.routing.ensemble:Ensemble",
     "epsilon_greedy": "sluice.routing.epsilon_greedy:EpsilonGreedy",

@@ -6,6 +6,10 @@ from typing import Any
 
 BOTH = ["champion", "challenger"]
 SAMPLES: dict[str, list[dict[str, Any]]] = {
+    "canary": [
+        {"stages": [{"share": 0.1}]},
+        {"stages": [{"share": 0.1}, {"share": 0.5}], "key": "city"},
+    ],
     "champion": [{}],
     "ensemble": [
         {"members": BOTH},

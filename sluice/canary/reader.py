@@ -1,0 +1,52 @@
+"""Reading a graph's events and feedback into a canary's state."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+
+from sluice.canary.run import Run
+from sluice.canary.state import State
+from sluice.project import Project
+from sluice.stores import event_stream
+from sluice.streams import Clock, Consumer, Stream
+
+GROUP = "sluice-canary"
+LEASE_S = 2.0  # after a kill the next one waits so long; state keeps offsets, not the group
+_AT_ONCE, _WAIT_S = 1000, 0.25
+
+
+def read(project: Project, state: State, topics: tuple[str, ...], run: Run, clock: Clock) -> None:
+    """Count all that there is now. Raises StoreUnavailable; what was not counted comes again."""
+    group = f"{GROUP}-{run.number}-{topics[0]}"
+    with closing(event_stream(project)) as stream:
+        member = partial(stream.consumer, group, topics, lease_s=LEASE_S)
+        with closing(member()) as consumer:
+            known, offsets = consumer.committed(), state.offsets()
+            ahead = {p: o for p, o in offsets.items() if p[0] in topics and known.get(p, o + 1) > o}
+            if ahead:  # it is new to the group, or the state was lost
+                consumer.commit(ahead)
+        until = clock.monotonic() + 2 * LEASE_S
+        with closing(member()) as consumer:
+            while _count(consumer, state) or (
+                _behind(stream, state, topics) and clock.monotonic() < until
+            ):
+                pass
+
+
+def _count(consumer: Consumer, state: State) -> bool:
+    records = consumer.poll(_AT_ONCE, _WAIT_S)
+    if records:
+        state.take(records)
+        consumer.commit(records)
+    return bool(records)
+
+
+def _behind(stream: Stream, state: State, topics: tuple[str, ...]) -> bool:
+    """Whether there is something that was not counted: a member that was killed may hold it."""
+    offsets = state.offsets()
+    return any(
+        offsets.get((topic, partition), first) < end
+        for topic in topics
+        for partition, (first, end) in stream.bounds(topic).items()
+    )
