@@ -33,6 +33,7 @@ from sluice.streams import Producer
 
 if TYPE_CHECKING:
     from sluice.correction.copies import Copies
+    from sluice.correction.copies import Copies
     from sluice.routing.policy import Policy
 
 log = logging.getLogger("sluice")
@@ -54,6 +55,7 @@ class Application:
     Attributes:
         arm: the alias that this function is for, behind a gateway that splits the traffic.
         policy: the router's, once the graph has loaded it.
+        correction: what its rule of that name knows, once the graph has loaded it.
         correction: what its rule of that name knows, once the graph has loaded it.
         shadow: asks versions off the reply's path; None: nobody does.
     """
@@ -80,6 +82,7 @@ class Application:
         self.arm = ""
         self.refusal: str | None = None
         self.policy: Policy | None = None
+        self.correction: Copies | None = None
         self.correction: Copies | None = None
         self.shadow: Shadow | None = None
         self._refresh, self._clock = refresh, clock
@@ -190,6 +193,8 @@ class Application:
             self.shadow.close()
         if self.policy is not None:
             self.policy.close()
+        if self.correction is not None:
+            self.correction.close()
         if self.correction is not None:
             self.correction.close()
         if self.emitter is not None:

@@ -15,7 +15,7 @@ from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import OutputRule, Row, output_rules
 from sluice.rules.lists import Lists
-from sluice.rules.make import open_rules
+from sluice.rules.make import open_rules, start_rules
 from sluice.rules.single import apply
 from sluice.step import Step
 
@@ -56,7 +56,9 @@ class Postprocess(Step):
         if self.lists is not None:
             self.lists.open(definitions)
         else:
-            open_rules(self.rules, definitions, f"{self.name}.class_args")
+            where = f"{self.name}.class_args"
+            open_rules(self.rules, definitions, where)
+            start_rules(self.rules, self._application, where)
 
     def do(self, body: Message) -> dict[str, Any] | list[dict[str, Any] | SluiceError]:
         message = body
@@ -115,7 +117,8 @@ class Postprocess(Step):
             made = outputs[record] = output(message, row, version)
             if self.rules and "error" not in made:
                 fields = Fields(places, message.values[row])
-                beside = Row(version, fields, message.defaults[row], times[record])
+                moments = times[record], message.as_of[row]
+                beside = Row(version, fields, message.defaults[row], *moments)
                 apply(self.rules, made, beside, explained[record])
 
 

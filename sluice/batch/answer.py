@@ -40,7 +40,7 @@ def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
         good = rows[finite]
         part = Part(block.places[good], columns, defaults)
         fields, codes = _Taken(block.columns, good), _Taken(block.why, good)
-        beside = Row(version, fields, codes, block.when[part.places])
+        beside = Row(version, fields, codes, block.when[part.places], block.as_of[good])
         parts.append(_ruled(part, rules, beside))
     answered = np.full(n, -1, np.int32)
     answered[block.places] = block.chosen
@@ -93,10 +93,11 @@ def _listed(part: Part, rules: Sequence[OutputRule], rows: Row) -> list[dict[str
     outputs = part.outputs()
     n = len(outputs)
     fields, defaults = _by_row(rows.fields, n), _by_row(rows.defaults, n)
-    for output, values, why, time in zip(outputs, fields, defaults, rows.time, strict=True):
+    moments = rows.time.tolist(), rows.as_of.tolist()
+    for output, values, why, *both in zip(outputs, fields, defaults, *moments, strict=True):
         told = {name: REASONS[code] for name, code in why.items() if code}
         for rule in rules:
-            rule.apply(output, Row(rows.version, values, told, float(time)))
+            rule.apply(output, Row(rows.version, values, told, *both))
     return outputs
 
 

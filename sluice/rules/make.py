@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions
 from sluice.rules.rule import ListRule, OutputRule, Rule
+
+if TYPE_CHECKING:
+    from sluice.application import Application
 
 # By name, where the class is; a process imports only those that it uses.
 RULES = {
@@ -16,6 +19,7 @@ RULES = {
     "calibrate": "sluice.rules.calibrate:Calibrate",
     "cap": "sluice.rules.cap:Cap",
     "clip": "sluice.rules.clip:Clip",
+    "correction": "sluice.rules.correction:Correction",
     "decay": "sluice.rules.decay:Decay",
     "deny": "sluice.rules.deny:Deny",
     "exposure": "sluice.rules.exposure:Exposure",
@@ -44,6 +48,8 @@ def output_rules(declarations: Sequence[Mapping[str, Any]], where: str) -> list[
     for at, name in enumerate(names):
         if name == "calibrate" and (before := _LABELS.intersection(names[:at])):
             _refuse(f"calibrate makes the label anew: it goes before {min(before)}", where)
+    if "correction" in names[1:]:
+        _refuse("correction learns from what the model itself says: it is the first rule", where)
     return rules
 
 
@@ -74,6 +80,16 @@ def open_rules(rules: Sequence[Rule], definitions: Definitions, where: str) -> N
     for i, rule in enumerate(rules):
         try:
             rule.open(definitions)
+        except ValueError as error:
+            place = f"{where}.rules[{i}]"
+            raise DeclarationError("graph.yaml", place, f"rule {rule.rule}: {error}") from None
+
+
+def start_rules(rules: Sequence[OutputRule], application: Application, where: str) -> None:
+    """Let rules open what they need. Raises DeclarationError naming the rule's place."""
+    for i, rule in enumerate(rules):
+        try:
+            rule.start(application)
         except ValueError as error:
             place = f"{where}.rules[{i}]"
             raise DeclarationError("graph.yaml", place, f"rule {rule.rule}: {error}") from None

@@ -39,12 +39,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from operator import ne
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sluice.errors import nearest
 from sluice.features.definitions import Definitions
 from sluice.live import Version
 from sluice.rules.ranking import Ranking
+
+if TYPE_CHECKING:
+    from sluice.application import Application
 
 Output = dict[str, Any]
 Columns = dict[str, Any]  # arrays [m], or Coded ones
@@ -54,19 +57,21 @@ class Row(NamedTuple):
     """What stands beside an output: who made it of what.
 
     For rows of a table each of `fields` is an array [m] or a Coded one, each of `defaults` an
-    array [m] of codes, 0 for none, and `time` an array [m].
+    array [m] of codes, 0 for none, and `time` and `as_of` are arrays [m].
 
     Attributes:
         version: the model version that answered.
         fields: the row's values by the names of their columns.
         defaults: by column, why a default stands in.
         time: of the request, seconds since the epoch.
+        as_of: what its look-ups are as of, seconds since the epoch.
     """
 
     version: Version
     fields: Mapping[str, Any]
     defaults: Mapping[str, Any] = {}
     time: Any = math.nan
+    as_of: Any = math.nan
 
 
 class Rule:
@@ -109,6 +114,9 @@ class OutputRule(Rule):
         A subclass that writes it changes `outputs` in place, and returns True.
         """
         return False
+
+    def start(self, application: Application) -> None:
+        """Called once, after `open`: for what a rule reads while it serves. Raises ValueError."""
 
     def why(self, before: Output, after: Output, row: Row) -> str:
         """Why it made `after` of `before`, for a request that wants explanations."""

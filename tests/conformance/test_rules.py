@@ -29,6 +29,7 @@ MEMBER = {
 OUTPUT: dict[str, dict[str, Any]] = {
     "calibrate": {"method": "platt"},
     "clip": {"low": 0.2, "high": 0.7},
+    "correction": {"features": ["city"]},
     "group_threshold": {"by": "city", "at": {"Aden": 0.1, "Bonn": 0.9}, "otherwise": 0.4},
     "label": {"at_least": 0.6, "otherwise": "unsure"},
     "override": {"where": MEMBER, "label": "checked"},
@@ -48,9 +49,11 @@ def test_every_rule_is_here() -> None:
     assert {n for n, k in kinds.items() if issubclass(k, ListRule)} == set(EACH)
 
 
-@pytest.fixture(
-    scope="module", params=[(g, n) for g in ("binary", "classes", "regression") for n in OUTPUT]
-)
+PLACES = [(g, n) for g in ("binary", "classes", "regression") for n in OUTPUT]
+PLACES.remove(("classes", "correction"))  # which refuses more than two classes
+
+
+@pytest.fixture(scope="module", params=PLACES)
 def served(
     request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
