@@ -22,14 +22,21 @@ def add_to(groups: Any) -> None:
     add("--pattern", action="append", choices=("http", "stream", "batch"), help=text)
     text = "write a file per resource, and Kustomize's list; default: print them"
     add("--output", type=Path, metavar="DIR", help=text)
+    text = "print the extras that its image needs, for docker build --build-arg EXTRAS=…"
+    add("--extras", action="store_true", help=text)
     parser.set_defaults(command=render)
 
 
 def render(options: argparse.Namespace) -> None:
     """Print the resources, or write them into a folder."""
+    from sluice.deploy.extras import extras_of
     from sluice.deploy.files import as_yaml, write
+    from sluice.deploy.render import read_graph
     from sluice.deploy.render import render as resources_of
 
+    if options.extras:
+        say(",".join(extras_of(read_graph(Project.find(), options.graph)[0])))
+        return
     patterns = tuple(dict.fromkeys(options.pattern or ("http",)))
     project = Project.find()
     resources = resources_of(project, options.graph, layout=options.layout, patterns=patterns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.deploy.declared import Batch, Ingress, Kafka
+from sluice.deploy.declared import Batch, Ingress, Kafka, Size
 from sluice.deploy.function import (
     HOME,
     TEMPORARY,
@@ -102,7 +102,7 @@ def _lag(graph: Graph, function: Function, kafka: Kafka) -> Resource:
         "metadata": {
             "bootstrapServers": kafka.brokers,
             "consumerGroup": function.group,
-            "topic": function.topic,
+            "topic": function.topics[0],
             "lagThreshold": str(kafka.lag),
             "offsetResetPolicy": "earliest",
         },
@@ -158,8 +158,8 @@ def batch_job(graph: Graph, batch: Batch) -> Resource:
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "securityContext": pod_security(),
-        "containers": [_batch_container(graph, batch)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}],
+        "containers": [container(graph, "batch", batch.image, batch)],
+        "volumes": [temporary()],
     }
     job = {"backoffLimit": 3, "template": {"metadata": {"labels": about["labels"]}, "spec": pod}}
     return {
@@ -175,14 +175,19 @@ def batch_job(graph: Graph, batch: Batch) -> Resource:
     }
 
 
-def _batch_container(graph: Graph, batch: Batch) -> Resource:
+# What a command does not use, its pod does not get.
+_UNUSED = {"batch": ("SLUICE_STREAM",), "learn": ("SLUICE_STREAM", "SLUICE_DATABASE")}
+
+
+def container(graph: Graph, command: str, image: str, size: Batch | Size) -> Resource:
+    """The container of a pod that runs a command of ours on the graph, and nothing of Nuclio's."""
     return {
-        "name": "batch",
-        "image": batch.image,
-        "command": ["sluice", "batch", graph.name],
+        "name": command,
+        "image": image,
+        "command": ["sluice", command, graph.name],
         "workingDir": HOME,
-        "env": environment(graph, [], unused={"SLUICE_STREAM"}),
-        "resources": {"requests": dict(batch.requests), "limits": dict(batch.limits)},
+        "env": environment(graph, [], unused=_UNUSED[command]),
+        "resources": {"requests": dict(size.requests), "limits": dict(size.limits)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -190,3 +195,8 @@ def _batch_container(graph: Graph, batch: Batch) -> Resource:
         },
         "volumeMounts": [{"name": "tmp", "mountPath": TEMPORARY}],
     }
+
+
+def temporary() -> Resource:
+    """The only place where such a pod writes."""
+    return {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sluice.declaration import Section
 from sluice.deploy.secrets import Reference, reference, references, variables
+from sluice.errors import DeclarationError
+from sluice.graph import GraphSpec
+from sluice.refusals import each
 
 STEPS = ("enrich", "transform", "router", "model", "postprocess")
-ROLES = ("serve", "stream", *STEPS)
+ROLES = ("serve", "stream", *STEPS, "learn")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _GO_DURATION = re.compile(r"(\d+(ms|s|m|h))+")
 _QUANTITIES = ("cpu", "memory", "ephemeral-storage")
@@ -201,6 +205,15 @@ class Deploy:
         return deploy
 
 
+def check_apart(spec: GraphSpec) -> None:
+    """Raise DeclarationError for a graph whose steps are not those that are functions: it can not
+    be deployed in the layout steps."""
+    names = tuple(step.name for step in spec.steps)
+    if names != STEPS:
+        problem = f"are {', '.join(names)}: in the layout steps they are {', '.join(STEPS)}"
+        raise DeclarationError(spec.file, "spec.graph.steps", problem, "the layout fused takes all")
+
+
 _REQUIRED: Any = object()
 
 
@@ -235,10 +248,13 @@ def _quantities(section: Section) -> dict[str, str]:
 def _functions(section: Section, size: Size) -> dict[str, Size]:
     parts = {role: section.section(role, {}) for role in ROLES}
     section.done()
-    sizes = {role: Size.take(part, size) for role, part in parts.items()}
-    for part in parts.values():
-        part.done()
-    return sizes
+    return each(partial(_size, size), parts)
+
+
+def _size(base: Size, _: str, section: Section) -> Size:
+    size = Size.take(section, base)
+    section.done()
+    return size
 
 
 def _sasl(section: Section) -> dict[str, Any]:

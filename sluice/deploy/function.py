@@ -38,26 +38,32 @@ class Function:
 
     Attributes:
         name: in the cluster; role: the folder in functions/ that it is made of.
-        topic, group: of Kafka, that it works off; empty: HTTP only.
+        topics, group: of Kafka, that it works off, the one first whose lag tells; none: HTTP only.
         next: where its answer goes, in the layout `steps`: a URL, or a topic. Empty: back.
     """
 
     name: str
     role: str
-    topic: str = ""
+    topics: tuple[str, ...] = ()
     group: str = ""
     next: str = ""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What all functions of a graph share. `settings` are those that they will find."""
+    """What all functions of a graph share.
+
+    Attributes:
+        settings: those that they will find.
+        learns: whether its policy learns, and so something has to learn for it.
+    """
 
     project: Project
     name: str
     file: object
     deploy: Deploy
     settings: Settings
+    learns: bool = False
 
 
 def nuclio_function(graph: Graph, function: Function) -> Resource:
@@ -147,7 +153,7 @@ def environment(
 
 
 def _unused(function: Function) -> set[str]:
-    return {"SLUICE_DATABASE"} | (set() if function.topic else {"SLUICE_STREAM"})
+    return {"SLUICE_DATABASE"} | (set() if function.topics else {"SLUICE_STREAM"})
 
 
 def _secret_key(secret: str, key: str) -> Resource:
@@ -167,7 +173,7 @@ def pod_security() -> Resource:
 
 def _scale(function: Function, size: Size) -> Resource:
     # A function that works off Kafka is woken by KEDA; Nuclio's own rest would keep it asleep.
-    least = max(size.least, 1) if function.topic else size.least
+    least = max(size.least, 1) if function.topics else size.least
     scale: Resource = {"minReplicas": least, "maxReplicas": size.most, "targetCPU": size.cpu}
     if least == 0:
         metric = {"metricName": "nuclio_processor_handled_events_total", "threshold": 0}
@@ -181,12 +187,12 @@ def _triggers(
     http = {n: t for n, t in base.items() if t.get("kind") == "http"} or {"http": {"kind": "http"}}
     triggers = {n: _http(graph, n, t) for n, t in http.items()}
     for trigger in triggers.values():
-        if function.topic:  # HTTP is for health and metrics here
+        if function.topics:  # HTTP is for health and metrics here
             trigger["numWorkers"] = 1
         else:
             trigger["numWorkers"] = size.workers or trigger.get("numWorkers", 1)
             trigger.update(_batching(size))
-    if function.topic and graph.deploy.kafka:
+    if function.topics and graph.deploy.kafka:
         kafka = {n: t for n, t in base.items() if t.get("kind", "").startswith("kafka")}
         name, own = next(iter(kafka.items()), ("requests", {}))
         triggers[name] = {"name": name, **_kafka(graph.deploy.kafka, function, size, own)}
@@ -210,7 +216,7 @@ def _kafka(kafka: Kafka, function: Function, size: Size, base: Mapping[str, Any]
     attributes = {
         **base.get("attributes", {}),
         "brokers": kafka.brokers.split(","),
-        "topics": [function.topic],
+        "topics": list(function.topics),
         "consumerGroup": function.group,
         "initialOffset": "earliest",
         "workerAllocationMode": "static",  # explicit acknowledgement needs it
@@ -239,7 +245,7 @@ def _volumes(graph: Graph, function: Function) -> list[Any]:
     volumes = [_volume("tmp", TEMPORARY, {"emptyDir": {"sizeLimit": "2Gi"}})]
     if claim := graph.deploy.claim:
         volumes.append(_volume("state", KEPT, {"persistentVolumeClaim": {"claimName": claim}}))
-    if function.topic and graph.deploy.kafka:
+    if function.topics and graph.deploy.kafka:
         volumes += _kafka_volumes(graph.deploy.kafka)
     return volumes
 

@@ -26,7 +26,7 @@ from sluice.settings import variables
 from sluice.stores import model_store
 from sluice.workflow import has_champion
 
-_PATHS = ("models", "features", "events", "stream", "database")
+_PATHS = ("models", "features", "events", "stream", "rewards", "database")
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from sluice.deploy.declared import STEPS
+from sluice.deploy.declared import STEPS, check_apart
+from sluice.deploy.learner import learns
 from sluice.models.document import read_document, write_document
 from sluice.project import Project
+from sluice.service import read_spec
 
-FORMAT = 1
+FORMAT = 2  # 1 knew nobody that learns
+_READ = (1, FORMAT)
 FILE, COPY = "release.json", "project"
-DOOR = "door"
+DOOR, LEARN = "door", "learn"
 _COPIED = {".py", ".pyi", ".so", ".yaml", ".yml", ".json", ".toml", ".txt", ".typed"}
 _PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
 
@@ -34,30 +37,39 @@ class Process(NamedTuple):
         role: "door" for the one that callers talk to, else a step.
         arguments: of the interpreter; its descriptor goes behind them.
         next: the role that its answer goes to; empty: back to the caller.
+        listens: whether it takes connections.
     """
 
     role: str
     arguments: list[str]
     next: str = ""
+    listens: bool = True
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a release is made of. `digest` is of all files and options."""
+    """What a release is made of. `digest` is of all files and options; `learns` says whether its
+    policy has to be taught.
+    """
 
     number: str
     graph: str
     layout: str
     digest: str
     workers: int | None = None
+    learns: bool = False
     format: int = FORMAT
 
     @classmethod
     def load(cls, folder: Path, number: str) -> Release:
         """A release of a deployment. Raises OSError, ValueError."""
-        return read_document((folder / "releases" / number / FILE).read_bytes(), cls, (FORMAT,))
+        return read_document((folder / "releases" / number / FILE).read_bytes(), cls, _READ)
 
     def processes(self) -> list[Process]:
         """What runs, the door first; each is the command that a person would give."""
+        learner = [Process(LEARN, ["-m", "sluice.cli", "learn", self.graph], listens=False)]
+        return self._serving() + (learner if self.learns else [])
+
+    def _serving(self) -> list[Process]:
         workers = [] if self.workers is None else ["--workers", str(self.workers)]
         sluice = ["-m", "sluice.cli"]
         if self.layout == "fused":
@@ -89,16 +101,19 @@ def make(
 ) -> Release:
     """Copy the project as it is now; it becomes the next release.
 
-    Raises OSError.
+    Raises OSError, and DeclarationError for a graph that can not be run so.
     """
+    if layout == "steps":
+        check_apart(read_spec(project, graph))
     digest = hashlib.sha256(f"{FORMAT} {graph} {layout} {workers} {sys.version}".encode())
     files = sorted(_files(project.root))
     for file in files:
         digest.update(f"\0{file}\0".encode() + (project.root / file).read_bytes())
     there = numbers(folder)
     release = Release(
-        str(int(there[-1]) + 1 if there else 1), graph, layout, digest.hexdigest(), workers
-    )
+        str(int(there[-1]) + 1 if there else 1), graph, layout, digest.hexdigest(), workers,
+        learns=learns(project, graph),
+    )  # fmt: skip
     target = folder / "releases" / f"{release.number}.part"
     shutil.rmtree(target, ignore_errors=True)
     for file in files:

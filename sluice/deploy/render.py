@@ -10,13 +10,16 @@ from typing import Any
 
 from sluice.declaration import Section, read_yaml
 from sluice.deploy import cluster
-from sluice.deploy.declared import STEPS, Deploy
+from sluice.deploy.declared import STEPS, Deploy, check_apart
 from sluice.deploy.function import Function, Graph, Resource, nuclio_function
+from sluice.deploy.learner import learner, learns
+from sluice.deploy.scraping import service_monitor
 from sluice.errors import DeclarationError, nearest
 from sluice.graph import GraphSpec
 from sluice.parameters import Parameters
 from sluice.project import FILE, Project
 from sluice.settings import Settings
+from sluice.streaming.stages import stages
 from sluice.streaming.topics import Topics
 
 LAYOUTS = ("fused", "steps")
@@ -49,6 +52,8 @@ def render(
     _one_of("layout", [layout], LAYOUTS)
     _one_of("pattern", patterns, PATTERNS)
     declared, topics = read_graph(project, graph)
+    if layout == "steps":
+        check_apart(GraphSpec.read(project.graph_file(graph)))
     http = _line(graph, layout, address) if "http" in patterns else []
     stream = _stream(declared, topics, layout) if "stream" in patterns else []
     check_stores(declared, [*http, *stream], "batch" in patterns)
@@ -60,6 +65,11 @@ def render(
     if "batch" in patterns:
         batch = _needed(declared, "batch", declared.deploy.batch)
         resources[f"job-{graph}-batch"] = cluster.batch_job(declared, batch)
+    if declared.learns and (http or stream):
+        resources[f"learner-{graph}"] = learner(declared)
+    if http or stream:
+        # Over HTTP the door alone has /metrics, and counts all steps.
+        resources[f"monitor-{graph}"] = service_monitor(declared, [f.name for f in http[1:]])
     return resources
 
 
@@ -72,7 +82,7 @@ def read_graph(project: Project, name: str) -> tuple[Graph, Topics]:
     params = Section(read_yaml(place), place).section("spec").take("params", Mapping, {})
     settings = Settings.load(params.get("sluice"), deploy.env, place)
     topics = Topics.of(project.name, parameters.graph, parameters.stream)
-    return Graph(project, name, spec.file, deploy, settings), topics
+    return Graph(project, name, spec.file, deploy, settings, learns(project, name)), topics
 
 
 def check_stores(graph: Graph, functions: Sequence[Function], batch: bool) -> None:
@@ -81,8 +91,10 @@ def check_stores(graph: Graph, functions: Sequence[Function], batch: bool) -> No
     Raises DeclarationError, with the setting, and what would do.
     """
     pods = sum(graph.deploy.functions[f.role].most for f in functions)
-    several = pods > 1 or (batch and pods > 0)
+    several = pods > 1 or ((batch or graph.learns) and pods > 0)
     stores = {"models": "s3://BUCKET/PREFIX", "features": "redis://HOST:6379/0"}
+    if graph.learns:
+        stores |= {"rewards": "redis://HOST:6379/1", "events": "kafka://HOST:9092"}
     if batch:
         stores["database"] = "postgresql+psycopg://… as a secret"
     for setting, instead in stores.items():
@@ -135,14 +147,12 @@ def _stream(graph: Graph, topics: Topics, layout: str) -> list[Function]:
         hint = "kafka://… with sasl.username and sasl.password, as SECRET/KEY"
         where = "spec.parameters.sluice.deploy.secrets.SLUICE_STREAM"
         raise DeclarationError(graph.file, where, "is missing, and the brokers ask for it", hint)
-    group, prefix = topics.group, f"{graph.name}-stream"
+    prefix = f"{graph.name}-stream"
     if layout == "fused":
-        return [Function(prefix, "stream", topics.requests, group)]
-    between = [f"{topics.requests}.{step}" for step in STEPS[1:]]
-    taken, given = [topics.requests, *between], [*between, topics.predictions]
+        return [Function(prefix, "stream", (topics.requests,), topics.group)]
     return [
-        Function(f"{prefix}-{step}", step, take, f"{group}.{step}", give)
-        for step, take, give in zip(STEPS, taken, given, strict=True)
+        Function(f"{prefix}-{stage.step}", stage.step, stage.taken, stage.group, stage.given)
+        for stage in stages(topics, STEPS)
     ]
 
 
@@ -184,7 +194,7 @@ def _kafka(graph: Graph, stream: Sequence[Function], topics: Topics) -> dict[str
     if kafka.secret:
         resources[f"scaling-{graph.name}-kafka"] = cluster.trigger_authentication(graph, kafka)
     if kafka.cluster:
-        between = [f.next for f in stream if f.next]
+        between = [topic for function in stream for topic in function.topics]
         own = (topics.requests, topics.predictions, topics.dead_letters, topics.replayed)
         for topic in dict.fromkeys([*own, *between]):
             resources[f"topic-{topic}"] = cluster.kafka_topic(graph, topic, kafka)

@@ -50,7 +50,7 @@ class Running:
         self._feed, self._taken = socket.socketpair()
         self._feed.setblocking(False)
         self._plan = release.processes()
-        steps = [process.role for process in self._plan if process.role != DOOR]
+        steps = [p.role for p in self._plan if p.role != DOOR and p.listens]
         self._sockets = {role: listening() for role in steps}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._again: dict[str, float] = {}
@@ -114,13 +114,15 @@ class Running:
         if process.next:
             host, port = self._sockets[process.next].getsockname()[:2]
             own["SLUICE_NEXT"] = f"http://{host}:{port}"
-        descriptor = (self._taken if role == DOOR else self._sockets[role]).fileno()
+        handed = [self._taken if role == DOOR else self._sockets[role]] if process.listens else []
+        descriptors = [sock.fileno() for sock in handed]
+        taken = [text for fd in descriptors for text in ("--descriptor", str(fd))]
         self._begun[role] = self._clock()
         self._processes[role] = subprocess.Popen(
-            [sys.executable, *process.arguments, "--descriptor", str(descriptor)],
+            [sys.executable, *process.arguments, *taken],
             cwd=self._copy,
             env={**self._environ, **own},
-            pass_fds=[descriptor],
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             preexec_fn=partial(die_with, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads)
         )

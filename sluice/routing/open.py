@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice.errors import DeclarationError, NotFound, VersionRefused
 from sluice.project import Project
-from sluice.routing.learner import Classes, Learner
+from sluice.routing.learner import GROUP, Classes, Learner
 from sluice.routing.learning import Learning
 from sluice.routing.ledger import Ledger
 from sluice.routing.policy import Policy, make_policy
@@ -18,14 +18,14 @@ from sluice.step import INJECTED
 from sluice.stores import model_store, reward_ledger
 from sluice.streams import Clock
 
-_ROUTER = ".Router"
+ROUTER = ".Router"  # how the class of a router is called
 
 
 def router_policy(project: Project, graph: str) -> Policy:
     """The policy in a graph's declaration. Raises DeclarationError."""
     spec = read_spec(project, graph)
     for step in spec.steps:
-        if (step.class_name or "").endswith(_ROUTER):
+        if (step.class_name or "").endswith(ROUTER):
             params = {k: v for k, v in step.class_args.items() if k not in (*INJECTED, "shadow")}
             return make_policy(params.pop("policy", "champion"), params, f"{step.name}.class_args")
     raise DeclarationError(spec.file, "spec.graph.steps", "there is no router among the steps")
@@ -59,6 +59,12 @@ def classes_of(project: Project, graph: str) -> Classes:
             raise ValueError(f"its version is not known: {error}") from None
 
     return classes
+
+
+def learner_group(graph: str, policy: Learning) -> str:
+    """The group in which a graph's learners share the work: a policy whose sums mean something else
+    reads all that there is anew."""
+    return f"{GROUP}-{graph}-{policy.memory}"
 
 
 def open_learner(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice.deploy.declared import STEPS
 from sluice.project import Project
 from tests.conftest import ROOT
 
@@ -27,15 +28,24 @@ ENOUGH: dict[str, Any] = {
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes the project; `deploy` is what its graph declares, `params` are its settings."""
+    """Makes the project; `deploy` is what its graph declares, `params` are its settings, `router`
+    its router's class_args.
+    """
 
-    def project(deploy: Any = ENOUGH, params: Any = None, name: str = "orders") -> Project:
+    def project(
+        deploy: Any = ENOUGH, params: Any = None, name: str = "orders", router: Any = None
+    ) -> Project:
         sluice = {"format": 1, "graph": name, "features": "features.yaml", "deploy": deploy}
-        step = {"class_name": "functions.enrich.function.Enrich", "responder": True}
+        steps: dict[str, Any] = {
+            step: {"class_name": f"functions.{step}.function.{step.title()}", "after": after}
+            for step, after in zip(STEPS, ([], *([s] for s in STEPS[:-1])), strict=True)
+        }
+        steps["router"]["class_args"] = router or {}
+        steps["postprocess"]["responder"] = True
         graph = {
             "kind": "serving",
             "metadata": {"name": name},
-            "spec": {"parameters": {"sluice": sluice}, "graph": {"steps": {"enrich": step}}},
+            "spec": {"parameters": {"sluice": sluice}, "graph": {"steps": steps}},
         }
         spec = {
             "params": {"sluice": params or {}},

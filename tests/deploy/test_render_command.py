@@ -36,6 +36,11 @@ def test_what_is_printed_is_the_same_whatever_the_environment(make: Make) -> Non
     assert again.stdout == first.stdout
 
 
+def test_the_extras_of_its_image(make: Make) -> None:
+    said = sluice(make(), "--extras")
+    assert (said.returncode, said.stdout) == (0, "kafka,stores\n"), said.stderr
+
+
 def test_files_are_written_once_and_old_ones_go(make: Make, tmp_path: Path) -> None:
     project, folder = make(), tmp_path / "out"
     first = sluice(project, "--layout", "steps", "--output", str(folder))
@@ -55,7 +60,7 @@ def test_files_are_written_once_and_old_ones_go(make: Make, tmp_path: Path) -> N
     left = sorted(p.name for p in folder.iterdir())
     assert left == [
         "budget-orders.yaml", "function-orders.yaml", "gateway-orders.yaml", "kustomization.yaml",
-        "own.yaml",
+        "monitor-orders.yaml", "own.yaml",
     ]  # fmt: skip
     assert (folder / "function-orders.yaml").read_text("utf-8").startswith(HEAD)
 

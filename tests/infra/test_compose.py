@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice.settings import Settings
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "infra" / "compose"
@@ -33,6 +34,7 @@ def test_what_issue_asks_for_is_there() -> None:
     assert {n for n, s in SERVICES.items() if s.get("profiles") == ["mlrun"]} == {
         "mlrun-api", "mlrun-database"
     }  # fmt: skip
+    assert {n for n, s in SERVICES.items() if s.get("profiles") == ["learn"]} == {"learner"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -45,7 +47,8 @@ def test_a_service_is_pinned_and_seen_from_this_machine_only(name: str) -> None:
     for port in service.get("ports", []):
         assert port.startswith("127.0.0.1:"), port
     if name != "bucket":  # it ends by itself
-        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        if name != "learner":  # it listens nowhere
+            assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
@@ -84,6 +87,20 @@ def test_what_is_mounted_is_there() -> None:
                 named.discard(source)
                 assert source in COMPOSE["volumes"], source
     assert named == set(), "a volume that nothing uses"
+
+
+def test_the_learner_finds_what_the_functions_share() -> None:
+    service = SERVICES["learner"]
+    assert service["command"][:2] == ["sluice", "learn"]
+    urls = {n: v for n, v in service["environment"].items() if n.startswith("SLUICE_")}
+    settings = Settings.load(None, {**urls, "SLUICE_PROJECT": "."})
+    assert settings.rewards.startswith("redis://")
+    for url in (settings.events, settings.rewards, settings.s3_endpoint):
+        host = re.search(r"(?:@|//)([\w-]+):\d+", url.replace("//:$", "//$"))
+        assert host, url
+        assert host[1] in SERVICES
+        assert host[1] in [*service["depends_on"], "minio"]
+    assert (service["read_only"], service["tmpfs"]) == (True, ["/tmp"])
 
 
 def test_functions_join_the_network_of_the_services() -> None:

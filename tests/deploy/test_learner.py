@@ -1,0 +1,103 @@
+"""A policy that learns is taught beside the service that asks it, as long as that is deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from sluice.deploy.learner import learns
+from sluice.deploy.local import LocalOptions, at, deploy_local
+from sluice.deploy.probe import over_http
+from sluice.deploy.release import Release, copy_of
+from sluice.deploy.rollout import Plan
+from sluice.errors import GateFailed
+from sluice.project import Project
+from sluice.routing.open import learning_policy
+from sluice.stores import reward_ledger
+from tests.conftest import ROOT
+from tests.deploy.test_local import until
+from tests.tiny import ORDER, Tiny
+
+PLAN = Plan((100,), hold_s=0.1, start_s=60.0)
+ONE = LocalOptions(workers=1)
+JSON = {"Content-Type": "application/json"}
+THOMPSON = "{policy: thompson, arms: [champion, challenger], reward: {of: reward, low: 0, high: 1}}"
+
+
+@pytest.fixture
+def project(shop: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The tiny project, whose policy learns."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # it has no functions/ of its own
+    shop.edit("graphs/binary/graph.yaml", "{policy: champion}", THOMPSON)
+    found = shop.project
+    found = replace(found, settings=replace(found.settings, port=0))
+    yield found
+    at(found, "binary").stop()
+
+
+def test_rewards_are_learnt_from_until_it_is_stopped(project: Project) -> None:
+    policy = learning_policy(project, "binary")
+
+    def credits() -> int:
+        ledger = reward_ledger(project, "binary", policy.memory)
+        try:
+            return int(ledger.head(time.time()).version)
+        finally:
+            ledger.close()
+
+    with deploy_local(project, "binary", ONE, PLAN) as deployment:
+        ask = over_http(deployment.url)
+
+        def reward(id: str) -> None:
+            said = ask("POST", "/", json.dumps({"id": id, "inputs": [ORDER]}).encode(), JSON)
+            assert said.status == 200
+            feedback = json.dumps({"id": id, "reward": 1}).encode()
+            assert ask("POST", "/feedback", feedback, JSON).status in (200, 202)
+
+        reward("r-1")
+        until(lambda: credits() == 1)
+        pids = deployment.status()["releases"]["1"]["pids"]
+        assert list(pids) == ["door", "learn"]
+        os.kill(pids["learn"], signal.SIGKILL)
+        until(lambda: deployment.status()["releases"]["1"]["pids"].get("learn") not in
+              (None, pids["learn"]))  # fmt: skip
+        reward("r-2")
+        until(lambda: credits() == 2)
+        deploy_local(project, "binary", ONE, PLAN)
+        until(lambda: list(deployment.status()["releases"]) == ["2"])
+        reward("r-3")
+        until(lambda: credits() == 3)
+
+
+def test_a_policy_that_does_not_learn_has_none(project: Project, shop: Tiny) -> None:
+    assert learns(project, "binary")
+    assert not learns(project, "classes")
+    shop.edit("graphs/binary/graph.yaml", THOMPSON, "{policy: champion}")
+    with deploy_local(project, "binary", ONE, PLAN) as deployment:
+        assert list(deployment.status()["releases"]["1"]["pids"]) == ["door"]
+
+
+def test_one_whose_learner_can_not_start_is_refused(project: Project, shop: Tiny) -> None:
+    (shop.root / ".sluice" / "rewards").write_text("no folder", "utf-8")
+    with pytest.raises(GateFailed, match="nothing is served"):
+        deploy_local(project, "binary", ONE, PLAN)
+
+
+def test_a_release_of_the_format_before_is_read(project: Project, shop: Tiny) -> None:
+    """As an older Sluice left it: a keeper that comes back runs it."""
+    folder = shop.root / "kept"
+    file = copy_of(folder, "1").parent / "release.json"
+    file.parent.mkdir(parents=True)
+    old = {"number": "1", "graph": "binary", "layout": "fused", "digest": "d", "format": 1}
+    file.write_text(json.dumps(old), "utf-8")
+    release = Release.load(folder, "1")
+    assert [p.role for p in release.processes()] == ["door"]
+    file.write_text(json.dumps({**old, "format": 3}), "utf-8")
+    with pytest.raises(ValueError, match="format"):
+        Release.load(folder, "1")
