@@ -32,7 +32,11 @@ class Input(NamedTuple):
 
 
 class Model(Protocol):
-    """A loaded model. It is used by one thread at a time, and gives the same bits each time.
+    """A loaded model. Any threads may ask it at once, and it gives the same bits each time.
+
+    Requests, shadows and members with a time budget ask from threads of their own, so `predict`
+    keeps nothing of a call. ONNX Runtime's sessions and XGBoost's trees are made for that; forests
+    and item-item models of ours only read; scikit-learn promises nothing (formats/skops.py).
 
     inputs: what it asks for, where the format says so (skops does not: then empty).
     imports: the heavy modules that the format brought into the process; ONNX brings none.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,8 @@ import xgboost
 from onnx import TensorProto, helper
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sluice.errors import VersionRefused
 from sluice.models.convert import convert
@@ -134,6 +138,34 @@ def test_xgboost_json_says_what_it_imports(caplog: pytest.LogCaptureFixture) -> 
     assert fallback_note(manifest(graph(), **THREE), load(graph(), **THREE)) == ""
 
 
+THREADED: dict[str, Callable[[], tuple[bytes, dict[str, Any]]]] = {
+    "onnx": lambda: (convert(LogisticRegression().fit(X, Y), X, "classification").data, {}),
+    "xgboost": lambda: (booster(objective="binary:logistic"), {"model_format": "xgboost-json"}),
+    "linear": lambda: (booster(booster="gblinear", **LINEAR), {"model_format": "xgboost-json"}),
+    "skops": lambda: (skops.io.dumps(PIPELINE.fit(X, Y)), {"model_format": "skops"}),
+}
+LINEAR = {"objective": "binary:logistic", "updater": "coord_descent"}
+PIPELINE = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(max_iter=5))
+
+
+@pytest.mark.parametrize("name", THREADED)
+def test_threads_that_ask_at_once_get_what_one_alone_gets(name: str) -> None:
+    data, changes = THREADED[name]()
+    model = load(data, **changes)
+    parts = [X[start : start + 1 + start % 7].copy() for start in range(43)]
+    alone = [model.predict({"features": part}).tobytes() for part in parts]
+    begin = threading.Barrier(4)
+
+    def ask(first: int) -> list[bytes]:
+        begin.wait(10)
+        order = [(first + n) % len(parts) for n in range(5 * len(parts))]
+        return [model.predict({"features": parts[place]}).tobytes() for place in order]
+
+    with ThreadPoolExecutor(4) as pool:
+        for first, answers in zip(range(4), pool.map(ask, range(4)), strict=True):
+            assert answers == [alone[(first + n) % len(parts)] for n in range(len(answers))]
+
+
 def test_a_damaged_xgboost_file_is_refused() -> None:
     why = refusal(b'{"learner": 1}', model_format="xgboost-json")
     assert "XGBoost does not load it" in why
@@ -158,6 +190,9 @@ print(*sorted({"mlrun", "pandas", "sklearn", "xgboost", "skops", "onnx"} & set(s
 
 HEAVY = """
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from sluice.models.folder import FolderStore
 from sluice.models.model import load_model

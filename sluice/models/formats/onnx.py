@@ -31,6 +31,7 @@ _LOAD_ERRORS = (
 class OnnxModel:
     """An ONNX graph in a session of one thread, with equal bits for a row alone and among many.
 
+    The one thread is the caller's: ONNX Runtime lets any number of them run a session at once.
     Of the graph's outputs only the one that is needed is computed: the floating one or, among
     several, the one that the manifest's `outputs` names.
     """

@@ -1,6 +1,10 @@
 """scikit-learn estimators kept by skops, for those that do not convert to ONNX.
 
 Imports skops, scikit-learn and pandas: 200 MB that an ONNX model does not need.
+
+Several threads may ask one estimator at once. scikit-learn does not promise that this is safe: its
+estimators only read, when they predict, what `fit` made. One that changed itself then must not be
+served.
 """
 
 from __future__ import annotations

@@ -9,7 +9,11 @@ from sluice.models.model import Input, Tensors, refused
 
 
 class XgboostModel:
-    """A booster that predicts with one thread from the float32 matrix "features"."""
+    """A booster that predicts with one thread from the float32 matrix "features".
+
+    Each call has a matrix of its own. XGBoost promises that many threads may so ask a booster of
+    trees (gbtree, dart); that one of a linear model only reads its weights is tested alone.
+    """
 
     imports: tuple[str, ...] = ("xgboost", "sklearn", "pandas")
 
