@@ -138,14 +138,14 @@ def test_xgboost_json_says_what_it_imports(caplog: pytest.LogCaptureFixture) -> 
     assert fallback_note(manifest(graph(), **THREE), load(graph(), **THREE)) == ""
 
 
+LINEAR: dict[str, Any] = {"objective": "binary:logistic", "updater": "coord_descent"}
+PIPELINE: Any = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(max_iter=5))
 THREADED: dict[str, Callable[[], tuple[bytes, dict[str, Any]]]] = {
     "onnx": lambda: (convert(LogisticRegression().fit(X, Y), X, "classification").data, {}),
     "xgboost": lambda: (booster(objective="binary:logistic"), {"model_format": "xgboost-json"}),
     "linear": lambda: (booster(booster="gblinear", **LINEAR), {"model_format": "xgboost-json"}),
     "skops": lambda: (skops.io.dumps(PIPELINE.fit(X, Y)), {"model_format": "skops"}),
 }
-LINEAR = {"objective": "binary:logistic", "updater": "coord_descent"}
-PIPELINE = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(max_iter=5))
 
 
 @pytest.mark.parametrize("name", THREADED)
