@@ -26,6 +26,7 @@ class Block:
         frame: the records as they came.
         ids: their own request ids, or None.
         when: the time of each request [n], seconds since the epoch.
+        headers: of each request its trace context, or none of any.
         places: which records are rows [m].
         columns: by name, the values per row: float64, or Coded texts.
         why: by column, the codes of why a default stands in (typed.REASONS), per row.
@@ -47,6 +48,7 @@ class Block:
     def __init__(self, frame: Frame, ids: Sequence[str] | None, when: Array) -> None:
         self.id = os.urandom(16).hex()
         self.frame, self.ids, self.when = frame, ids, when
+        self.headers: Sequence[Mapping[str, str]] = ()
         self.started = self.ended = time.perf_counter()
         self.places: Array = np.arange(0)
         self.columns: dict[str, Any] = {}

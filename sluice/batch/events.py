@@ -72,7 +72,8 @@ def _requests(block: Block, names: list[str], columns: list[list[Any]], rows: sl
     ids = () if block.ids is None else list(block.ids[rows])
     when = block.when[rows]
     differ = bool((when != when[0]).any())
-    return Listed(names, columns, ids=ids, when=when.tolist() if differ else ())
+    times, traces = when.tolist() if differ else (), block.headers[rows]
+    return Listed(names, columns, ids=ids, when=times, traces=traces if any(traces) else ())
 
 
 def _outputs(scored: Scored) -> dict[str, list[Any]]:

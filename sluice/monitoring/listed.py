@@ -12,7 +12,8 @@ class Listed:
     """Records or outputs by column: what an observation of a table holds.
 
     `errors` are those of outputs, by place. Of records that are requests of their own, `ids` are
-    those of the requests, and `when` their times, in seconds since the epoch, where they differ.
+    those of the requests, `when` their times, in seconds since the epoch, where they differ, and
+    `traces` their trace contexts, where there are any.
     """
 
     names: Sequence[str]
@@ -20,6 +21,7 @@ class Listed:
     errors: Mapping[int, str] = field(default_factory=dict)
     ids: Sequence[str] = ()
     when: Sequence[float] = ()
+    traces: Sequence[Mapping[str, str]] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -30,5 +32,6 @@ class Listed:
         return [dict(zip(self.names, row, strict=True)) for row in rows]
 
     def requests(self) -> dict[str, Sequence[Any]]:
-        """What of `ids` and `when` there is, by name."""
-        return {name: found for name in ("ids", "when") if (found := getattr(self, name))}
+        """What of `ids`, `when` and `traces` there is, by name."""
+        names = ("ids", "when", "traces")
+        return {name: found for name in names if (found := getattr(self, name))}

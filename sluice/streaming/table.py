@@ -1,4 +1,4 @@
-"""Many requests of one record each, by the array path: a reply and an event for each of them."""
+"""Many requests of one record each, by the array path: a reply for each, and one event for all."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sluice.batch.answer import patterns, reasons
 from sluice.batch.block import Block
+from sluice.batch.events import observe_table
 from sluice.batch.frames import frame_of
 from sluice.batch.scored import Scored
 from sluice.errors import SluiceError
 from sluice.message import Message
-from sluice.observe import observe, observe_failure
-from sluice.parts import refusal
 from sluice.reply import told
 from sluice.service import Service
 
@@ -24,56 +22,26 @@ Answer = dict[str, Any] | SluiceError
 def run_table(service: Service, messages: Sequence[Message]) -> list[Answer]:
     """What `graph.run_many` answers to the same requests, where the graph takes tables.
 
-    Each message has one record. What is raised is raised before any event has gone out.
+    Each message has one record. What is raised is raised before any event has gone out; there is
+    one for a thousand requests, which tells of each what an event of its own would.
     """
     when = np.fromiter((m.when for m in messages), np.float64, len(messages))
     frame = frame_of([message.records[0] for message in messages])
     block = Block(frame, [message.id for message in messages], when)
     block.observed = False
+    if any(message.headers for message in messages):
+        block.headers = [message.headers for message in messages]
     scored = service.graph.run_table(block)
-    _give(block, scored, messages)
-    replies = _replies(service.name, scored, messages)
-    answers: list[Answer] = [
-        refusal(m) or reply for m, reply in zip(messages, replies, strict=True)
-    ]
-    for message, answer in zip(messages, answers, strict=True):
-        if isinstance(answer, SluiceError):
-            observe_failure(service.application, message, answer, answer.status)
-        else:
-            observe(service.application, message, answer)
-    return answers
-
-
-def _give(block: Block, scored: Scored, messages: Sequence[Message]) -> None:
-    """Put into each message what its event tells."""
+    answers: list[Answer] = list(_replies(service.name, scored, messages))
     share = {step: taken / len(messages) for step, taken in block.timings.items()}
-    words = scored.routes.words
-    rows = zip(messages, scored.outputs(), scored.routes.codes.tolist(), strict=True)
-    for message, output, code in rows:
-        message.outputs = [output]
-        message.route = [words[code]] if code >= 0 else []
-        message.defaults = []
-        message.timings, message.live = share, block.live
-    for place, defaults in _defaults(block):
-        messages[place].defaults = [defaults]
-    for number, (there, found) in block.members.items():
-        for place, score in zip(block.places[there].tolist(), found, strict=True):
-            messages[place].members[number] = np.zeros(1, int), score[None]
+    for message in messages:
+        message.timings = share
     for place, error in block.errors.items():
         vars(error)["record"] = 0
-        messages[place].errors = {0: error}
-
-
-def _defaults(block: Block) -> list[tuple[int, dict[str, str]]]:
-    """By record, all columns for which a default stands in, and why."""
-    found: list[tuple[int, dict[str, str]]] = []
-    for number, (rows, _) in block.scores.items():
-        why, late = reasons(block, rows, block.live.answering(number))
-        place, sets = patterns([*why.items(), *late])
-        which = [0] * len(rows) if place is None else place.tolist()
-        places = block.places[rows].tolist()
-        found += [(p, dict(sets[w])) for p, w in zip(places, which, strict=True)]
-    return found
+        if messages[place].single:
+            answers[place] = error
+    observe_table(service.application, block, scored)
+    return answers
 
 
 def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -85,6 +53,7 @@ def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[di
     entities = scored.stalest.words
     rows = zip(
         messages,
+        scored.outputs(),
         scored.routes.codes.tolist(),
         scored.stalest.codes.tolist(),
         scored.age_s.tolist(),
@@ -96,8 +65,8 @@ def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[di
             "model": graph,
             "version": routes[code][0],
             "route": routes[code][1],
-            "outputs": message.outputs,
+            "outputs": [output],
             "stalest": {"entity": entities[oldest], "age_s": age} if oldest >= 0 else None,
         }
-        for message, code, oldest, age in rows
+        for message, output, code, oldest, age in rows
     ]

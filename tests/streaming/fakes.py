@@ -87,6 +87,12 @@ class Events:
     def emit(self, observation: Observation) -> None:
         self.seen.append(observation)
 
+    def widen(self, rows: int) -> None:
+        """There is room for all."""
+
+    def make_room(self, rows: int, timeout_s: float) -> bool:
+        return True
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -1,8 +1,9 @@
-"""Many requests by the array path: each is answered, and has its event, as if it were alone."""
+"""Many requests by the array path: each is answered, and told of, as if it were alone."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from sluice.errors import RecordError
 from sluice.message import Message
+from sluice.monitoring.listed import Listed
 from sluice.project import Project
 from sluice.protocol.surface import Surface
 from sluice.service import Service
@@ -30,7 +32,6 @@ KINDS: list[dict[str, Any]] = [
     {**ORDER, "time": None},
     {**ORDER, "time": "1999-01-01T00:00:00Z"},
 ]
-SAME = ("id", "version", "when", "records", "outputs", "route", "ages", "error", "headers")
 
 
 @pytest.fixture
@@ -56,23 +57,50 @@ def requests(count: int) -> list[Message]:
 
 def test_as_if_alone(service: Service, events: Events) -> None:
     together = run_table(service, requests(60))
-    seen, events.seen = events.seen, []
+    [seen], events.seen = events.seen, []
+    assert isinstance(seen.records, Listed)
+    assert isinstance(seen.outputs, Listed)
+    told = list(zip(seen.records[:], seen.outputs[:], strict=True))
+    assert [*seen.records.ids] == [f"r{i}" for i in range(60)]
+    defaults: Counter[tuple[str, str]] = Counter()
     for i, (message, answer) in enumerate(zip(requests(60), together, strict=True)):
+        assert seen.records.when[i] == message.when
         if message.single and i % len(KINDS) in (1, 5):
             assert isinstance(answer, RecordError)
             with pytest.raises(RecordError) as alone:
                 service.run(message)
             assert (str(answer), answer.record) == (str(alone.value), 0)
             assert getattr(answer, "failed_step", "") == "enrich"
-            assert seen[i].error == (422, str(answer))
+            assert seen.outputs.errors[i] == str(answer)
             continue
         assert json.dumps(answer) == json.dumps(service.run(message))
-        for name in SAME:
-            assert getattr(seen[i], name) == getattr(events.seen[-1], name), name
-        assert seen[i].defaults == events.seen[-1].defaults
-    assert [event.id for event in seen] == [f"r{i}" for i in range(60)]
-    total = sum(sum(event.timings.values()) for event in seen)
-    assert total == pytest.approx(60 * sum(seen[0].timings.values()))
+        own = events.seen[-1]
+        record, output = told[i]
+        assert isinstance(own.records, list)
+        assert record == {name: own.records[0].get(name) for name in record}
+        made = own.outputs[0]
+        assert isinstance(made, dict)
+        if "error" in made:
+            assert seen.outputs.errors[i] == made["error"]
+            continue
+        assert (own.version, own.route) == (seen.version, seen.route)
+        assert output == {name: value for name, value in made.items() if name != "defaults"}
+        defaults.update(made.get("defaults", {}).items())
+    assert isinstance(seen.defaults, dict)
+    counted = {(n, why): k for n, whys in seen.defaults.items() for why, k in whys.items()}
+    assert counted == defaults
+
+
+def test_the_trace_of_each_request_is_told(service: Service, events: Events) -> None:
+    traced = requests(3)
+    traced[1].headers = {"traceparent": "00-1-2-01"}
+    run_table(service, traced)
+    run_table(service, requests(3))
+    first, second = (seen.records for seen in events.seen)
+    assert isinstance(first, Listed)
+    assert isinstance(second, Listed)
+    assert list(first.traces) == [{}, {"traceparent": "00-1-2-01"}, {}]
+    assert list(second.traces) == []
 
 
 @pytest.fixture
