@@ -6,6 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from sluice.coded import Array
 from sluice.conditions.condition import Condition, Explained, Situation, Situations
 from sluice.conditions.subject import FieldSubject, HeaderSubject, Subject
@@ -16,6 +18,8 @@ class Comparison(Condition):
     def __init__(self, subject: Subject, op: str, value: Any, text: str) -> None:
         self._subject, self._op, self._value, self._text = subject, OPS[op], value, text
         self._missing = op == "missing"
+        # Arrays compare in float64, which has not every whole number.
+        self._exact = op in ARRAYS and isinstance(value, (int, float)) and float(value) == value
         if isinstance(subject, FieldSubject):
             self.fields = (subject.name,)
         if isinstance(subject, HeaderSubject):
@@ -34,6 +38,9 @@ class Comparison(Condition):
         column, defaulted = self._subject.column(seen)
         if self._missing:
             return defaulted | lift(absent, column, bool)
+        if self._exact and isinstance(column, np.ndarray) and column.dtype.kind == "f":
+            holds: Array = self._op(column, self._value) & ~np.isnan(column)
+            return holds
         return lift(self._one, column, bool)
 
     def explain(self, seen: Situation) -> Explained:
@@ -45,6 +52,7 @@ def absent(value: Any) -> bool:
     return value is None or value != value
 
 
+ARRAYS = ("==", "!=", "<", "<=", ">", ">=")
 OPS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sluice.rules.deny import Listed
 from sluice.rules.ranking import Ranking
 
@@ -19,9 +17,7 @@ class Allow(Listed):
     """
 
     rule = "allow"
-
-    def admits(self, value: Any) -> bool:
-        return value in self.values
+    keeps = True
 
     def why_ranked(self, before: Ranking, after: Ranking) -> str:
         return f"{len(before) - len(after)} not allowed"

@@ -60,10 +60,10 @@ class Calibrate(OutputRule, ListRule):
         if calibration is None:
             return ranking
         scores = self._made(calibration, ranking.scores)
-        return Ranking(ranking.items, ranking.places, scores, ranking.held)
+        return Ranking(ranking.items, ranking.places, scores, ranking.kept._replace(scaled=False))
 
-    def unmet(self, ranking: Ranking) -> str:
-        return "" if ranking.items.version.calibration else "the version has no calibration"
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        return "" if last.items.version.calibration else "the version has no calibration"
 
     def why(self, before: Output, after: Output, row: Row) -> str:
         if UNCALIBRATED in after:

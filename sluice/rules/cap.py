@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from sluice.rules.parameter import column, text, whole
 from sluice.rules.ranking import Ranking
@@ -41,28 +42,34 @@ class Cap(ListRule):
         return [self.by]
 
     def rank(self, ranking: Ranking) -> Ranking:
-        categories = self._categories(ranking)
+        column, held = ranking.items.column(self.by), ranking.held
         room = len(ranking) if self.first is None else self.first
         pinned = [place for at, place in ranking.fixed.items() if at < room]
-        counts = Counter(word for place in pinned for word in categories[place])
+        counts = dict(Counter(word for place in pinned for word in self._words(column[place])))
         room -= len(pinned)
         taken: list[int] = []
         over: list[int] = []
         for place in ranking.places:
-            if place in ranking.held:
+            if len(taken) >= room:
+                break
+            if place in held:
                 continue
-            mine = categories[place]
-            if len(taken) >= room or any(counts[word] >= self.most for word in mine):
+            mine = self._words(column[place])
+            if max([counts.get(word, 0) for word in mine], default=0) >= self.most:
                 over.append(place)
                 continue
-            counts.update(mine)
+            for word in mine:
+                counts[word] = counts.get(word, 0) + 1
             taken.append(place)
-        return ranking.ordered(taken if self.first is None else taken + over)
+        if self.first is None:
+            return ranking.ordered(taken)
+        seen = {*taken, *over}
+        return ranking.ordered(taken + over + [p for p in ranking.places if p not in seen])
 
-    def unmet(self, ranking: Ranking) -> str:
-        categories = self._categories(ranking)
-        places = ranking.places[: self.first]
-        counts = Counter(word for place in places for word in categories[place])
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        column = last.items.column(self.by)
+        places = last.places[: self.first]
+        counts = Counter(word for place in places for word in self._words(column[place]))
         over = sorted(word for word, count in counts.items() if count > self.most)
         return ", ".join(f"{counts[word]} of {word}" for word in over[:3])
 
@@ -70,10 +77,8 @@ class Cap(ListRule):
         told = super().why_ranked(before, after)
         return f"{told}; at most {self.most} of each {self.by}{among(self.first)}"
 
-    def _categories(self, ranking: Ranking) -> list[tuple[str, ...]]:
-        items = ranking.items
-        key = ("words", self.by, self.separator)
-        return items.once(key, lambda: [words(v, self.separator) for v in items.column(self.by)])
+    def _words(self, value: Any) -> tuple[str, ...]:
+        return words(value, self.separator)
 
 
 def among(first: int | None) -> str:

@@ -85,7 +85,7 @@ class Decay(ListRule):
         distance = np.abs(ages(ranking.items, self.field, self.at))
         beyond = np.maximum(0.0, distance - self.offset)
         fresh = self.shape(beyond, self.scale, self.decay)
-        fresh = np.where(np.isnan(fresh), 0.0, fresh)
+        fresh[np.isnan(fresh)] = 0.0
         scores, weight = scaled(ranking), self.weight
         if weight is None:
             return ranking.rescored(scores * fresh)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sluice.rules.parameter import column, ids
-from sluice.rules.ranking import Items, Ranking
+from sluice.rules.ranking import Ranking
 from sluice.rules.rule import ListRule
 
 
 class Listed(ListRule):
     """The base of deny and allow: `values` of the item's id, or of the column `of`."""
+
+    keeps: ClassVar[bool]  # whether what is among `values` stays, or what is not
 
     def __init__(self, values: Sequence[Any], of: str | None = None) -> None:
         self.values = frozenset(ids("values", values))
@@ -21,15 +23,13 @@ class Listed(ListRule):
         return [] if self.of is None else [self.of]
 
     def rank(self, ranking: Ranking) -> Ranking:
-        of = self._column(ranking.items)
-        return ranking.without({p for p in ranking.places if not self.admits(of[p])})
+        items, values, keeps = ranking.items, self.values, self.keeps
+        column: Sequence[Any] = items.ids if self.of is None else items.column(self.of)
+        return ranking.without({p for p in ranking.places if (column[p] in values) is not keeps})
 
     def admits(self, value: Any) -> bool:
         """Whether an item with this value may be in the list."""
-        raise TypeError(f"{type(self).__name__} does not define admits")
-
-    def _column(self, items: Items) -> Sequence[Any]:
-        return items.ids if self.of is None else items.column(self.of)
+        return (value in self.values) is self.keeps
 
 
 class Deny(Listed):
@@ -44,9 +44,7 @@ class Deny(Listed):
     """
 
     rule = "deny"
-
-    def admits(self, value: Any) -> bool:
-        return value not in self.values
+    keeps = False
 
     def why_ranked(self, before: Ranking, after: Ranking) -> str:
         return f"{len(before) - len(after)} denied"

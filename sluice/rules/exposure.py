@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sluice.rules.parameter import column, number, whole
@@ -64,10 +65,9 @@ class Exposure(ListRule):
         return [self.by]
 
     def rank(self, ranking: Ranking) -> Ranking:
-        group, fixed = self._groups(ranking), ranking.fixed
-        queues = _queues([p for p in ranking.places if p not in ranking.held], group)
+        places, group, fixed = ranking.places, self._groups(ranking), ranking.fixed
+        queues = _queues(ranking, group)
         owed = dict.fromkeys(queues, 0.0)
-        rank = {place: at for at, place in enumerate(ranking.places)}
         target, made = self._target(ranking), list[int]()
         seen = exposures(min(self.first, len(ranking)))
         near = self.tolerance * sum(seen)
@@ -76,17 +76,16 @@ class Exposure(ListRule):
                 owed[name] += target.get(name, 0.0) * exposure
             place = fixed.get(len(made))
             if place is None:
-                place = _next(queues, owed, near, rank)
+                place = places[_next(queues, owed, near)]
             if group[place] in owed:
                 owed[group[place]] -= exposure
             made.append(place)
         taken = set(made)
-        return ranking.ordered(made + [p for p in ranking.places if p not in taken])
+        return ranking.ordered(made + [p for p in places if p not in taken])
 
-    def unmet(self, ranking: Ranking) -> str:
-        group = self._groups(ranking)
-        found = shares([group[place] for place in ranking.places[: self.first]])
-        target = self._target(ranking)
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        group, target = self._groups(last), self._target(before)
+        found = shares([group[place] for place in last.places[: self.first]])
         low = [g for g, part in target.items() if found.get(g, 0.0) < part - self.tolerance - 1e-9]
         told = [f"{g} has {found.get(g, 0.0):.2f} of {target[g]:.2f}" for g in sorted(low, key=str)]
         return ", ".join(told[:3])
@@ -97,34 +96,33 @@ class Exposure(ListRule):
 
     def _groups(self, ranking: Ranking) -> list[Any]:
         """By place; those of no group are one."""
-        return [None if value != value else value for value in ranking.items.column(self.by)]
+        column, key = ranking.items.column(self.by), ("groups", self.by)
+        return ranking.items.once(key, lambda: [None if v != v else v for v in column])
 
     def _target(self, ranking: Ranking) -> Mapping[Any, float]:
         if self.share is not None:
             return self.share
-        group = self._groups(ranking)
-        counts = Counter(map(group.__getitem__, ranking.places))
+        counts = Counter(map(self._groups(ranking).__getitem__, ranking.places))
         return {name: count / len(ranking) for name, count in counts.items()}
 
 
-def _queues(places: Sequence[int], group: Sequence[Any]) -> dict[Any, list[int]]:
-    """By group its items, the best last."""
-    queues: dict[Any, list[int]] = {}
-    for place in reversed(places):
-        queues.setdefault(group[place], []).append(place)
+def _queues(ranking: Ranking, group: Sequence[Any]) -> dict[Any, list[int]]:
+    """By group where in the list its items are that are not pinned, the best last."""
+    queues: defaultdict[Any, list[int]] = defaultdict(list)
+    held = ranking.held
+    for at, place in enumerate(ranking.places):
+        if place not in held:
+            queues[group[place]].append(at)
+    for queue in queues.values():
+        queue.reverse()
     return queues
 
 
-def _next(
-    queues: Mapping[Any, list[int]],
-    owed: Mapping[Any, float],
-    near: float,
-    rank: Mapping[int, int],
-) -> int:
-    left = [name for name, queue in queues.items() if queue]
-    most = max(owed[name] for name in left)
-    best = min((n for n in left if owed[n] >= most - near), key=lambda n: rank[queues[n][-1]])
-    return queues[best].pop()
+def _next(queues: Mapping[Any, list[int]], owed: Mapping[Any, float], near: float) -> int:
+    left = [(owed[name], queue) for name, queue in queues.items() if queue]
+    enough = max(left)[0] - near
+    best = min([queue for debt, queue in left if debt >= enough], key=itemgetter(-1))
+    return best.pop()
 
 
 def _share(share: Any) -> dict[str, float]:

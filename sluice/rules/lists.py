@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sluice.coded import Array
 from sluice.declaration import Section
 from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions
@@ -15,7 +16,7 @@ from sluice.live import Version
 from sluice.message import Message
 from sluice.rules.make import list_rules, open_rules
 from sluice.rules.measure import Measure
-from sluice.rules.ranking import Items, Ranking
+from sluice.rules.ranking import Id, Items, Ranking
 from sluice.rules.rule import column_types, moves
 
 EXPLAINED = 100  # items of a list that an explanation shows, at most
@@ -71,7 +72,7 @@ class Lists:
         if not rows:
             return {"items": []}
         version = message.live.answering(message.route[rows[0]].version)
-        scores = [float(message.scores[row][0]) for row in rows]
+        scores = np.array([message.scores[row][0] for row in rows], np.float64)
         if not np.isfinite(scores).all():
             return {"error": f"version {version.number} gave no number for this record"}
         steps = [Ranking.of(self._items(message, rows, scores, version))]
@@ -89,12 +90,12 @@ class Lists:
         return output
 
     def _items(
-        self, message: Message, rows: Sequence[int], scores: list[float], version: Version
+        self, message: Message, rows: Sequence[int], scores: Array, version: Version
     ) -> Items:
         places = {name: at for at, name in enumerate(message.columns)}
         values = [message.values[row] for row in rows]
         at = places[self.id]
-        ids = [_id(row[at]) for row in values]
+        ids = _ids([row[at] for row in values])
         return Items(
             ids,
             scores,
@@ -124,7 +125,7 @@ class Lists:
                 one["moved"] = moved
             if len(before) > len(after):
                 one["dropped"] = len(before) - len(after)
-            if unmet := self.rules[at].unmet(steps[-1]):
+            if unmet := self.rules[at].unmet(before, steps[-1]):
                 one["unmet"] = unmet
             if one:
                 told.append({"rule": self.names[at], **one})
@@ -149,9 +150,9 @@ def _names(rules: Sequence[str]) -> list[str]:
     return [f"{n} {i}" if i > 1 else n for n, i in zip(rules, numbers, strict=True)]
 
 
-def _id(value: Any) -> str | int:
+def _ids(values: list[Any]) -> list[Id]:
     """A whole number is a float in a row."""
-    return value if isinstance(value, str) else int(value)
+    return values if isinstance(values[0], str) else list(map(int, values))
 
 
 def _plain(value: Any) -> Any:

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sluice.coded import Array
 from sluice.declaration import Section
 from sluice.features.definitions import Definitions
 from sluice.rules.decay import NOW, ages
-from sluice.rules.exposure import exposures
+from sluice.rules.exposure import shares
 from sluice.rules.parameter import columns
 from sluice.rules.ranking import Items, Ranking
 from sluice.rules.rule import column_types
-from sluice.rules.vectors import SEPARATOR, vectors
+from sluice.rules.vectors import SEPARATOR, Vectors, vectors
 from sluice.rules.where import Where
 
 Figures = dict[str, Any]
@@ -72,73 +71,52 @@ class Measure:
         return [made.get(top, {}) for top in tops]
 
     def _figures(self, items: Items, tops: Sequence[Sequence[int]]) -> list[Figures]:
-        """Of all lists at once: each figure is a product with who is in which list."""
-        if not tops:
-            return []
-        seen = Tops(tops)
-        columns: dict[str, list[Any]] = {}
-        if self._of:
-            unit = vectors(items, seen.places, self._of, self._separator)
-            columns["diversity"] = seen.diversity(unit)
+        columns: dict[str, Sequence[Any]] = {}
+        if self._of and tops:
+            columns["diversity"] = self._diversity(items, tops)
         if self._age:
-            columns["age"] = seen.means(ages(items, self._age, self._at)[seen.places])
+            age = ages(items, self._age, self._at).tolist()
+            columns["age"] = [_mean([age[place] for place in top]) for top in tops]
         if self._tail is not None:
             member = self._tail.members(items)
-            columns["tail"] = seen.means(np.array([member[p] for p in seen.places], np.float64))
+            columns["tail"] = [_mean([member[place] for place in top]) for top in tops]
         if self._groups:
-            group = items.column(self._groups)
-            columns["groups"] = seen.shares([_name(group[place]) for place in seen.places])
+            column = items.column(self._groups)
+            group = {place: _name(column[place]) for place in {*chain.from_iterable(tops)}}
+            columns["groups"] = [shares([group[place] for place in top]) for top in tops]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def _diversity(self, items: Items, tops: Sequence[Sequence[int]]) -> list[float]:
+        places = list(dict.fromkeys(chain.from_iterable(tops)))
+        at = {place: i for i, place in enumerate(places)}
+        found = vectors(items, places, self._of, self._separator)
+        return diversity(found, [[at[place] for place in top] for top in tops])
 
-class Tops:
-    """Which items s lists begin with [s, m], and how much exposure they have there.
 
-    Args:
-        tops: the lists, none of them empty.
-    """
+def diversity(found: Vectors, tops: Sequence[Sequence[int]]) -> list[float]:
+    """Of each list, indices into some vectors [m, d], the mean of 1 − cosine over all pairs; 0 for
+    fewer than two (Ziegler et al. 2005)."""
+    alike = (found.matrix @ found.matrix.T) * found.scale * found.scale[:, None]
+    alike.flat[:: len(alike) + 1] = 0.0
+    inside = np.zeros((len(tops), len(alike)))
+    rows = [row for row, top in enumerate(tops) for _ in top]
+    inside[rows, list(chain.from_iterable(tops))] = 1.0
+    same = np.einsum("sm,sm->s", inside @ alike, inside).tolist()
+    counts = [max(len(top) * (len(top) - 1), 1) for top in tops]
+    return [
+        1.0 - total / pairs if len(top) > 1 else 0.0
+        for top, total, pairs in zip(tops, same, counts, strict=True)
+    ]
 
-    def __init__(self, tops: Sequence[Sequence[int]]) -> None:
-        self.places = list(dict.fromkeys(chain.from_iterable(tops)))
-        at = {place: i for i, place in enumerate(self.places)}
-        lengths = list(map(len, tops))
-        where = (
-            np.repeat(np.arange(len(tops)), lengths),
-            [at[place] for top in tops for place in top],
-        )
-        self._inside = np.zeros((len(tops), len(self.places)))
-        self._exposure = np.zeros_like(self._inside)
-        self._inside[where] = 1.0
-        self._exposure[where] = list(chain.from_iterable(map(exposures, lengths)))
 
-    def diversity(self, unit: Array) -> list[float]:
-        """Of each list the mean of 1 − cosine over all pairs, of vectors of length 1 [m, d]; 0 for
-        fewer than two items (Ziegler et al. 2005)."""
-        total, n = self._inside @ unit, self._inside.sum(axis=1)
-        own = self._inside @ np.einsum("ij,ij->i", unit, unit)
-        same = (np.einsum("ij,ij->i", total, total) - own) / np.maximum(n * (n - 1), 1.0)
-        made: list[float] = np.where(n > 1, 1.0 - same, 0.0).tolist()
-        return made
-
-    def means(self, values: Array) -> list[float | None]:
-        """The mean of those of the items [m] that have one; None where none has."""
-        known = ~np.isnan(values)
-        count = self._inside @ known.astype(np.float64)
-        total = self._inside @ np.where(known, values, 0.0)
-        pairs = zip(total.tolist(), count.tolist(), strict=True)
-        return [whole / n if n else None for whole, n in pairs]
-
-    def shares(self, groups: Sequence[str]) -> list[dict[str, float]]:
-        """Each group's share of exposure; those that are in a list."""
-        names = list(dict.fromkeys(groups))
-        belongs = np.array([[name == group for name in names] for group in groups], np.float64)
-        parts = (self._exposure @ belongs) / self._exposure.sum(axis=1, keepdims=True)
-        rows: list[list[float]] = parts.tolist()
-        return [{n: part for n, part in zip(names, row, strict=True) if part} for row in rows]
+def _mean(values: Sequence[float]) -> float | None:
+    """Of those that are there."""
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else None
 
 
 def _name(group: Any) -> str:
     """A group as a key of JSON; no group at all is ""."""
-    if group is None or group != group:
-        return ""
-    return group if isinstance(group, str) else f"{group:g}"
+    if isinstance(group, str):
+        return group
+    return "" if group is None or group != group else f"{group:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from sluice.rules.parameter import columns, number, text, whole
 from sluice.rules.ranking import Ranking
 from sluice.rules.rule import ListRule
 from sluice.rules.scaled import scaled
-from sluice.rules.vectors import SEPARATOR, vectors
+from sluice.rules.vectors import SEPARATOR, Vectors, vectors
 
 
 class MMR(ListRule):
@@ -51,9 +51,9 @@ class MMR(ListRule):
         places = ranking.places
         if len(places) < 2:
             return ranking
-        unit = vectors(ranking.items, places, self.of, self.separator)
-        scores = scaled(ranking)[places]
-        chosen, _ = select(unit, scores, self.k, self.diversity)
+        found = vectors(ranking.items, places, self.of, self.separator)
+        relevance = scaled(ranking)[ranking.order]
+        chosen, _ = select(found, relevance, self.k, self.diversity, Bound.of(ranking))
         taken = set(chosen)
         rest = [place for at, place in enumerate(places) if at not in taken]
         return ranking.ordered([places[at] for at in chosen] + rest)
@@ -63,27 +63,79 @@ class MMR(ListRule):
         return f"{told}; {self.diversity:g} of the weight on being unlike by {', '.join(self.of)}"
 
 
-def select(unit: Array, scores: Array, k: int, diversity: float) -> tuple[list[int], list[float]]:
+class Bound:
+    """What was settled before the choice: items at their positions, and quotas.
+
+    Args:
+        fixed: by position (from 0), the index of the item that stands there.
+        quotas: which of the items are members [n], and how many of them the first i + 1 of those
+            chosen must be.
+    """
+
+    def __init__(
+        self, fixed: Mapping[int, int], quotas: Sequence[tuple[Array, Sequence[int]]]
+    ) -> None:
+        self.fixed = fixed
+        self._quotas = quotas
+        self._counts = [0] * len(quotas)
+
+    @classmethod
+    def of(cls, ranking: Ranking) -> Bound | None:
+        """What a list's pins and quotas ask for, if there are any."""
+        places, fixed = ranking.places, ranking.fixed
+        if not fixed and not ranking.kept.least:
+            return None
+        quotas = [
+            (np.array(least.member, bool)[ranking.order], least.needed(places, fixed))
+            for least in ranking.kept.least
+        ]
+        return cls({at: at for at in fixed}, quotas)
+
+    def choose(self, at: int, value: Array) -> int:
+        """The index for position `at`: the largest value, of those that may stand there."""
+        if at in self.fixed:
+            best = self.fixed[at]
+        else:
+            for (member, needed), count in zip(self._quotas, self._counts, strict=True):
+                if at < len(needed) and count < needed[at]:
+                    allowed = np.where(member, value, -np.inf)
+                    value = allowed if allowed.max() > -np.inf else value
+            best = int(value.argmax())
+        self._counts = [
+            count + int(member[best])
+            for (member, _), count in zip(self._quotas, self._counts, strict=True)
+        ]
+        return best
+
+
+def select(
+    found: Vectors, scores: Array, k: int, diversity: float, bound: Bound | None = None
+) -> tuple[list[int], list[float]]:
     """The indices of the chosen, and the value with which each was.
 
     Args:
-        unit: vectors of length 1 [n, d].
+        found: the items' vectors [n, d].
         scores: relevance [n].
         k: how many, at most.
         diversity: 0 to 1.
+        bound: what was settled before.
 
     Of two with equal values the first is taken.
     """
     relevance = (1.0 - diversity) * scores
-    nearest = np.zeros(len(scores))
+    if bound:
+        relevance[list(bound.fixed.values())] = -np.inf  # they come at their positions
+    scale = diversity * found.scale
+    value, costs = relevance.copy(), np.zeros(len(scores))
     chosen: list[int] = []
     values: list[float] = []
-    for _ in range(min(k, len(scores))):
-        value = relevance - diversity * nearest if chosen else relevance
-        best = int(value.argmax())
+    for at in range(min(k, len(scores))):
+        best = bound.choose(at, value) if bound else int(value.argmax())
         chosen.append(best)
-        values.append(float(value[best]))
-        likeness = unit @ unit[best]
-        nearest = np.maximum(nearest, likeness) if len(chosen) > 1 else likeness
+        values.append(value.item(best))
+        alike = found.matrix @ found.matrix[best]
+        alike *= scale * found.scale[best]
+        costs = np.maximum(costs, alike, out=costs) if at else alike
         relevance[best] = -np.inf
+        np.subtract(relevance, costs, out=value)
     return chosen, values

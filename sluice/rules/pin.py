@@ -29,8 +29,8 @@ class Pin(ListRule):
         found = self._found(ranking)
         return ranking.holding({place: self.at - 1 + i for i, place in enumerate(found)})
 
-    def unmet(self, ranking: Ranking) -> str:
-        there = set(ranking.ids)
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        there = set(last.ids)
         missing = [str(value) for value in self.values if value not in there]
         return f"not in the list: {', '.join(missing[:10])}" if missing else ""
 
@@ -38,5 +38,6 @@ class Pin(ListRule):
         return f"{len(self._found(before))} pinned from position {self.at}"
 
     def _found(self, ranking: Ranking) -> list[int]:
-        place = dict(zip(ranking.ids, ranking.places, strict=True))
-        return [place[value] for value in self.values if value in place]
+        ids = ranking.items.ids
+        places = [ids.index(value) for value in self.values if value in ids]
+        return [place for place in places if place in ranking.places]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.features.definitions import Definitions
 from sluice.rules.parameter import whole
-from sluice.rules.prefix import at_least, short
+from sluice.rules.prefix import Least, at_least
 from sluice.rules.ranking import Items, Ranking
 from sluice.rules.rule import ListRule
 from sluice.rules.where import Where
@@ -16,7 +16,8 @@ from sluice.rules.where import Where
 class AtLeast(ListRule):
     """The base of quotas: the first positions hold at least so many members of a group.
 
-    A subclass says who the members are, and sets `table`: how many the first i + 1 hold.
+    A subclass says who the members are, and sets `table`: how many the first i + 1 hold. An mmr
+    that follows keeps to it.
     """
 
     table: list[int]
@@ -26,24 +27,22 @@ class AtLeast(ListRule):
         raise TypeError(f"{type(self).__name__} does not define members")
 
     def rank(self, ranking: Ranking) -> Ranking:
-        member, table = self.members(ranking.items), self._table(ranking)
-        if not short(ranking.places, member, table)[0]:
-            return ranking
-        return ranking.ordered(at_least(ranking.places, member, table, ranking.fixed))
+        least = self._least(ranking)
+        if least.short(ranking.places)[0]:
+            ranking = ranking.ordered(at_least(ranking.places, least, ranking.fixed))
+        return ranking.promising(least)
 
-    def unmet(self, ranking: Ranking) -> str:
-        member, table = self.members(ranking.items), self._table(ranking)
-        first, count = short(ranking.places, member, table)
-        return f"{count} of {table[first - 1]} among the first {first}" if first else ""
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        least = self._least(last)
+        first, count = least.short(last.places)
+        return f"{count} of {least.of(len(last))[first - 1]} among the first {first}" * bool(first)
 
     def why_ranked(self, before: Ranking, after: Ranking) -> str:
         told = super().why_ranked(before, after)
         return f"{told}; at least {self.table[-1]} among the first {len(self.table)}"
 
-    def _table(self, ranking: Ranking) -> list[int]:
-        """A list that is shorter holds in all what the whole table says."""
-        n, table = len(ranking), self.table
-        return table if n >= len(table) or not n else [*table[: n - 1], table[-1]]
+    def _least(self, ranking: Ranking) -> Least:
+        return Least(self.members(ranking.items), self.table)
 
 
 def flat(least: Any, first: Any) -> list[int]:

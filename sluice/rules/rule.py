@@ -136,8 +136,9 @@ class ListRule(Rule):
         """The list after the rule; `ranking` itself stays as it is."""
         raise TypeError(f"{type(self).__name__} does not define rank")
 
-    def unmet(self, ranking: Ranking) -> str:
-        """What of its promise does not hold for a list; empty where all does."""
+    def unmet(self, before: Ranking, last: Ranking) -> str:
+        """What of its promise, made when it was handed `before`, does not hold for the list at the
+        end; empty where all does."""
         return ""
 
     def why_ranked(self, before: Ranking, after: Ranking) -> str:
@@ -155,9 +156,11 @@ def column_types(definitions: Definitions) -> dict[str, str]:
 
 def moves(before: Ranking, after: Ranking) -> int:
     """How many items have another position than dropping alone would have given them."""
-    if before.places == after.places:
+    if before.places is after.places or before.places == after.places:
         return 0
     left = before.places
+    if left[: len(after)] == after.places:
+        return 0
     if len(after) < len(before):
         kept = set(after.places)
         left = [place for place in left if place in kept]

@@ -45,4 +45,4 @@ class ScoreRule(OutputRule, ListRule):
     def rank(self, ranking: Ranking) -> Ranking:
         """The order stays: equal numbers keep the places that they had."""
         scores = self.scored(ranking.scores)
-        return Ranking(ranking.items, ranking.places, scores, ranking.held)
+        return Ranking(ranking.items, ranking.places, scores, ranking.kept)

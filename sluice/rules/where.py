@@ -50,7 +50,8 @@ class Where:
 
     def members(self, items: Items) -> list[bool]:
         """Which items fulfil it, by place [n]."""
-        return items.once(("where", id(self)), lambda: self(_situations(items)).tolist())
+        seen = items.once("situations", lambda: _situations(items))
+        return items.once(("where", id(self)), lambda: self(seen).tolist())
 
 
 def _situations(items: Items) -> Situations:
@@ -64,7 +65,8 @@ class _Columns(Mapping[str, Any]):
         self._items = items
 
     def __getitem__(self, name: str) -> Any:
-        return self._items.column(name)
+        column = self._items.column(name)
+        return self._items.numbers(name) if column and isinstance(column[0], float) else column
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items.columns)

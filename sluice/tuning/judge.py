@@ -121,7 +121,7 @@ class Judge:
         exposure = 1 / np.log2(np.arange(len(first)) + 2)
         return Measured(
             ndcg(ranked.ids, question.relevant, tuning.k),
-            diversity(vectors(items, first, tuning.alike)),
+            diversity(vectors(items, first, tuning.alike).unit),
             math.nan if np.isnan(ages).all() else float(np.nanmean(ages)),
             float(inside.mean()),
             float(exposure[inside].sum() / exposure.sum()),

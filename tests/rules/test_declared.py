@@ -123,4 +123,4 @@ def test_what_cannot_be_known_is_told() -> None:
     assert pinned.ids == [0, 2, 1]
     dropped = rule("require", where={"field": "film", "op": ">", "value": 0}).rank(pinned)
     assert dropped.ids == [2, 1]
-    assert pin.unmet(dropped) == "not in the list: 0, 9"
+    assert pin.unmet(pinned, dropped) == "not in the list: 0, 9"

@@ -95,7 +95,7 @@ def test_a_quota_is_met_when_it_can_be_and_costs_least(
     after = made.rank(before)
     new = [row[4] > 0 for row in rows]
     can = sum(new) >= least
-    assert bool(made.unmet(after)) == (not can and bool(rows))
+    assert bool(made.unmet(before, after)) == (not can and bool(rows))
     if not can:
         return
     rank = {place: at for at, place in enumerate(before.places)}
@@ -120,8 +120,8 @@ def test_fair_is_met_when_it_can_be(rows: list[Row], held: bool) -> None:
     if held:
         before = rule("pin", values=[0], at=3).rank(before)
     after = made.rank(before)
-    possible = any(not made.unmet(_with(before, order)) for order in _orders(before))
-    assert bool(made.unmet(after)) == (not possible)
+    possible = any(not made.unmet(before, _with(before, order)) for order in _orders(before))
+    assert bool(made.unmet(before, after)) == (not possible)
 
 
 def _orders(before: Ranking) -> list[tuple[int, ...]]:
@@ -151,9 +151,9 @@ def test_a_cap_of_single_categories_holds_when_it_can(
     room = sum(1 for s in sellers if s is None)
     room += sum(min(most, sellers.count(s)) for s in "xyz")
     can = room >= min(first, len(rows))
-    assert bool(made.unmet(after)) == (not can)
+    assert bool(made.unmet(before, after)) == (not can)
     whole = rule("cap", by="seller", most=most)
-    assert not whole.unmet(whole.rank(before))
+    assert not whole.unmet(before, whole.rank(before))
     assert len(whole.rank(before)) == room
 
 
@@ -187,6 +187,37 @@ def test_mmr_is_greedy(rows: list[Row]) -> None:
         chosen.append(place)
 
 
+@settings(max_examples=100, deadline=None)
+@given(rows=ROWS, least=st.integers(1, 3), k=st.integers(4, 9), at=st.integers(0, 5))
+def test_mmr_keeps_the_quota_before_it(rows: list[Row], least: int, k: int, at: int) -> None:
+    """And what is pinned: it can be kept with the pin wherever the quota alone could keep it."""
+    quota = rule("quota", where=NEW, least=least, first=4)
+    made = rule("mmr", of="genres", diversity=0.8, k=k)
+    before = ranking(rows)
+    if at:
+        before = rule("pin", values=[0], at=at).rank(before)
+    kept = quota.rank(before)
+    after = made.rank(kept)
+    assert quota.unmet(before, after) == quota.unmet(before, kept)
+    assert sorted(after.places) == sorted(before.places)
+    assert made.rank(kept).ids == after.ids
+
+
+def test_mmr_chooses_the_best_of_those_that_a_quota_leaves() -> None:
+    """The last of three has to be new: not the next in the list, but the one that is unlike."""
+    genres, new = ["a", "b", "a", "a", "b", "c"], [0, 0, 0, 1.0, 1.0, 1.0]
+    before = plain([1, 0.9, 0.8, 0.6, 0.5, 0.4], genres=genres, new=new)
+    quota = rule("quota", where=NEW, least=1, first=3)
+    mmr = rule("mmr", of="genres", diversity=0.5, k=3)
+    assert mmr.rank(before).ids[:3] == [0, 1, 5]
+    assert mmr.rank(plain([1, 0.9, 0.8, 0.6, 0.5, 0.4], genres=genres)).ids[:3] == [0, 1, 5]
+    assert quota.rank(mmr.rank(before)).ids[:3] == [0, 1, 5]
+    near = plain([1, 0.9, 0.89, 0.6, 0.5, 0.1], genres=["a", "b", "d", "a", "b", "c"], new=new)
+    assert mmr.rank(near).ids[:3] == [0, 1, 2]
+    assert quota.rank(mmr.rank(near)).ids[:3] == [0, 1, 3]
+    assert mmr.rank(quota.rank(near)).ids[:3] == [0, 1, 5]
+
+
 @settings(max_examples=60, deadline=None)
 @given(n=st.integers(2, 12), seed=st.integers(0, 999))
 def test_exposure_of_two_groups_is_shared(n: int, seed: int) -> None:
@@ -215,4 +246,4 @@ def test_quotas_that_follow_each_other_are_told_where_the_later_won() -> None:
     for one in made:
         after = one.rank(after)
     assert after.ids == [0, 2, 1, 3]
-    assert [one.unmet(after) for one in made] == ["1 of 2 among the first 2", ""]
+    assert [one.unmet(before, after) for one in made] == ["1 of 2 among the first 2", ""]

@@ -10,16 +10,16 @@ import pytest
 from sluice.rules.decay import SHAPES
 from sluice.rules.exposure import exposures, shares
 from sluice.rules.fair import adjusted_table, fail_probability, table
-from sluice.rules.measure import Tops
+from sluice.rules.measure import diversity
 from sluice.rules.mmr import select
 from sluice.rules.threshold import cheapest
+from sluice.rules.vectors import Vectors
 from tests.rules.lists import plain, rule
 
 
 def test_mmr_of_two_alike_and_one_unlike() -> None:
-    unit = np.array([[1, 0], [0.99, 0.14], [0, 1]])
-    unit /= np.linalg.norm(unit, axis=1)[:, None]
-    chosen, values = select(unit, np.array([1, 0.9, 0.5]), 2, 0.5)
+    found = Vectors.of(np.array([[1, 0], [0.99, 0.14], [0, 1]]))
+    chosen, values = select(found, np.array([1, 0.9, 0.5]), 2, 0.5)
     assert chosen == [0, 2]
     assert values == [0.5, 0.25]
 
@@ -31,9 +31,8 @@ def test_mmr_chooses_as_pyversity(diversity: float) -> None:
     chance = np.random.default_rng(3)
     for _ in range(20):
         vectors, scores = chance.random((40, 7)), chance.random(40)
-        unit = vectors / np.linalg.norm(vectors, axis=1)[:, None]
         theirs = mmr(vectors, scores, 10, diversity)
-        chosen, values = select(unit, scores, 10, diversity)
+        chosen, values = select(Vectors.of(vectors), scores, 10, diversity)
         assert chosen == theirs.indices.tolist()
         assert values == pytest.approx(theirs.selection_scores.tolist(), abs=1e-6)
 
@@ -93,9 +92,8 @@ def test_exposure_of_ranks() -> None:
 
 
 def test_diversity_is_the_mean_over_pairs() -> None:
-    vectors = np.array([[1.0, 0], [0, 1.0], [1.0, 0]])
-    assert Tops([[0, 1, 2], [1], [2, 0]]).diversity(vectors) == pytest.approx([2 / 3, 0, 0])
-    assert Tops([[2, 0], [1]]).means(np.array([3.0, np.nan, np.nan])) == [3.0, None]
+    vectors = Vectors.of(np.array([[1.0, 0], [0, 1.0], [1.0, 0]]))
+    assert diversity(vectors, [[0, 1, 2], [1], [2, 0]]) == pytest.approx([2 / 3, 0, 0])
 
 
 def test_the_cheapest_threshold() -> None:
