@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from sluice.deploy.dashboard import DEFAULT, Dashboard
+from sluice.deploy.declared import STEPS
 from sluice.deploy.function import Resource
 from sluice.deploy.nuclio import NuclioTarget
 from sluice.errors import DeclarationError, GateFailed
@@ -58,7 +59,9 @@ class NuclioGateway(NuclioTarget):
 def nuclio_gateway(project: Project, graph: str) -> NuclioGateway:
     """That of the dashboard that NUCLIO_DASHBOARD_URL names."""
     url = variables().get("NUCLIO_DASHBOARD_URL") or DEFAULT
-    return NuclioGateway(project, graph, Dashboard(url, project.name))
+    dashboard = Dashboard(url, project.name)
+    layout = "fused" if dashboard.function(f"{graph}-{STEPS[0]}") is None else "steps"
+    return NuclioGateway(project, graph, dashboard, layout)
 
 
 def _as_challenger(function: Resource) -> Resource:

@@ -23,9 +23,11 @@ def read(project: Project, state: State, topics: tuple[str, ...], run: Run, cloc
         member = partial(stream.consumer, group, topics, lease_s=LEASE_S)
         with closing(member()) as consumer:
             known, offsets = consumer.committed(), state.offsets()
-            ahead = {p: o for p, o in offsets.items() if p[0] in topics and known.get(p, o + 1) > o}
-            if ahead:  # it is new to the group, or the state was lost
-                consumer.commit(ahead)
+            places = {place for place in (*known, *offsets) if place[0] in topics}
+            begin = {place: offsets.get(place, 0) for place in places}
+            begin = {p: offset for p, offset in begin.items() if known.get(p, offset + 1) > offset}
+            if begin:  # it is new to the group, or the state was lost
+                consumer.commit(begin)
         until = clock.monotonic() + 2 * LEASE_S
         with closing(member()) as consumer:
             while _count(consumer, state) or (
