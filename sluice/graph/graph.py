@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,28 +85,14 @@ class Graph:
         What a step raises comes out as by `run`, but nothing goes to the error stream: it says of
         none of the requests that it was at fault.
         """
-        name = ""
-        try:
-            for name, call in self._plain or ():  # noqa: B007 (needed where it fails)
-                body = call(body)
-        except Exception as error:
-            _blame(error, name)
-            raise
-        return body
+        return _through(self._plain or (), body)
 
     def run_table(self, block: Any) -> Any:
         """What the last step's array form returned: each `do_table`, in the order of the steps.
 
         For a graph that `takes_tables`. What a step raises comes out as by `run_many`.
         """
-        name = ""
-        try:
-            for name, call in self._tables or ():  # noqa: B007 (needed where it fails)
-                block = call(block)
-        except Exception as error:
-            _blame(error, name)
-            raise
-        return block
+        return _through(self._tables or (), block)
 
     @property
     def takes_tables(self) -> bool:
@@ -231,6 +217,18 @@ def _follow(chain: tuple[_Node, ...], event: Any) -> Any:
         if node.rescue and node.name in (getattr(event, "error", None) or ()):
             return _follow(node.rescue[1:], event)
     return event
+
+
+def _through(calls: Iterable[tuple[str, Call]], body: Any) -> Any:
+    """What the last of the bare calls returned; what one raises says in which step."""
+    name = ""
+    try:
+        for name, call in calls:  # noqa: B007 (needed where it fails)
+            body = call(body)
+    except Exception as error:
+        _blame(error, name)
+        raise
+    return body
 
 
 def _hand_over(handler: _Node, event: Any, step: str, error: Exception) -> Any:
