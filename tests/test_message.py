@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from typing import Any
 
 import pytest
 
 from sluice.errors import RequestError
-from sluice.message import Message, request_id
+from sluice.message import Message, new_id, request_id
 
 
 def test_bodies() -> None:
@@ -38,3 +39,17 @@ def test_a_step_takes_from_the_end_of_the_one_before_to_its_own() -> None:
     assert message.timings["first"] == pytest.approx((message.ended - begun) * 1e6)
     message.lap("second")
     assert message.timings["first"] >= 1e6 > message.timings["second"] >= 0.0
+
+
+def test_ids_are_never_the_same_not_even_in_a_forked_child() -> None:
+    context = multiprocessing.get_context("fork")
+    new_id()  # so that some wait
+    with context.Pool(2) as pool:
+        theirs = pool.map(_some_ids, range(2), chunksize=1)
+    ids = [id for some in [*theirs, _some_ids(0)] for id in some]
+    assert len(set(ids)) == len(ids) == 3 * 600
+    assert all(len(id) == 32 and int(id, 16) >= 0 for id in ids)
+
+
+def _some_ids(_: int) -> list[str]:
+    return [new_id() for _ in range(600)]
