@@ -13,6 +13,7 @@ from sluice.commands import (
     batch,
     canary,
     check,
+    correction,
     dead_letters,
     deploy,
     evaluate_policy,
@@ -22,6 +23,7 @@ from sluice.commands import (
     keys,
     learn,
     models,
+    monitor,
     new,
     render,
     replay,
@@ -80,9 +82,10 @@ def parser() -> argparse.ArgumentParser:
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
-        learn, tune_rules, route, stack,
+        learn, monitor, tune_rules, route, stack,
         evaluate_policy,
         router,
+        correction,
         canary,
     ):  # fmt: skip
         group.add_to(groups)

@@ -10,6 +10,7 @@ parameters:
     tuning: serving_graphs.film_ranking.tuning.tuning   # what `sluice tune-rules` sweeps
     redact: {tailnum: hash}                             # of monitoring events
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
+    monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
@@ -17,10 +18,11 @@ parameters:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sluice.declaration import Section
+from sluice.windows.declared import MonitorParameters
 
 FORMAT = 1
 
@@ -83,6 +85,7 @@ class Parameters:
     tuning: str | None = None
     redact: Mapping[str, str] | None = None
     stream: StreamParameters = StreamParameters()
+    monitor: MonitorParameters = field(default_factory=MonitorParameters)
     deploy: Mapping[str, Any] | None = None  # read where something is deployed, not while serving
     rollout: Mapping[str, Any] | None = None  # likewise
 
@@ -101,6 +104,7 @@ class Parameters:
             tuning=section.take("tuning", str, None),
             redact=_redact(section),
             stream=StreamParameters.parse(section.section("stream", {})),
+            monitor=MonitorParameters.parse(section.section("monitor", {})),
             deploy=section.take("deploy", Mapping, None),
             rollout=section.take("rollout", Mapping, None),
         )

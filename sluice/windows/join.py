@@ -1,0 +1,269 @@
+"""Joins labels with answers, whichever comes first, in the transaction that counts them.
+
+An answer is kept under the bucket of its time, a label that waits for its answer under its digest
+alone; both are dropped when they are too old (`forget`). The last label of an answer counts: what
+the one before had added is taken away.
+
+    an answer   when (µs since the epoch), code, whether it has a label, the label, scores
+    a label     when (µs since the epoch), the label as JSON
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from sluice.routing.decisions import Feedback
+from sluice.windows import state
+from sluice.windows.cell import Cell
+from sluice.windows.grid import Places
+from sluice.windows.judge import judge, truth_of
+from sluice.windows.table import Table
+from sluice.windows.versions import Versions
+from sluice.windows.views import WHOLE, Cells, Key, View
+
+log = logging.getLogger("sluice.monitor")
+
+_HEAD = struct.Struct("<q8sBd")
+_WHEN = struct.Struct("<q")
+_JUDGED = ("classification", "regression")
+_AT_ONCE = 20_000  # answers that one transaction drops
+Answers = list[tuple[bytes, bytes]]  # digests and values
+
+
+def digest(place: str) -> bytes:
+    """What stands for a request's id and the record's place in it, "id/0"."""
+    return blake2b(place.encode(), digest_size=12).digest()
+
+
+def micros(moment: float) -> int:
+    """A moment (epoch s) in microseconds."""
+    return round(moment * 1e6)
+
+
+class Label(NamedTuple):
+    """A label, and since when it is known (µs)."""
+
+    when: int
+    value: Any
+
+
+class Join:
+    """Answers and labels of one transaction.
+
+    Args:
+        txn: the transaction.
+        made: what the state was made with.
+        horizon_s: a label counts that is known so long after its request.
+        versions: what is known of versions.
+    """
+
+    def __init__(self, txn: Any, made: state.Made, horizon_s: float, versions: Versions) -> None:
+        self._txn, self._made, self._versions = txn, made, versions
+        self._horizon = micros(horizon_s)
+        self.cells: Cells = {}
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def fresh(self, table: Table, names: Sequence[bytes]) -> Places:
+        """The rows of a table that were not counted before, by their ids and times."""
+        moments = np.rint(table.when * 1e6).astype(np.int64).tolist()
+        known = dict(self._txn.cursor().getmulti(names))
+        seen = {(name, value[: _WHEN.size]) for name, value in known.items()}
+        rows = []
+        for row, (name, moment) in enumerate(zip(names, moments, strict=True)):
+            one = name, _WHEN.pack(moment)
+            if one not in seen:
+                seen.add(one)
+                rows.append(row)
+        if len(rows) < len(table):
+            state.count(self._txn, "repeated_records", len(table) - len(rows))
+        return np.array(rows, np.int64)
+
+    def names(self, table: Table) -> list[bytes]:
+        """Under which name each row's answer is kept."""
+        span, names = self._made.span_s, []
+        made: dict[float, bytes] = {}
+        for place, moment in zip(table.ids, (table.when // span).tolist(), strict=True):
+            bucket = made.get(moment)
+            if bucket is None:
+                bucket = made[moment] = b"a" + state.bucket_of(moment * span, span)
+            names.append(bucket + digest(place))
+        return names
+
+    def keep(
+        self, table: Table, names: Sequence[bytes], views: Sequence[View], rows: Places
+    ) -> None:
+        """Keep the answers in some rows of a table; labels that waited for them are joined."""
+        values = _values(table, self._codes(table, views))
+        kept = [(names[row], values[row]) for row in rows.tolist()]
+        waiting = self._waiting([name[5:] for name, _ in kept])
+        self._txn.cursor().putmulti(kept)
+        for name, value in kept:
+            if (label := waiting.get(name[5:])) is not None:
+                self._drop(name[5:], label)
+                self._txn.put(name, self._judge(value, label))
+
+    def _codes(self, table: Table, views: Sequence[View]) -> list[bytes]:
+        """Of each row what stands for its version and its segments."""
+        segments = [[view.names[c] for c in view.codes.tolist()] for view in views[1:]]
+        found: dict[tuple[str, ...], bytes] = {}
+        codes = []
+        words = table.versions.words
+        versions = [words[code] for code in table.versions.codes.tolist()]
+        for key in zip(versions, *segments, strict=True):
+            code = found.get(key)
+            if code is None:
+                meaning = msgspec.msgpack.encode((key[0], key[1:]))
+                code = found[key] = blake2b(meaning, digest_size=8).digest()
+                self._txn.put(b"i" + code, meaning, overwrite=False)
+            codes.append(code)
+        return codes
+
+    def _waiting(self, digests: Sequence[bytes]) -> dict[bytes, Label]:
+        """The labels among those that wait."""
+        cursor = self._txn.cursor()
+        if not cursor.set_range(b"l") or not cursor.key().startswith(b"l"):
+            return {}
+        found = cursor.getmulti([b"l" + d for d in digests])
+        return {name[1:]: _label(value) for name, value in found}
+
+    # -- labels --------------------------------------------------------------------------------
+
+    def labels(self, entries: Sequence[Feedback]) -> None:
+        """Join labels with what they are about, or let them wait for it."""
+        told = [(digest(e.place), Label(micros(e.when.timestamp()), e.label)) for e in entries]
+        answers = self._answers([d for d, _ in told])
+        for one, label in told:
+            if one in answers:
+                name, value = answers[one]
+                answers[one] = name, self._judge(value, label)
+            else:
+                self._wait(one, label)
+        for name, value in answers.values():
+            self._txn.put(name, value)
+
+    def _answers(self, digests: Sequence[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+        """By digest the name and the value of its newest answer, if there is one."""
+        found: dict[bytes, tuple[bytes, bytes]] = {}
+        left = list(dict.fromkeys(digests))
+        cursor = self._txn.cursor()
+        for bucket in self._buckets():
+            if not left:
+                break
+            for name, value in cursor.getmulti([bucket + d for d in left]):
+                found[name[5:]] = name, value
+            left = [d for d in left if d not in found]
+        return found
+
+    def _buckets(self) -> list[bytes]:
+        """The buckets that have answers, the newest first."""
+        cursor, found = self._txn.cursor(), []
+        more = cursor.set_range(b"a")
+        while more and cursor.key().startswith(b"a"):
+            found.append(bytes(cursor.key()[:5]))
+            more = cursor.set_range(found[-1] + b"\xff" * 13)
+        return found[::-1]
+
+    def _wait(self, one: bytes, label: Label) -> None:
+        before = self._txn.get(b"l" + one)
+        if before is not None:
+            self._again(_label(before), label)
+            self._drop(one, _label(before))
+        self._txn.put(b"l" + one, _WHEN.pack(label.when) + msgspec.json.encode(label.value))
+        self._txn.put(b"x" + self._bucket(label) + one, b"")
+
+    def _again(self, before: Label, label: Label) -> None:
+        same = type(before.value) is type(label.value) and before.value == label.value
+        state.count(self._txn, "labels_repeated" if same else "labels_corrected", 1)
+
+    def _drop(self, one: bytes, label: Label) -> None:
+        self._txn.delete(b"l" + one)
+        self._txn.delete(b"x" + self._bucket(label) + one)
+
+    def _bucket(self, label: Label) -> bytes:
+        return state.bucket_of(max(0.0, label.when / 1e6), self._made.span_s)
+
+    def _judge(self, value: bytes, label: Label) -> bytes:
+        """Count what a label says of an answer; the answer with its label."""
+        when, code, labelled, before = _HEAD.unpack_from(value)
+        if label.when - when > self._horizon:
+            state.count(self._txn, "labels_late", 1)
+            return value
+        scores = np.frombuffer(value, "<f8", offset=_HEAD.size).tolist()
+        version, segments = msgspec.msgpack.decode(self._txn.get(b"i" + code))
+        try:
+            classes = self._classes(version)
+            truth = truth_of(label.value, classes)
+            now = judge(scores, truth, classes)
+        except ValueError as error:
+            state.count(self._txn, "labels_refused", 1)
+            log.warning("a label of version %r is not counted: %s", version, error)
+            return value
+        if labelled and before == truth:
+            state.count(self._txn, "labels_repeated", 1)
+            return value
+        start = when // 1_000_000 // self._made.window_s * self._made.window_s
+        for segment in (WHOLE, *segments):
+            cell = self.cells.setdefault(Key(start, version, segment), Cell())
+            if labelled:
+                judge(scores, before, classes).put(cell, -1)
+            now.put(cell, 1)
+        state.count(self._txn, "labels_corrected" if labelled else "labels_joined", 1)
+        return _HEAD.pack(when, code, 1, truth) + value[_HEAD.size :]
+
+    def _classes(self, version: str) -> Sequence[Any]:
+        """A version's classes. Raises ValueError where its labels mean nothing to the monitor."""
+        known = self._versions.of(version)
+        if known.task not in _JUDGED:
+            raise ValueError(f"labels of a version of task {known.task!r} are not judged")
+        return known.classes
+
+
+def _label(value: bytes) -> Label:
+    return Label(_WHEN.unpack_from(value)[0], msgspec.json.decode(value[_WHEN.size :]))
+
+
+def _values(table: Table, codes: Sequence[bytes]) -> list[bytes]:
+    """Each row's answer, as it is kept; one that has no number has no scores."""
+    kind = [("when", "<i8"), ("code", "<u8"), ("labelled", "u1"), ("label", "<f8"),
+            ("scores", "<f8", (table.scores.shape[1],))]  # fmt: skip
+    rows = np.zeros(len(table), np.dtype(kind))
+    rows["when"] = np.rint(table.when * 1e6)
+    rows["code"] = np.frombuffer(b"".join(codes), "<u8")
+    rows["scores"] = table.scores
+    data, size = rows.tobytes(), rows.itemsize
+    values = [data[begin : begin + size] for begin in range(0, len(data), size)]
+    for row in np.flatnonzero(np.isnan(table.scores).any(axis=1)).tolist():
+        values[row] = values[row][: _HEAD.size]
+    return values
+
+
+def forget(txn: Any, made: state.Made, answers: float, labels: float) -> bool:
+    """Drop answers and labels that are older than these moments (epoch s); whether that was all.
+
+    Labels that waited for an answer which never came are counted.
+    """
+    old = list(islice(_before(txn, b"a", answers, made.span_s), _AT_ONCE))
+    waited = list(islice(_before(txn, b"x", labels, made.span_s), _AT_ONCE))
+    for name in (*old, *waited, *(b"l" + name[5:] for name in waited)):
+        txn.delete(name)
+    if waited:
+        state.count(txn, "labels_unknown", len(waited))
+    return max(len(old), len(waited)) < _AT_ONCE
+
+
+def _before(txn: Any, kind: bytes, moment: float, span_s: float) -> Iterator[bytes]:
+    """The names of a kind whose bucket is before that of a moment."""
+    end = kind + state.bucket_of(max(0.0, moment), span_s)
+    for name, _ in state.items(txn, kind):
+        if name >= end:
+            return
+        yield name

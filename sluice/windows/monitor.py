@@ -1,0 +1,330 @@
+"""The monitor: reads events and feedback, and keeps what they add up to.
+
+What is polled is counted in one transaction with the offsets that were read; only then the group
+commits. After a crash the group brings some records again, and those before the noted offsets are
+left. So each record counts once, and windows are the same whoever was killed when.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sluice.environment import Environment
+from sluice.errors import StoreUnavailable
+from sluice.routing.decisions import Feedback, read_feedback
+from sluice.streaming.backoff import Backoff
+from sluice.streaming.dead_letter import dead_letter
+from sluice.streams import Clock, Consumer, Producer, Record
+from sluice.windows import state
+from sluice.windows.cell import Cell
+from sluice.windows.counting import Counting
+from sluice.windows.declared import DAY_S, MonitorParameters
+from sluice.windows.event import Event, read_event
+from sluice.windows.join import Join, forget
+from sluice.windows.table import Table, tables
+from sluice.windows.versions import Versions
+from sluice.windows.views import Cells, Key
+
+log = logging.getLogger("sluice.monitor")
+
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, msgspec.DecodeError)
+_IDLE_S = 0.5
+_TIDY_S = 5.0  # between two looks at what is old
+_PATIENCE = 10  # polls that bring nothing, for a broker that is slow to begin
+_TICK_S = 0.1
+Bounds = Callable[[str], dict[int, tuple[int, int]]]
+
+
+class Topics(NamedTuple):
+    """Where events and feedback come from, and where events go that cannot be read."""
+
+    events: str
+    feedback: str
+    dead_letters: str
+
+    @classmethod
+    def of(cls, project: str, graph: str) -> Topics:
+        """Those of a graph."""
+        prefix = f"{project}.{graph}"
+        return cls(f"{prefix}.events", f"{prefix}.feedback", f"{prefix}.events.dead-letters")
+
+
+class Parts(NamedTuple):
+    """What a monitor is made of: its state, what is declared, what counts, and the stream's ends.
+
+    `bounds` gives per partition of a topic the oldest offset and the next one to be written.
+    """
+
+    environment: Environment
+    made: state.Made
+    declared: MonitorParameters
+    versions: Versions
+    counting: Counting
+    topics: Topics
+    bounds: Bounds
+
+
+class Monitor:
+    """Counts the events and labels of one graph.
+
+    Args:
+        parts: what it works with.
+        letters: takes events and feedback that cannot be read.
+        clock: for waiting, and the times of dead letters; what is counted goes by events' times.
+        backoff: how long it waits for what is away.
+        batch: so many records are counted in one transaction, at most.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        letters: Producer,
+        *,
+        clock: Clock,
+        backoff: Backoff | None = None,
+        batch: int = 5000,
+    ) -> None:
+        self._parts, self._letters, self._clock, self._batch = parts, letters, clock, batch
+        self._backoff = backoff or Backoff()
+        self._next_tidy = -math.inf
+        self._tidied = (-1.0, -1.0)
+        self._stopped = False
+        self.waiting = False
+
+    def stop(self) -> None:
+        """End after the records in hand; a signal's handler may call it."""
+        self._stopped = True
+
+    def run(self, consumer: Consumer, *, once: bool = False) -> None:
+        """Work until `stop`; with `once`, until all that there is has been read.
+
+        What is away is waited for; nothing is committed meanwhile.
+        """
+        held: list[Record] = []
+        empty = 0
+        while not self._stopped:
+            try:
+                held = held or consumer.poll(self._batch, _IDLE_S)
+                self.take(held)
+                empty = 0 if held else empty + 1
+                if held:
+                    consumer.commit(held)
+                held = []
+                if once and empty and (empty > _PATIENCE or not self.lag()):
+                    return
+            except (StoreUnavailable, OSError) as error:
+                self._wait(error)
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Count records; when it returns, they are kept. Raises StoreUnavailable, OSError."""
+        if records:
+            batch = self._read(records)
+            if batch.letters:
+                self._refuse(batch.letters)
+            self._parts.environment.write(self._count, batch)
+        if self.waiting:
+            log.warning("going on, after %d tries", self._backoff.tries)
+            self.waiting = False
+            self._backoff.reset()
+        if self._clock.monotonic() >= self._next_tidy:
+            self._next_tidy = self._clock.monotonic() + _TIDY_S
+            self.tidy()
+
+    def take_patiently(self, records: Sequence[Record]) -> None:
+        """The same, for who cannot bring them again: what is away is waited for."""
+        while True:
+            try:
+                return self.take(records)
+            except (StoreUnavailable, OSError) as error:
+                self._wait(error)
+
+    def lag(self) -> int:
+        """How many records are on the topics that were not read yet."""
+        read = self._parts.environment.read(state.offsets)
+        return sum(
+            max(0, end - max(first, read.get((topic, partition), (0, 0.0))[0]))
+            for topic in self._parts.topics[:2]
+            for partition, (first, end) in self._parts.bounds(topic).items()
+        )
+
+    def _wait(self, error: Exception) -> None:
+        if not self.waiting:
+            self.waiting = True
+            log.warning("waiting, nothing is committed: %s: %s", type(error).__name__, error)
+        until = self._clock.monotonic() + self._backoff.next()
+        while not self._stopped and (left := until - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(_TICK_S, left))
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _read(self, records: Sequence[Record]) -> _Batch:
+        """The records, read; those of other topics and those that were read before are left."""
+        batch = _Batch(self._parts.environment.read(state.offsets))
+        for place, some in _by_place(records).items():
+            next_ = batch.before.get(place, (0, 0.0))[0]
+            new = [record for record in some if record.offset >= next_]
+            if new:
+                moments = self._read_some(place[0], new, batch)
+                last = new[-1]
+                # Nothing is from later than when it was written, whatever it says.
+                moment = min(max(moments, default=-math.inf), last.timestamp)
+                batch.read[place] = last.offset + 1, moment
+        batch.tables = self._tables(batch)
+        return batch
+
+    def _read_some(self, topic: str, records: Sequence[Record], batch: _Batch) -> list[float]:
+        """Read records of one partition; the times of the last one that could be read."""
+        events = topic == self._parts.topics.events
+        found: list[Any] = []
+        try:
+            found += map(read_event if events else read_feedback, [r.value for r in records])
+        except ValueError:  # one of them: whose it is shows one by one
+            found, good = [], []
+            for record in records:
+                try:
+                    found.append((read_event if events else read_feedback)(record.value))
+                    good.append(record)
+                except ValueError as error:
+                    batch.letters.append((record, error))
+            records = good
+        if events:
+            batch.events += zip(records, found, strict=True)
+        else:
+            batch.feedback += found
+        return [one.when.timestamp() for one in found[-1:]]
+
+    def _tables(self, batch: _Batch) -> list[Table]:
+        try:
+            return tables([event for _, event in batch.events])
+        except _UNREADABLE:  # one of them: whose it is shows one by one
+            good: list[Event] = []
+            for record, event in batch.events:
+                try:
+                    tables([event])
+                    good.append(event)
+                except _UNREADABLE as error:
+                    batch.letters.append((record, error))
+            return tables(good)
+
+    def _refuse(self, letters: Sequence[tuple[Record, Exception]]) -> None:
+        for record, error in letters:
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            log.warning("%s is not counted, and a dead letter: %s", place, error)
+        now = self._clock.time()
+        messages = [dead_letter(record, record.key, error, now) for record, error in letters]
+        self._letters.produce_many(self._parts.topics.dead_letters, messages)
+
+    # -- counting ------------------------------------------------------------------------------
+
+    def _count(self, txn: Any, batch: _Batch) -> None:
+        """All of a batch, in a transaction."""
+        parts = self._parts
+        join = Join(txn, parts.made, parts.declared.horizon_s, parts.versions)
+        for table in batch.tables:
+            views = parts.counting.views(table)
+            names = join.names(table)
+            rows = join.fresh(table, names)
+            parts.counting.count(table, views, rows, join.cells)
+            join.keep(table, names, views, rows)
+        labels = [entry for entry in batch.feedback if entry.label is not None]
+        join.labels(labels)
+        self._put(txn, join.cells)
+        for place, (next_, moment) in batch.read.items():
+            before = state.offset(txn, place)
+            if before != batch.before.get(place, before):
+                raise StoreUnavailable(f"another monitor has read {place}: read again")
+            state.put_offset(txn, place, next_, max(moment, before[1]))
+        for name, by in (
+            ("events", sum(len(table.events) for table in batch.tables)),
+            ("feedback", len(batch.feedback)),
+            ("rewards", len(batch.feedback) - len(labels)),
+            ("dead_letters", len(batch.letters)),
+        ):
+            if by:
+                state.count(txn, name, by)
+
+    def _put(self, txn: Any, cells: Cells) -> None:
+        """Add cells to windows, or to days where windows have become days."""
+        rolled = state.rolled(txn)
+        for key, cell in cells.items():
+            old = key.start < rolled
+            place = key._replace(start=key.start // DAY_S * DAY_S) if old else key
+            state.merge_cell(txn, state.DAY if old else state.WINDOW, place, cell)
+
+    # -- what is old ---------------------------------------------------------------------------
+
+    def tidy(self) -> None:
+        """Make days of old windows, and drop what is too old to be of use."""
+        now, parts = self.now(), self._parts
+        reached = now // parts.made.span_s, now // DAY_S
+        if now == -math.inf or reached == self._tidied:
+            return
+        write, horizon = partial(parts.environment.write, durable=False), parts.declared.horizon_s
+        # A label may be late and still be told from one that is of nobody; and of what lies on two
+        # partitions, one may be read half a horizon before the other.
+        while not write(forget, parts.made, now - 2.5 * horizon, now - horizon):
+            pass
+        while write(_roll, now - parts.declared.keep_s):
+            pass
+        write(_drop_days, now - parts.declared.keep_days_s)
+        self._tidied = reached
+
+    def now(self) -> float:
+        """The time up to which all has been read (epoch s): that of the partition that is least
+        far among those with more to read, else the latest of all; −∞ when nothing was read."""
+        read = self._parts.environment.read(state.offsets)
+        behind = []
+        for topic in self._parts.topics[:2]:
+            for partition, (first, end) in self._parts.bounds(topic).items():
+                next_, moment = read.get((topic, partition), (0, -math.inf))
+                if max(next_, first) < end:
+                    behind.append(moment)
+        return min(behind) if behind else max((m for _, m in read.values()), default=-math.inf)
+
+
+class _Batch:
+    """Records, read: how far each partition was before and is then, and what was in them."""
+
+    def __init__(self, before: dict[state.Place, tuple[int, float]]) -> None:
+        self.before = before
+        self.read: dict[state.Place, tuple[int, float]] = {}
+        self.events: list[tuple[Record, Event]] = []
+        self.feedback: list[Feedback] = []
+        self.letters: list[tuple[Record, Exception]] = []
+        self.tables: list[Table] = []
+
+
+def _by_place(records: Sequence[Record]) -> dict[state.Place, list[Record]]:
+    found: dict[state.Place, list[Record]] = {}
+    for record in records:
+        found.setdefault((record.topic, record.partition), []).append(record)
+    return found
+
+
+def _roll(txn: Any, until: float) -> bool:
+    """Add the windows of one day that ended before a moment (epoch s) to it; whether there was."""
+    rolled = state.rolled(txn)
+    oldest = next((key.start for key, _ in state.cells(txn, state.WINDOW, rolled, 1 << 62)), None)
+    end = int(max(0.0, until) // DAY_S) * DAY_S
+    if oldest is None or oldest >= end:
+        if end > rolled:
+            state.put_rolled(txn, end)
+        return False
+    day = oldest // DAY_S * DAY_S
+    for key, data in list(state.cells(txn, state.WINDOW, oldest, day + DAY_S)):
+        state.merge_cell(txn, state.DAY, Key(day, key.version, key.segment), Cell.unpack(data))
+        txn.delete(state.cell_name(state.WINDOW, key))
+    state.put_rolled(txn, day + DAY_S)
+    return True
+
+
+def _drop_days(txn: Any, until: float) -> None:
+    """Drop the days before a moment."""
+    for key, _ in list(state.cells(txn, state.DAY, 0, int(until - DAY_S) + 1)):
+        txn.delete(state.cell_name(state.DAY, key))

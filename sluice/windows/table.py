@@ -1,0 +1,246 @@
+"""The records of many events by column, so that they are counted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sluice.windows.event import Event, Named, Row, names_of, route_of, told
+from sluice.windows.grid import Floats, Places
+
+# What became of a record: answered; not answered, in a request that was; in a request that failed;
+# in the last place stands an event without records, so that its request counts.
+ANSWERED, REFUSED, FAILED, ABSENT = range(4)
+NONE = ""  # the version of what none answered
+_CLASS = "probabilities."
+_LATEST = 253_402_300_800.0  # the year 10000
+Route = tuple[str, str]
+W = TypeVar("W", bound=Hashable)
+
+
+class Coded(Generic[W]):
+    """Values of few kinds: `words`, and which of them each one is, `codes` [n]."""
+
+    def __init__(self, values: Sequence[W]) -> None:
+        self.words = list(dict.fromkeys(values))
+        if len(self.words) > 1:
+            numbers = {word: code for code, word in enumerate(self.words)}
+            self.codes: Places = np.array([numbers[value] for value in values], np.int64)
+        else:
+            self.codes = np.zeros(len(values), np.int64)
+
+
+class Table:
+    """Events with the same columns. Per event [e], and per row [n], which is mostly a record:
+
+    Attributes:
+        events: the events [e].
+        moments: when they were, seconds since the epoch [e].
+        event: which event a row is of [n].
+        kind: what became of the record [n].
+        request: rows with one number are one request's [n].
+        own: whether a row is a request of its own, in an event that has `ids` [n].
+        when: seconds since the epoch [n].
+        ids: the request's id and the record's place in it, "id/0" [n].
+        versions: who answered [n].
+        routes: policy and name of the choice [n].
+        columns: by name, the values of the record's fields, and of features if events have them.
+        scores: [n, k], NaN where there is none; k is 1 for two classes and for numbers.
+
+    Raises ValueError, TypeError, LookupError or AttributeError where an event does not hold what
+    it should.
+    """
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        first = events[0]
+        names = names_of(bytes(first.request.input_schema))
+        blank: list[Row] = [[None] * len(names)]
+        inputs = [e.request.inputs or blank for e in events]
+        self.events, sizes = events, np.array([len(rows) for rows in inputs])
+        self.event: Places = np.repeat(np.arange(len(events)), sizes)
+        self._starts = np.cumsum(sizes) - sizes
+        self._simple = len(self.event) == len(events)
+        self._check(sizes)
+        self.kind = self._kinds()
+        self.columns = _columns(names, list(chain.from_iterable(inputs)))
+        if first.sluice.features is not None:
+            self.columns |= _features([e.sluice.features for e in events])
+        self._requests()
+        self._answers(first)
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def _check(self, sizes: Places) -> None:
+        """What says something of each record says it of all."""
+        self.moments: Floats = np.array([e.when.timestamp() for e in self.events])
+        if any(e.when.tzinfo is None for e in self.events):
+            raise ValueError("no event: when has no zone")
+        for event, n in zip(self.events, sizes.tolist(), strict=True):
+            block, response = event.sluice, event.resp
+            if response is not None and len(response.outputs) != len(event.request.inputs):
+                raise ValueError(f"no event: {n} records and {len(response.outputs)} outputs")
+            if block.ids or block.when or block.routes or block.features:
+                _check_lists(event, n)
+
+    def _kinds(self) -> npt.NDArray[np.int8]:
+        answered = self.events[0].resp is not None
+        kinds = np.full(len(self), ANSWERED if answered else FAILED, np.int8)
+        for number, event in enumerate(self.events):
+            if not event.request.inputs:
+                kinds[self._starts[number]] = ABSENT
+            elif event.sluice.errors:
+                bad = self._starts[number] + np.array([int(place) for place in event.sluice.errors])
+                kinds[bad] = REFUSED
+        return kinds
+
+    def _requests(self) -> None:
+        """When each row was asked, under which id, and which rows are one request."""
+        self.when = self.moments[self.event]
+        self.own = np.zeros(len(self), np.bool_)
+        own = [number for number, e in enumerate(self.events) if e.sluice.ids]
+        if self._simple and not own:
+            self.ids = [f"{e.request.id}/0" for e in self.events]
+            self.request = self.event
+        else:
+            self.own = np.isin(self.event, own)
+            self.ids = list(chain.from_iterable(_ids(e) for e in self.events))
+            begins = self.own.copy()
+            begins[self._starts] = True
+            self.request = np.cumsum(begins) - 1
+            for number, event in enumerate(self.events):
+                if event.sluice.when:
+                    self.when[self.event == number] = event.sluice.when
+        if not 0 <= self.when.min() <= self.when.max() < _LATEST:
+            raise ValueError("no event: a time before 1970 or after 9999")
+
+    def _answers(self, first: Event) -> None:
+        """Who answered each row, why he, and what."""
+        outputs: dict[str, Sequence[Any]] = {}
+        if first.resp is not None:
+            names = names_of(bytes(first.resp.output_schema))
+            blank: list[Row] = [[None] * len(names)]
+            found = (e.resp.outputs or blank for e in self.events if e.resp is not None)
+            outputs = _columns(names, list(chain.from_iterable(found)))
+        routes, versions = self._choices()
+        plain = any(name in outputs for name in ("probability", "prediction"))
+        details = self._details(routes, plain) if first.resp is not None else {}
+        for row, detail in details.items():
+            if "route" in detail:
+                routes[row] = told(detail["route"])
+        own = outputs.get("version")
+        if own is not None:
+            versions = [str(o or v) for o, v in zip(own, versions, strict=True)]
+        self.routes, self.versions = Coded(routes), Coded(versions)
+        self.scores = _scores(outputs, details, len(self))
+
+    def _choices(self) -> tuple[list[Route], list[str]]:
+        """Of each row policy and name of its choice, and the version that was chosen."""
+        if self._simple and not any(e.sluice.routes for e in self.events):
+            routes = [route_of(bytes(e.sluice.route)) for e in self.events]
+            return routes, [e.sluice.version or NONE for e in self.events]
+        sizes = np.bincount(self.event, minlength=len(self.events)).tolist()
+        found = [p for e, n in zip(self.events, sizes, strict=True) for p in _chosen(e, n)]
+        return [route for route, _ in found], [version for _, version in found]
+
+    def _details(self, routes: Sequence[Route], plain: bool) -> dict[int, dict[str, Any]]:
+        """By row, of its output what is no column: the probabilities of many classes, and the
+        choices of an event whose records went different ways."""
+        found = {}
+        for event, start in zip(self.events, self._starts.tolist(), strict=True):
+            if plain and routes[start][1]:
+                continue
+            raw = bytes(event.sluice.details)
+            by_place = msgspec.json.decode(raw, type=dict[str, dict[str, Any]])
+            for place, detail in by_place.items():
+                found[start + int(place)] = detail
+        return found
+
+
+def _check_lists(event: Event, n: int) -> None:
+    block = event.sluice
+    lists: dict[str, Sequence[Any]] = {"ids": block.ids, "times": block.when}
+    if block.routes is not None:
+        lists["routes"] = block.routes.codes
+    if block.features is not None:
+        lists["features"] = block.features.rows
+    for name, found in lists.items():
+        if found and len(found) != n:
+            raise ValueError(f"no event: {n} records and {name} of {len(found)}")
+
+
+def _ids(event: Event) -> Iterable[str]:
+    if event.sluice.ids:
+        return [f"{id}/0" for id in event.sluice.ids]
+    return [f"{event.request.id}/{place}" for place in range(len(event.request.inputs) or 1)]
+
+
+def _chosen(event: Event, size: int) -> Iterator[tuple[Route, str]]:
+    block = event.sluice
+    if block.routes is None:
+        yield from [(route_of(bytes(block.route)), block.version or NONE)] * size
+        return
+    words = [(told(word), str(word.get("version") or NONE)) for word in block.routes.words]
+    words.append((("", ""), NONE))  # what −1 finds
+    for code in block.routes.codes:
+        yield words[code]
+
+
+def _columns(names: Sequence[str], rows: list[Row]) -> dict[str, Sequence[Any]]:
+    """Rows [n] by column. Raises ValueError where their lengths differ."""
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _features(named: Sequence[Named | None]) -> dict[str, Sequence[Any]]:
+    """What events tell of features that were looked up; nothing where one tells nothing."""
+    told = [features for features in named if features is not None]
+    rows = chain.from_iterable(features.rows for features in told)
+    return _columns(names_of(bytes(told[0].schema)), list(rows))
+
+
+def _scores(
+    outputs: Mapping[str, Sequence[Any]], details: Mapping[int, Mapping[str, Any]], n: int
+) -> Floats:
+    """Of each row what the version answered [n, k], as Message.scores has it."""
+    for name in ("probability", "prediction"):
+        if name in outputs:
+            return _floats(outputs[name])[:, None]
+    columns = [values for name, values in outputs.items() if name.startswith(_CLASS)]
+    if columns:
+        return np.column_stack([_floats(values) for values in columns])
+    by_row = {r: list(d["probabilities"].values()) for r, d in details.items()
+              if "probabilities" in d}  # fmt: skip
+    scores = np.full((n, max(map(len, by_row.values()), default=0)), np.nan)
+    for row, values in by_row.items():
+        scores[row] = _floats(values)
+    return scores
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    """Numbers, NaN for what is none or is not finite. Raises ValueError for text."""
+    found = np.array(values, np.float64)
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def tables(events: Sequence[Event]) -> list[Table]:
+    """Events by tables. Raises as Table does."""
+    groups: dict[tuple[bytes, ...], list[Event]] = {}
+    for event in events:
+        request, response, features = event.request, event.resp, event.sluice.features
+        key = (
+            bytes(request.input_schema),
+            b"" if response is None else bytes(response.output_schema),
+            b"" if features is None else bytes(features.schema),
+        )
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [event]
+        else:
+            group.append(event)
+    return [Table(group) for group in groups.values()]

@@ -1,0 +1,97 @@
+"""Rows by cell: how what is counted of rows comes to the cells that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sluice.windows.cell import Cell, Name
+from sluice.windows.grid import Floats, Places
+from sluice.windows.table import Coded, Table
+from sluice.windows.versions import Versions
+
+WHOLE = ""  # the segment of all
+
+
+class Key(NamedTuple):
+    """Which cell: when its window begins (epoch s), the version, the segment ("origin=EWR")."""
+
+    start: int
+    version: str
+    segment: str
+
+
+Cells = dict[Key, Cell]
+
+
+class View(NamedTuple):
+    """One way to tell rows apart: the segments, and which of them each row is in [n]."""
+
+    names: Sequence[str]
+    codes: Places
+
+    def some(self, rows: Places) -> View:
+        """Some rows."""
+        return View(self.names, self.codes[rows])
+
+
+def views(table: Table, versions: Versions, fields: Sequence[str]) -> Iterator[View]:
+    """All of a table's rows, then by each field's values."""
+    yield View([WHOLE], np.zeros(len(table), np.int64))
+    known = [versions.of(version) for version in table.versions.words]
+    for field in fields:
+        values: Coded[str | None] = Coded(
+            [None if v is None else str(v) for v in table.columns.get(field, [None] * len(table))]
+        )
+        # Of each version and value the segment, then which of the segments that is.
+        names = [[k.segment(field, value) for value in values.words] for k in known]
+        found = Coded([name for by_value in names for name in by_value])
+        places = found.codes[table.versions.codes * len(values.words) + values.codes]
+        yield View([f"{field}={name}" for name in found.words], places)
+
+
+class Tally:
+    """Rows, each in a cell.
+
+    Args:
+        cells: where the cells are, and new ones go.
+        starts: of the window of each row [n].
+        versions: of each row: their names, and which of them [n].
+        view: the segments, and which of them each row is in [n].
+    """
+
+    def __init__(
+        self, cells: Cells, starts: Places, versions: tuple[Sequence[str], Places], view: View
+    ) -> None:
+        names, by_version = versions
+        first, width = int(starts.min(initial=1 << 60)), len(view.names)
+        mixed = ((starts - first) * len(names) + by_version) * width + view.codes
+        found, codes = np.unique(mixed, return_inverse=True)
+        self.codes: Places = codes
+        self.cells: list[Cell] = []
+        for code in found.tolist():
+            rest, segment = divmod(code, width)
+            start, version = divmod(rest, len(names))
+            key = Key(start + first, names[version], view.names[segment])
+            self.cells.append(cells.setdefault(key, Cell()))
+
+    def count(
+        self,
+        name: Name,
+        places: Places,
+        size: int,
+        rows: Places | None = None,
+        weights: Floats | None = None,
+    ) -> None:
+        """Count at the place of each of some rows [r] on a grid of a size; all rows if not told."""
+        codes = self.codes if rows is None else self.codes[rows]
+        flat = np.bincount(codes * size + places, weights, len(self.cells) * size)
+        counts = flat.reshape(len(self.cells), size).astype(np.int64)
+        for code in np.flatnonzero(counts.any(axis=1)).tolist():
+            self.cells[code].count(name, counts[code])
+
+    def cell(self, row: int) -> Cell:
+        """The cell that a row is in."""
+        return self.cells[int(self.codes[row])]
