@@ -41,17 +41,17 @@ class FeatureDrift:
     """
 
     name: str
-    kind: str
-    cells: Sequence[str]
-    counts: Sequence[int]
-    shares: Sequence[float]
-    expected: Sequence[float]
-    rows: int
-    reference_rows: int
-    effective_rows: float
-    season: str
-    judged: bool
-    why: str
+    kind: str = ""
+    cells: Sequence[str] = ()
+    counts: Sequence[int] = ()
+    shares: Sequence[float] = ()
+    expected: Sequence[float] = ()
+    rows: int = 0
+    reference_rows: int = 0
+    effective_rows: float = 0.0
+    season: str = ""
+    judged: bool = False
+    why: str = ""
     measures: Mapping[str, float] = field(default_factory=dict)
     p: float = 1.0
     adjusted: float = 1.0
@@ -132,9 +132,7 @@ def _feature(
 ) -> FeatureDrift:
     bins, season = reference.bins.get(name), settings.season_of(name)
     if bins is None:
-        return FeatureDrift(
-            name, "", (), (), (), (), 0, 0, 0.0, season, False, "not in the version's reference"
-        )
+        return FeatureDrift(name, season=season, why="not in the version's reference")
     window = counts.get(name, np.zeros(len(bins), np.int64))
     if len(window) != len(bins):
         raise ValueError(f"{name}: {len(window)} counts for {len(bins)} cells")
@@ -167,8 +165,6 @@ def _beside(
         reference_rows=0 if sample is None else round(float(sample.counts.sum())),
         effective_rows=float(window.sum()),
         season=season,
-        judged=False,
-        why="",
     )
 
 
