@@ -24,6 +24,8 @@ def add_to(groups: Any) -> None:
     text = "start with a store of the replay's own, and ingest each event when it is known"
     add("--ingest", action="store_true", help=text)
     add("--feedback", action="store_true", help="send the server each label when it is known")
+    text = "the policy learns from each label when it is known; what it knows is kept in FOLDER"
+    add("--learn", type=Path, metavar="FOLDER", help=text)
     add("--out", type=Path, default=Path("build/replay"), help="default: build/replay")
     add("--from-start", action="store_true", help="forget how far an earlier run had come")
     add("--at-once", type=int, default=1000, metavar="N", help="most records in one request")
@@ -47,6 +49,7 @@ def play(options: argparse.Namespace) -> None:
         url=options.url,
         ingest=options.ingest,
         feedback=options.feedback,
+        learn=options.learn,
         speed=_speed(options.speed),
         at_once=options.at_once,
         out=options.out,

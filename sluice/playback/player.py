@@ -36,6 +36,8 @@ class Player:
             its stream.
         speed: simulated seconds per second; None: as fast as it goes.
         at_once: the longest run.
+        span: runs are also cut where the next multiple of so many seconds begins; by default at
+            the speed, as often as a second of ours.
         save_every: seconds between saves.
         clock: what waiting and saving go by.
     """
@@ -47,11 +49,13 @@ class Player:
         *,
         speed: float | None = None,
         at_once: int = AT_ONCE,
+        span: float | None = None,
         save_every: float = SAVE_EVERY,
         clock: Clock | None = None,
     ) -> None:
         self._timeline = Timeline(streams)
         self._deeds, self._speed, self._at_once = deeds, speed, at_once
+        self._span = speed if span is None else span
         self._save_every = save_every
         self._clock = clock or Clock()
 
@@ -74,7 +78,7 @@ class Player:
         saved = started = self._clock.now()
         begin = self._timeline.times[state.position] if state.position < len(self) else 0.0
         try:
-            for run in self._timeline.runs(state.position, self._at_once, self._speed):
+            for run in self._timeline.runs(state.position, self._at_once, self._span):
                 if self._speed is not None:
                     self._wait(started + (run.time - begin) / self._speed)
                 self._deeds[run.kind](state, run.places.tolist())

@@ -20,6 +20,7 @@ from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.materialise import materialise
 from sluice.features.store import OnlineStore, layout_of, open_store
 from sluice.parameters import Parameters
+from sluice.playback.learning import Taught, due, taught
 from sluice.playback.picture import draw
 from sluice.playback.player import AT_ONCE, SAVE_EVERY, Clock, Do, Player
 from sluice.playback.recording import Events, Questions, load_playback
@@ -44,6 +45,8 @@ class Plan:
         url: the server that answers; None: this process.
         ingest: begin with a store of the replay's own (`out`/features), and ingest events.
         feedback: send labels to the server.
+        learn: the folder in which the policy learns: its events, its feedback, its ledger; replays
+            of one window after another may share it. None: it does not learn.
         speed: times real time; None: as fast as it goes.
         at_once: most records in one request.
         from_start: forget an earlier run's state.
@@ -58,6 +61,7 @@ class Plan:
     url: str | None = None
     ingest: bool = False
     feedback: bool = False
+    learn: Path | None = None
     speed: float | None = None
     at_once: int = AT_ONCE
     from_start: bool = False
@@ -78,11 +82,14 @@ class Plan:
 def replay(project: Project, plan: Plan, clock: Clock | None = None) -> Report:
     """Play a window, from where an earlier run of the same plan stopped; write the report.
 
-    Raises DeclarationError for a graph without a playback, NotFound without a champion,
-    Unavailable when the server stays away, SluiceError for a state of another replay.
+    Raises DeclarationError for a graph without a playback, and for a policy that is to learn and
+    does not; NotFound without a champion, Unavailable when the server stays away, SluiceError for
+    a state of another replay.
     """
     if plan.feedback and plan.url is None:
         raise SluiceError("--feedback needs --url: it is a server that takes feedback")
+    if plan.learn is not None and plan.url is not None:
+        raise SluiceError("--learn is without --url: the time of a server is not the one played")
     spec = read_spec(project, plan.graph)
     parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
     playback = load_playback(project, parameters)
@@ -96,7 +103,7 @@ def replay(project: Project, plan: Plan, clock: Clock | None = None) -> Report:
         store = None
         if plan.ingest:
             store = stack.enter_context(_own_store(project, plan, definitions))
-        server = stack.enter_context(_server(project, plan))
+        server = stack.enter_context(_server(project, plan, parameters, float(questions.asked[0])))
         state = _state(plan, server, len(questions))
         cast = _Cast(plan, definitions, questions, events, server, store)
         player = Player(
@@ -104,6 +111,7 @@ def replay(project: Project, plan: Plan, clock: Clock | None = None) -> Report:
             cast.deeds(),
             speed=plan.speed,
             at_once=plan.at_once,
+            span=server.refresh_s if isinstance(server, Taught) else None,
             save_every=plan.save_every,
             clock=clock,
         )
@@ -129,6 +137,8 @@ def _state(plan: Plan, server: Server, n: int) -> State:
         "versions": server.versions(),
         "questions": n,
     }
+    if isinstance(server, Taught):
+        what["policy"] = server.policy
     return State.load(plan.state_file, what) if plan.state_file.exists() else State.new(what, n)
 
 
@@ -148,13 +158,20 @@ def _own_store(project: Project, plan: Plan, definitions: Definitions) -> Iterat
 
 
 @contextmanager
-def _server(project: Project, plan: Plan) -> Iterator[InProcess | OverHttp]:
+def _server(
+    project: Project, plan: Plan, parameters: Parameters, begin: float
+) -> Iterator[InProcess | OverHttp]:
     """Who answers. In this process without monitoring events: nobody really asked."""
     if plan.url is None:
         settings = dataclasses.replace(project.settings, monitoring=False)
         if plan.ingest:
             settings = dataclasses.replace(settings, features=str(plan.store.resolve()))
-        with Service.open(dataclasses.replace(project, settings=settings), plan.graph) as service:
+        project = dataclasses.replace(project, settings=settings)
+        if plan.learn is not None:
+            with taught(project, parameters, plan.learn, begin) as learning:
+                yield learning
+            return
+        with Service.open(project, plan.graph) as service:
             yield InProcess(service)
         return
     if plan.ingest:
@@ -182,7 +199,10 @@ class _Cast:
         streams = {Kind.QUESTION: self.questions.asked}
         if self.events is not None:
             streams[Kind.EVENT] = self.events.known
-        if self.plan.feedback:
+        if isinstance(self.server, Taught):
+            last = float(self.questions.asked[-1])
+            streams[Kind.LABEL] = due(self.questions.known, self.server.refresh_s, last)
+        elif self.plan.feedback:
             streams[Kind.LABEL] = self.questions.known
         return streams
 
@@ -191,14 +211,15 @@ class _Cast:
         deeds: dict[Kind, Do] = {Kind.QUESTION: self.ask}
         if self.events is not None and self.store is not None:
             deeds[Kind.EVENT] = _ingesting(self.definitions, self.events, self.store)
-        if isinstance(self.server, OverHttp):
+        if isinstance(self.server, OverHttp | Taught):
             deeds[Kind.LABEL] = self.telling(self.server)
         return deeds
 
     def ask(self, state: State, places: Sequence[int]) -> None:
         """Ask one request."""
-        records = self.questions.records[places[0] : places[-1] + 1]
-        outputs = self.server.ask(state.request_id(places[0]), records)
+        there = slice(places[0], places[-1] + 1)
+        records, asked = self.questions.records[there], self.questions.asked[there]
+        outputs = self.server.ask(state.request_id(places[0]), records, asked)
         state.note(places, [self._probability(output) for output in outputs])
 
     def _probability(self, output: Mapping[str, Any]) -> float:
@@ -209,13 +230,17 @@ class _Cast:
             raise SluiceError(f"{self.plan.graph} {problem}")
         return float(output["probability"])
 
-    def telling(self, server: OverHttp) -> Do:
+    def telling(self, server: OverHttp | Taught) -> Do:
         """Sends labels of questions that were answered."""
+        labels = self.streams()[Kind.LABEL]
 
         def tell(state: State, places: Sequence[int]) -> None:
+            if isinstance(server, Taught):  # what is asked again after a kill is not to know more
+                state.save(self.plan.state_file)
             answered = [p for p in places if not np.isnan(state.answers[p])]
             if answered:
-                server.tell([self._entry(state, place) for place in answered])
+                entries = [self._entry(state, place) for place in answered]
+                server.tell(entries, float(labels[places[0]]))
 
         return tell
 

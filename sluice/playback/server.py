@@ -12,6 +12,7 @@ import orjson
 
 from sluice.errors import SluiceError, Unavailable
 from sluice.message import Message
+from sluice.playback.recording import Times
 from sluice.service import Service
 
 PATIENCE = 60.0  # seconds that a server may be away, such as for a restart
@@ -24,8 +25,10 @@ class Server(Protocol):
     def versions(self) -> dict[str, str]:
         """The live versions by alias."""
 
-    def ask(self, id: str, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The outputs [n] for records [n], as one request."""
+    def ask(
+        self, id: str, records: Sequence[Mapping[str, Any]], asked: Times
+    ) -> list[dict[str, Any]]:
+        """The outputs [n] for records [n] that were asked at these times [n], as one request."""
 
 
 class InProcess:
@@ -38,7 +41,9 @@ class InProcess:
         """See Server."""
         return dict(self._service.application.live().aliases)
 
-    def ask(self, id: str, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def ask(
+        self, id: str, records: Sequence[Mapping[str, Any]], asked: Times
+    ) -> list[dict[str, Any]]:
         """See Server."""
         outputs: list[dict[str, Any]] = self._service.run(Message(list(records), id))["outputs"]
         return outputs
@@ -75,13 +80,15 @@ class OverHttp:
         versions: dict[str, str] = self.send("GET", "/v2/health/ready")["versions"]
         return versions
 
-    def ask(self, id: str, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def ask(
+        self, id: str, records: Sequence[Mapping[str, Any]], asked: Times
+    ) -> list[dict[str, Any]]:
         """See Server."""
         outputs: list[dict[str, Any]] = self.send("POST", "/", records, id)["outputs"]
         return outputs
 
-    def tell(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Send feedback."""
+    def tell(self, entries: Sequence[Mapping[str, Any]], now: float) -> None:
+        """Send feedback, at a time that the server has by itself."""
         self.send("POST", "/feedback", entries)
 
     def send(self, method: str, path: str, body: Any = None, id: str = "") -> Any:

@@ -54,13 +54,14 @@ class Feedback:
         self._producer: Producer | None = None
 
     @classmethod
-    def open(cls, project: Project, graph: str) -> Feedback:
+    def open(cls, project: Project, graph: str, clock: Callable[[], float] = time.time) -> Feedback:
         """That of a graph, to the stream of its monitoring events."""
 
         def open_producer() -> Producer:
             return event_stream(project).producer(durable=True)
 
-        return cls(open_producer, f"{project.name}.{graph}.feedback", f"/{project.name}/{graph}")
+        topic, source = f"{project.name}.{graph}.feedback", f"/{project.name}/{graph}"
+        return cls(open_producer, topic, source, clock)
 
     def take(self, body: Any, live: Live, most: int) -> int:
         """Write one entry or a list of them, all or none; how many.

@@ -64,13 +64,13 @@ class Learning(Policy):
         self.reward = RewardRule.parse(_section(reward, "reward"))
         self.forgetting = Forgetting.parse(_section(forget, "forget"))
         section = _section(state, "state")
-        self._waits = {
+        self.waits: dict[str, Any] = {
             "refresh_s": section.duration("refresh", 5.0),
             "max_age_s": section.duration("max_age", 60.0),
             "silence_s": section.duration("silence", None),
         }
         section.done()
-        if not 0 < self._waits["refresh_s"] < self._waits["max_age_s"]:
+        if not 0 < self.waits["refresh_s"] < self.waits["max_age_s"]:
             raise section.error("max_age", "expected more than refresh, which is more than 0")
         if keep_by not in (VERSION, ALIAS):
             raise ValueError(f"keep_by: expected version or alias, found {keep_by!r}")
@@ -82,7 +82,7 @@ class Learning(Policy):
     def open(self, application: Application) -> None:
         """Read the ledger, if it is there, and go on reading it."""
         if application.rewards is not None:
-            snapshots = Snapshots(partial(application.rewards, self.memory), **self._waits)
+            snapshots = Snapshots(partial(application.rewards, self.memory), **self.waits)
             self.attach(snapshots)
             snapshots.watch()
 

@@ -17,7 +17,7 @@ def test_every_option_is_on_the_page() -> None:
     text = PAGE.read_text("utf-8")
     options = [o for o in groups.choices["replay"].format_help().split() if o.startswith("--")]
     names = {o.strip(",]") for o in options} - {"--help"}
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names:
         assert f"`{name}`" in text, f"{name} is not on docs/replay.md"
 

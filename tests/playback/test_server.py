@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sluice.errors import SluiceError, Unavailable
@@ -62,7 +63,7 @@ def test_a_full_server_is_asked_again(server: str) -> None:
     Handler.statuses[:] = [503, 429, 200]
     wall = Wall()
     client = OverHttp(server, 10, wall.now, wall.sleep)
-    assert client.ask("an-id", [{"a": 1}]) == [{"probability": 0.5}]
+    assert client.ask("an-id", [{"a": 1}], np.zeros(1)) == [{"probability": 0.5}]
     assert Handler.seen == [("/", "an-id", b'[{"a":1}]')] * 3
     client.close()
 
@@ -72,7 +73,7 @@ def test_a_refusal_is_an_error_at_once(server: str) -> None:
     wall = Wall()
     client = OverHttp(server, 10, wall.now, wall.sleep)
     with pytest.raises(SluiceError, match=r"POST .*/feedback: 422: .*why"):
-        client.tell([{"id": "x"}])
+        client.tell([{"id": "x"}], 0.0)
     assert wall.time == 0
     client.close()
 

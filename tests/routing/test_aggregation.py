@@ -1,14 +1,7 @@
-"""Online aggregation: weights that labels move, and the flight year as a test bed.
-
-SEVEN_ROWS is how many flights are asked and trained on (1,500 of May by default; 0 takes all of
-April to December), SEVEN_FILE where the answers are kept.
-"""
+"""Online aggregation: weights that labels move. On the flight year: test_flight_year.py."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,18 +11,12 @@ import pytest
 from sluice.errors import DeclarationError
 from sluice.live import Live
 from sluice.message import Choice
-from sluice.routing.aggregation import Aggregation
-from sluice.routing.ensemble_combine import combine
 from sluice.routing.ledger import Credit
 from sluice.routing.policy import make_policy
 from sluice.routing.rewards import Decision, Earned
-from sluice.routing.statistics import Floats, fields
+from sluice.routing.statistics import fields
 from tests.routing.known import NOW, World, message_of
-from tests.routing.seven import MODELS, MONTHS, Answered, answered
-from tests.routing.test_bandits import tell
 
-ROOT = Path(__file__).parents[2]
-ROWS = int(os.environ.get("SEVEN_ROWS", "1500"))
 CLASSES = (0, 1)
 ALIASES = {"champion": "1", "challenger": "2", "third": "3"}
 
@@ -183,62 +170,3 @@ def test_labels_that_do_not_fit_are_refused(
     decision = Decision("a/0", NOW, name, "mean", "1", 1.0, ALIASES, scores)
     with pytest.raises(ValueError, match=problem):
         world(name).policy.sums(decision, earned)
-
-
-@pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> Answered:
-    kept = os.environ.get("SEVEN_FILE") or tmp_path_factory.mktemp("seven") / "answers.npz"
-    return answered(ROOT, Path(kept), ROWS, MONTHS if not ROWS else MONTHS[1:2])
-
-
-def log_loss(answers: Floats, labels: Floats) -> float:
-    return float(-np.log(np.where(labels == 1, answers, 1 - answers).clip(1e-7)).mean())
-
-
-def served(name: str, params: dict[str, Any], year: Answered, every_s: float) -> Floats:
-    """What a policy answered, its labels known at their true time, renewed every so often."""
-    aliases = {name: str(place) for place, name in enumerate(MODELS)}
-    made = world(name, aliases, **params)
-    policy = made.policy
-    assert isinstance(policy, Aggregation)
-    order, answers, learnt = np.argsort(year.known, kind="stable"), [], 0
-    known = year.known[order]
-    moments = np.arange(year.asked[0] // every_s, year.asked[-1] // every_s + 1) * every_s
-    edges = np.searchsorted(year.asked, [*moments, np.inf])
-    for moment, first, last in zip(moments, edges[:-1], edges[1:], strict=True):
-        until = int(np.searchsorted(known, moment))
-        adds: dict[int, Counter[str]] = {}
-        for row in order[learnt:until].tolist():
-            scores = {str(i): [s] for i, s in enumerate(year.scores[row].tolist())}
-            when = float(year.asked[row])
-            made_so = Decision("x/0", when, name, "mean", "", 1.0, aliases, scores)
-            told = fields(policy.sums(made_so, Earned(None, int(year.labels[row]), CLASSES)))
-            adds.setdefault(policy.forgetting.bucket(when), Counter()).update(told)
-        for bucket, sums in adds.items():
-            made.ledger.credit(Credit(bucket, [f"{moment}"], sums), 60, NOW)
-        learnt = max(learnt, until)
-        if first < last:
-            team = choice_of(made).team
-            assert team is not None
-            answers.append(combine(team, list(year.scores[first:last].T[:, :, None]))[:, 0])
-    return np.concatenate(answers)
-
-
-POLICIES: dict[str, dict[str, Any]] = {
-    "hedge": {"eta": 0.5, "share": 0.02},
-    "online_stack": {"forget": {"half_life": "7d", "bucket": "1d"}, "ridge": 10.0},
-}
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_the_flight_year(name: str, year: Answered) -> None:
-    """Labels at their true delay; weights renewed every two hours."""
-    answers = served(name, POLICIES[name], year, 7200.0)
-    found = log_loss(answers, year.labels)
-    losses = [round(log_loss(scores, year.labels), 4) for scores in year.scores.T]
-    each = dict(zip(MODELS, losses, strict=True))
-    mean = log_loss(year.scores.mean(1), year.labels)
-    brier = float(((answers - year.labels) ** 2).mean())
-    tell(f"{name}: log loss {found:.4f}, Brier {brier:.4f}; plain mean {mean:.4f}; {each}")
-    # So few flights tell little: not worse than the worst.
-    assert found <= (max(losses) if ROWS else {"hedge": 0.485, "online_stack": 0.474}[name])
