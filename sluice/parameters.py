@@ -11,6 +11,7 @@ parameters:
     redact: {tailnum: hash}                             # of monitoring events
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
+    drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
@@ -86,8 +87,10 @@ class Parameters:
     redact: Mapping[str, str] | None = None
     stream: StreamParameters = StreamParameters()
     monitor: MonitorParameters = field(default_factory=MonitorParameters)
-    deploy: Mapping[str, Any] | None = None  # read where something is deployed, not while serving
-    rollout: Mapping[str, Any] | None = None  # likewise
+    # Read where something is deployed or watched, not while serving.
+    deploy: Mapping[str, Any] | None = None
+    rollout: Mapping[str, Any] | None = None
+    drift: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -105,6 +108,7 @@ class Parameters:
             redact=_redact(section),
             stream=StreamParameters.parse(section.section("stream", {})),
             monitor=MonitorParameters.parse(section.section("monitor", {})),
+            drift=section.take("drift", Mapping, None),
             deploy=section.take("deploy", Mapping, None),
             rollout=section.take("rollout", Mapping, None),
         )

@@ -76,7 +76,7 @@ class Fitting:
             **converted.beside,
             TRANSFORM_FILE: candidate.transform.to_json(),
             "schema.json": describe_schema(self.definitions.record),
-            "reference.json": reference(sampled.table, needed, predicted),
+            "reference.json": reference(sampled.table, needed, predicted, sampled.as_of),
             **replay_files(sampled, needed, sample, predicted),
         }
         if calibration is not None:
