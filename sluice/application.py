@@ -23,16 +23,17 @@ from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Source
+from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.routing.ledger import Ledger
 from sluice.routing.shadow import Shadow, event
+from sluice.settings import Settings
 from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
 from sluice.streams import Producer
 
 if TYPE_CHECKING:
-    from sluice.correction.copies import Copies
     from sluice.correction.copies import Copies
     from sluice.routing.policy import Policy
 
@@ -55,7 +56,6 @@ class Application:
     Attributes:
         arm: the alias that this function is for, behind a gateway that splits the traffic.
         policy: the router's, once the graph has loaded it.
-        correction: what its rule of that name knows, once the graph has loaded it.
         correction: what its rule of that name knows, once the graph has loaded it.
         shadow: asks versions off the reply's path; None: nobody does.
     """
@@ -82,7 +82,6 @@ class Application:
         self.arm = ""
         self.refusal: str | None = None
         self.policy: Policy | None = None
-        self.correction: Copies | None = None
         self.correction: Copies | None = None
         self.shadow: Shadow | None = None
         self._refresh, self._clock = refresh, clock
@@ -195,8 +194,6 @@ class Application:
             self.policy.close()
         if self.correction is not None:
             self.correction.close()
-        if self.correction is not None:
-            self.correction.close()
         if self.emitter is not None:
             self.emitter.close()
         self.features.close()
@@ -213,6 +210,7 @@ def make_emitter(
     settings = project.settings
     source = Source(
         project=project.name,
+        endpoint_id=settings.endpoint_uid,
         function_uri=f"{project.name}/{parameters.graph}",
         host=socket.gethostname(),
         worker=worker,
@@ -228,7 +226,18 @@ def make_emitter(
     events_url(project)  # what names no stream is an error now, not when the first event is sent
 
     topic = f"{project.name}.{parameters.graph}.events"
-    return kind(partial(_producer, project), topic, EventBuilder(source, redaction))
+    onward = _to_mlrun(settings) if settings.monitoring_url else None
+    builder = EventBuilder(source, redaction)
+    return kind(partial(_producer, project), topic, builder, onward=onward)
+
+
+def _to_mlrun(settings: Settings) -> Outbox:
+    """What posts events to MLRun's monitoring, one at a time."""
+    from sluice.monitoring.mlrun_http import MlrunProducer
+
+    endpoint = settings.endpoint_uid, settings.endpoint_name
+    posting = MlrunProducer(settings.monitoring_url, endpoint)  # what is wrong is an error now
+    return Outbox(lambda: posting, "MLRun", batch=1)
 
 
 def _producer(project: Project) -> Producer:

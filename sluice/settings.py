@@ -21,6 +21,13 @@ from sluice.refusals import refuse
 log = logging.getLogger("sluice")
 PREFIX = "SLUICE_"
 _NO_SETTINGS = {"project"}  # the project's folder
+# Variables that platforms set: whoever starts a server, and MLRun where it monitors a function.
+_PLATFORMS = {
+    "port": "PORT",
+    "monitoring_url": "MODEL_MONITORING_URL",
+    "endpoint_uid": "MODEL_ENDPOINT_UID",
+    "endpoint_name": "MODEL_ENDPOINT_NAME",
+}
 MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
 
 
@@ -60,6 +67,11 @@ class Settings:
     )
     timeout: float = field(default=30.0, metadata={"help": "seconds that one event may take"})
     monitoring: bool = field(default=True, metadata={"help": "whether predictions are events"})
+    monitoring_url: str = field(
+        default="", metadata={"help": "where MLRun's monitoring takes events; empty: nowhere"}
+    )
+    endpoint_uid: str = field(default="", metadata={"help": "uid of the model endpoint in MLRun"})
+    endpoint_name: str = field(default="", metadata={"help": "name of the model endpoint in MLRun"})
     retention_bytes: int = field(
         default=1_073_741_824, metadata={"help": "monitoring events kept, bytes", "least": 1}
     )
@@ -116,8 +128,9 @@ class Settings:
             variable = PREFIX + name.upper()
             if variable in environ:
                 values[name] = _read(setting, environ[variable], "environment", variable)
-        if "PORT" in environ and PREFIX + "PORT" not in environ:
-            values["port"] = _read(known["port"], environ["PORT"], "environment", "PORT")
+        for name, variable in _PLATFORMS.items():
+            if variable in environ and PREFIX + name.upper() not in environ:
+                values[name] = _read(known[name], environ[variable], "environment", variable)
         for error in unknown_variables(environ):
             _warn(str(error))
         return cls(**values, serving_spec=_serving_spec(environ))

@@ -12,9 +12,13 @@ from typing import Any
 
 from sluice.deploy.declared import STEPS
 from sluice.deploy.function import Resource
+from sluice.deploy.learner import learns
 from sluice.deploy.render import check_stores, read_graph, render
 from sluice.deploy.rollout import Say
 from sluice.errors import DeclarationError, GateFailed, NotFound, StoreUnavailable
+from sluice.features.definitions import read_definitions
+from sluice.graph import GraphSpec
+from sluice.parameters import Parameters
 from sluice.project import FILE, Project
 
 ADDRESS = "http://nuclio-{project}-{{name}}:8080"  # MLRun puts the project's name before
@@ -91,6 +95,8 @@ def deploy_mlrun(
     """
     functions = make_functions(project, graph, layout, engine)
     db = _server(project) if db is None else db
+    if learns(project, graph):
+        say(f"{graph}: its policy learns: MLRun runs no learner, sluice render has one for kubectl")
     for function in reversed(functions):  # the last step first: each finds the next one
         function.set_db_connection(db)
         _deploy(function)
@@ -127,8 +133,16 @@ def make_functions(project: Project, graph: str, layout: str, engine: str) -> li
     functions = [
         _nuclio(project, r) for r in found if not r["metadata"]["name"].endswith("-canary")
     ]
-    functions[0].setup_model_monitoring({"name": graph})
+    # MLRun tells one function where its events go: the one that answers, the last of several.
+    functions[-1].setup_model_monitoring({"name": graph, "input_schema": _fields(project, graph)})
     return functions
+
+
+def _fields(project: Project, graph: str) -> list[str]:
+    """The names of a request's fields, in the order of their declaration."""
+    spec = GraphSpec.read(project.graph_file(graph))
+    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+    return list(read_definitions(project.root / parameters.features, project.root).record.names)
 
 
 def _nuclio(project: Project, resource: Resource) -> Any:

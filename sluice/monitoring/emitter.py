@@ -1,60 +1,29 @@
-"""The emitter: makes the event of each observation, and brings it to a stream in its own thread.
-
-Nothing that the stream does (fail, hang, crawl) reaches a reply: a buffer of bounded size lies
-between. What does not fit, or cannot be sent, is dropped and counted by its reason.
-"""
+"""The emitter: makes the event of each observation, and puts it on its way to a stream."""
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
 import random
-import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable
-from weakref import WeakSet
+from functools import partial
 
-from sluice.errors import StoreUnavailable
 from sluice.monitoring.event import Observation
+from sluice.monitoring.outbox import Outbox
 from sluice.streams import Clock, Message, Producer
-
-log = logging.getLogger("sluice.monitoring")
 
 Build = Callable[[Observation, float], Message]
 
-FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
-_TICK_S, _LINGER = 0.1, 5  # so many ticks of this length make one batch, if it is not full before
-_ROOM_S = 0.002
-_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
-_TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
-
-class Emitter:
-    """Emits observations to a topic. It starts its thread in the process that emits first.
-
-    A sink that fails is tried again with back-off, while the buffer has room for what comes in
-    the meantime. A failure that is neither StoreUnavailable nor OSError may lie in an event:
-    after three tries the events of the batch go one by one, and those that fail are dropped.
+class Emitter(Outbox):
+    """Emits observations to a topic.
 
     Args:
-        producer_factory: opens the sink; called in the thread, again if it raises.
-        topic: where events go.
+        producer_factory, topic, capacity, batch, clock, onward: as an Outbox has them.
         build: the event of an observation, given the percentage that is sampled.
-        capacity: how many records may wait.
-        batch: how many records are sent at once, if one observation has not more. What waits is
-            sent when it is as many, or after half a second: a commit costs as much as building
-            dozens of events.
-        clock: for waiting.
         sample, seed: the share of observations that are emitted, each whole or not at all.
 
     Attributes:
-        sent: how many events the stream has accepted.
-        dropped: how many were not sent, by reason: "full" buffer, "closed" emitter,
-            "unbuildable" (no JSON), "refused" by the sink.
         unsampled: how many the sample left out.
-        last_error: the text of the last failure, or None.
     """
 
     def __init__(
@@ -66,198 +35,25 @@ class Emitter:
         capacity: int = 10_000,
         batch: int = 512,
         clock: Clock = time,
+        onward: Outbox | None = None,
         sample: float = 1.0,
         seed: int = 0,
     ) -> None:
-        self._factory, self._topic, self._build = producer_factory, topic, build
-        self._capacity, self._batch, self._clock = capacity, batch, clock
+        self._build = build
         self._sample, self._random = sample, random.Random(seed)
         self._percentage = 100.0 * sample
-        self._closing = False
-        self._reset()
-        _emitters.add(self)
+        super().__init__(
+            producer_factory, topic, capacity=capacity, batch=batch, clock=clock, onward=onward
+        )
 
     def _reset(self) -> None:
-        """Begin as a process does: empty, without a thread."""
-        self.sent, self.unsampled = 0, 0
-        self.dropped: Counter[str] = Counter()
-        self.last_error: str | None = None
-        self._failing = False  # so that a failure is logged once, not with every try
-        self._lock = threading.Lock()
-        self._buffer: deque[tuple[Message, int]] = deque()  # events, each with its records' number
-        self._rows = 0  # records in the buffer
-        self._taken = 0  # events that the thread has in hand
-        self._thread: threading.Thread | None = None
-        self._producer: Producer | None = None
-        self._given_up = False
+        super()._reset()
+        self.unsampled = 0
 
     def emit(self, observation: Observation) -> None:
-        """Make an event and put it on its way; never waits for the stream, never raises for it.
-
-        It is made here, and not in the thread: what both did at once would cost them more than
-        they share, for one interpreter runs only one of them.
-        """
+        """Make an event and put it on its way; never waits for the stream, never raises for it."""
         if self._sample < 1.0 and self._random.random() >= self._sample:
             self.unsampled += 1
             return
         rows = len(observation.records) or 1
-        try:
-            with self._lock:
-                if self._closing:
-                    self.dropped[CLOSED] += 1
-                elif self._rows + rows > self._capacity:
-                    self.dropped[FULL] += 1
-                else:
-                    event = self._build(observation, self._percentage)
-                    self._buffer.append((event, rows))
-                    self._rows += rows
-                    if self._thread is None:
-                        self._start()
-        except Exception as error:  # an event less, never a reply less: counted and logged
-            with self._lock:
-                self.dropped[UNBUILDABLE] += 1
-            self._failed(error)
-
-    def widen(self, rows: int) -> None:
-        """Let at least so many records wait."""
-        self._capacity = max(self._capacity, rows)
-
-    def make_room(self, rows: int, timeout_s: float) -> bool:
-        """Wait until so many more records fit, for a caller that has time; whether they do.
-
-        It waits for a stream that takes events slowly, but not for one that takes none.
-        """
-        until = self._clock.monotonic() + timeout_s
-        while self._rows and self._rows + rows > self._capacity:
-            if self._failing or self._closing or self._clock.monotonic() >= until:
-                return False
-            self._clock.sleep(_ROOM_S)
-        return True
-
-    @property
-    def waiting(self) -> int:
-        """How many events are neither sent nor dropped yet."""
-        with self._lock:
-            return len(self._buffer) + self._taken
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Take no more, send what waits, and after `timeout` seconds drop what is left."""
-        with self._lock:
-            self._closing, thread = True, self._thread
-        if thread is not None:
-            thread.join(timeout)
-        with self._lock:
-            self._given_up = True
-            self.dropped[CLOSED] += len(self._buffer) + self._taken
-            self._buffer.clear()
-            self._rows = self._taken = 0
-
-    # -- in the thread -------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="sluice-events", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._given_up:
-            self._linger()
-            batch = self._take()
-            if batch:
-                self._deliver(batch)
-            elif self._closing:
-                break
-        if self._producer is not None:
-            self._producer.close()
-
-    def _linger(self) -> None:
-        """Wait for a batch to fill, but not for long."""
-        for _ in range(_LINGER):
-            if self._closing or self._rows >= self._batch:
-                return
-            self._clock.sleep(_TICK_S)
-
-    def _take(self) -> list[Message]:
-        batch: list[Message] = []
-        with self._lock:
-            taken = 0
-            while self._buffer and taken < self._batch:
-                event, rows = self._buffer.popleft()
-                taken += rows
-                batch.append(event)
-            self._rows -= taken
-            self._taken = len(batch)
-        return batch
-
-    def _deliver(self, messages: list[Message]) -> None:
-        tries = 0
-        while messages and not self._given_up:
-            error = self._try(messages)
-            if error is None:
-                break
-            tries += 1
-            if tries >= _TRIES and not isinstance(error, StoreUnavailable | OSError):
-                self._deliver_singly(messages)
-                break
-            self._wait(min(_FIRST_BACKOFF_S * 2 ** (tries - 1), _LAST_BACKOFF_S))
-
-    def _deliver_singly(self, messages: list[Message]) -> None:
-        for message in messages:
-            if self._try([message]) is not None:
-                self._drop(REFUSED)
-
-    def _try(self, messages: list[Message]) -> Exception | None:
-        """Send; what went wrong, or None."""
-        try:
-            if self._producer is None:
-                self._producer = self._factory()
-            self._producer.produce_many(self._topic, messages)
-        except Exception as error:  # a sink may raise anything; the replies must not notice
-            self._failed(error)
-            return error
-        self._succeeded(len(messages))
-        return None
-
-    def _wait(self, seconds: float) -> None:
-        until = self._clock.monotonic() + seconds
-        while not self._given_up and self._clock.monotonic() < until:
-            self._clock.sleep(_TICK_S)
-
-    def _failed(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
-        if not self._failing or text != self.last_error:
-            log.warning("monitoring events to %s: %s", self._topic, text, exc_info=error)
-        self.last_error, self._failing = text, True
-
-    def _succeeded(self, count: int) -> None:
-        if self._failing:
-            log.info("monitoring events to %s are sent again", self._topic)
-        self._failing = False
-        with self._lock:
-            if not self._given_up:  # else they are counted as dropped already
-                self.sent += count
-                self._taken -= count
-
-    def _drop(self, reason: str) -> None:
-        with self._lock:
-            if not self._given_up:
-                self.dropped[reason] += 1
-                self._taken -= 1
-
-
-_emitters: WeakSet[Emitter] = WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    """What waits is the parent's; a child starts empty, with a thread of its own when it emits."""
-    for emitter in list(_emitters):
-        emitter._reset()
-
-
-def _at_exit() -> None:
-    for emitter in list(_emitters):
-        emitter.close(timeout=2.0)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
-atexit.register(_at_exit)
+        self.put(rows, partial(self._build, observation, self._percentage))

@@ -122,6 +122,10 @@ class Meter:
                 self._count("sluice_shadows", f"dropped_{reason}", count)
         if emitter is None:
             return
+        if emitter.onward is not None:
+            self._count("sluice_events", "posted", emitter.onward.sent)
+            for reason, count in list(emitter.onward.dropped.items()):
+                self._count("sluice_events", f"unposted_{reason}", count)
         now = emitter.sent, emitter.dropped.total()
         if now != self._seen:
             self._seen = now

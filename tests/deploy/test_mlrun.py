@@ -124,6 +124,7 @@ def test_our_handler_as_kind_nuclio_with_a_model_endpoint(
         check({**spec["base_spec"], "spec": _without_build(spec["base_spec"]["spec"])})
         (endpoint,) = spec["model_endpoints_instructions"]
         assert (endpoint["name"], endpoint["monitoring_mode"]) == ("binary", "enabled")
+        assert endpoint["input_schema"] == ["city", "amount", "visits", "member", "time"]
         assert spec["track_models"] is True
         assert deployment.url == "http://nuclio-tiny-binary:8080"
         assert deployment.status()["state"] == "ready"
@@ -137,6 +138,8 @@ def test_five_functions_that_call_each_other(project: Project, api: tuple[Api, A
     assert list(server.deployed) == STEPS[::-1]
     env = {e["name"]: e.get("value") for e in server.deployed["binary-enrich"]["spec"]["env"]}
     assert env["SLUICE_NEXT"] == "http://nuclio-tiny-binary-transform:8080"
+    monitored = [n for n, f in server.deployed.items() if f["spec"].get("track_models")]
+    assert monitored == ["binary-postprocess"], "events are made where requests are answered"
 
 
 def test_what_was_deployed_is_found_again(project: Project, api: tuple[Api, Any]) -> None:

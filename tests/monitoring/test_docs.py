@@ -48,7 +48,7 @@ def test_the_example_is_what_is_built() -> None:
 
 
 def test_every_reason_for_a_drop_is_there() -> None:
-    from sluice.monitoring import emitter
+    from sluice.monitoring import outbox
 
-    for reason in (emitter.FULL, emitter.CLOSED, emitter.UNBUILDABLE, emitter.REFUSED):
+    for reason in (outbox.FULL, outbox.CLOSED, outbox.UNBUILDABLE, outbox.REFUSED):
         assert f"| `{reason}` |" in PAGE
