@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluice.batch.frames import ArrowFrame
-from sluice.batch.parts import Parts, sync
+from sluice.batch.parts import Parts
 from sluice.batch.places import Place
 from sluice.batch.readers import Reader, texts_of
 from sluice.batch.scored import ERROR
 from sluice.batch.scoring import score
+from sluice.durable import sync
 from sluice.errors import DeclarationError, SluiceError
 from sluice.fault import halved, reason_of
 from sluice.service import Service

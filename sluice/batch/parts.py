@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sluice.durable import replace, sync
 from sluice.errors import DeclarationError, SluiceError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Parts:
             for path in self.folder.iterdir():
                 if path.name != "lock":
                     path.unlink()
-            write_durably(file, json.dumps(about, indent=1).encode())
+            replace(file, json.dumps(about, indent=1).encode())
 
     def _manifest(self, file: Path) -> Any:
         try:
@@ -145,23 +146,3 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for f in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def write_durably(file: Path, data: bytes) -> None:
-    """Write a small file whole or not at all."""
-    temporary = file.with_name(file.name + ".tmp")
-    with temporary.open("wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-    temporary.replace(file)
-    sync(file.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -28,9 +28,9 @@ import msgspec
 
 from sluice.deploy.alive import started
 from sluice.deploy.balance import Balance
-from sluice.deploy.place import replace
 from sluice.deploy.release import Release
 from sluice.deploy.running import Running
+from sluice.durable import replace
 from sluice.errors import SluiceError
 from sluice.host.signals import Signals
 from sluice.models.document import read_document, write_document

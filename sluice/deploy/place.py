@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from sluice.durable import replace
 from sluice.models.document import read_document, write_document
 
 FORMAT = 1
@@ -43,13 +43,3 @@ def keep_place(folder: Path, place: Place) -> None:
 def forget_place(folder: Path) -> None:
     """The rollout is over."""
     (folder / FILE).unlink(missing_ok=True)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, or as it was."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

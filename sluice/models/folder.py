@@ -26,6 +26,7 @@ from typing import Any
 
 import msgspec
 
+from sluice.durable import sync
 from sluice.errors import DeclarationError, NotFound, VersionRefused, nearest
 from sluice.models import aliases
 from sluice.models.aliases import Alias, Move, Table, move_of
@@ -70,7 +71,7 @@ class FolderStore:
             _write_folder(folder / _NEW, seal(graph, version, draft, files, self._clock))
             # Renaming onto a folder that holds something fails: nothing is ever overwritten.
             (folder / _NEW).rename(folder / version)
-            _sync(folder)
+            sync(folder)
         return version
 
     def manifest(self, graph: str, version: str) -> Manifest:
@@ -220,7 +221,7 @@ def _write_folder(folder: Path, files: Files) -> None:
     folder.mkdir()
     for name, data in files.items():
         _write_file(folder / name, data)
-    _sync(folder)
+    sync(folder)
 
 
 def _write_file(path: Path, data: bytes) -> None:
@@ -238,13 +239,4 @@ def _replace(path: Path, data: bytes) -> None:
     new.unlink(missing_ok=True)
     _write_file(new, data)
     new.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """See the folder's entries on the disk: a rename is durable only then."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)
