@@ -5,7 +5,7 @@ alone; both are dropped when they are too old (`forget`). The last label of an a
 the one before had added is taken away.
 
     an answer   when (µs since the epoch), code, whether it has a label, the label, scores
-    a label     when (µs since the epoch), the label as JSON
+    labels      of each when (µs since the epoch) and the label, in the order of their coming
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ log = logging.getLogger("sluice.monitor")
 
 _HEAD = struct.Struct("<q8sBd")
 _WHEN = struct.Struct("<q")
+_MOST = 100  # labels that wait for one answer
 _JUDGED = ("classification", "regression")
 _AT_ONCE = 20_000  # answers that one transaction drops
 Answers = list[tuple[bytes, bytes]]  # digests and values
@@ -52,7 +54,11 @@ class Label(NamedTuple):
     """A label, and since when it is known (µs)."""
 
     when: int
-    value: Any
+    value: bool | int | float | str
+
+
+_encode = msgspec.msgpack.encode
+_labels = msgspec.msgpack.Decoder(list[Label]).decode
 
 
 class Join:
@@ -107,9 +113,9 @@ class Join:
         waiting = self._waiting([name[5:] for name, _ in kept])
         self._txn.cursor().putmulti(kept)
         for name, value in kept:
-            if (label := waiting.get(name[5:])) is not None:
-                self._drop(name[5:], label)
-                self._txn.put(name, self._judge(value, label))
+            if labels := waiting.get(name[5:]):
+                self._drop(name[5:], labels)
+                self._txn.put(name, reduce(self._judge, labels, value))
 
     def _codes(self, table: Table, views: Sequence[View]) -> list[bytes]:
         """Of each row what stands for its version and its segments."""
@@ -127,13 +133,13 @@ class Join:
             codes.append(code)
         return codes
 
-    def _waiting(self, digests: Sequence[bytes]) -> dict[bytes, Label]:
-        """The labels among those that wait."""
+    def _waiting(self, digests: Sequence[bytes]) -> dict[bytes, list[Label]]:
+        """The labels that wait for these."""
         cursor = self._txn.cursor()
         if not cursor.set_range(b"l") or not cursor.key().startswith(b"l"):
             return {}
         found = cursor.getmulti([b"l" + d for d in digests])
-        return {name[1:]: _label(value) for name, value in found}
+        return {name[1:]: _labels(value) for name, value in found}
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -173,23 +179,25 @@ class Join:
         return found[::-1]
 
     def _wait(self, one: bytes, label: Label) -> None:
-        before = self._txn.get(b"l" + one)
-        if before is not None:
-            self._again(_label(before), label)
-            self._drop(one, _label(before))
-        self._txn.put(b"l" + one, _WHEN.pack(label.when) + msgspec.json.encode(label.value))
-        self._txn.put(b"x" + self._bucket(label) + one, b"")
+        found = self._txn.get(b"l" + one)
+        before = [] if found is None else _labels(found)
+        if len(before) == _MOST:
+            state.count(self._txn, "labels_refused", 1)
+            return
+        if before:
+            self._drop(one, before)
+        labels = [*before, label]
+        self._txn.put(b"l" + one, _encode(labels))
+        self._txn.put(b"x" + self._bucket(labels) + one, b"")
 
-    def _again(self, before: Label, label: Label) -> None:
-        same = type(before.value) is type(label.value) and before.value == label.value
-        state.count(self._txn, "labels_repeated" if same else "labels_corrected", 1)
-
-    def _drop(self, one: bytes, label: Label) -> None:
+    def _drop(self, one: bytes, labels: Sequence[Label]) -> None:
         self._txn.delete(b"l" + one)
-        self._txn.delete(b"x" + self._bucket(label) + one)
+        self._txn.delete(b"x" + self._bucket(labels) + one)
 
-    def _bucket(self, label: Label) -> bytes:
-        return state.bucket_of(max(0.0, label.when / 1e6), self._made.span_s)
+    def _bucket(self, labels: Sequence[Label]) -> bytes:
+        """That of the newest."""
+        newest = max(label.when for label in labels)
+        return state.bucket_of(max(0.0, newest / 1e6), self._made.span_s)
 
     def _judge(self, value: bytes, label: Label) -> bytes:
         """Count what a label says of an answer; the answer with its label."""
@@ -227,10 +235,6 @@ class Join:
         return known.classes
 
 
-def _label(value: bytes) -> Label:
-    return Label(_WHEN.unpack_from(value)[0], msgspec.json.decode(value[_WHEN.size :]))
-
-
 def _values(table: Table, codes: Sequence[bytes]) -> list[bytes]:
     """Each row's answer, as it is kept; one that has no number has no scores."""
     kind = [("when", "<i8"), ("code", "<u8"), ("labelled", "u1"), ("label", "<f8"),
@@ -246,17 +250,19 @@ def _values(table: Table, codes: Sequence[bytes]) -> list[bytes]:
     return values
 
 
-def forget(txn: Any, made: state.Made, answers: float, labels: float) -> bool:
+def forget(txn: Any, made: state.Made, answers: float, waiting: float) -> bool:
     """Drop answers and labels that are older than these moments (epoch s); whether that was all.
 
     Labels that waited for an answer which never came are counted.
     """
     old = list(islice(_before(txn, b"a", answers, made.span_s), _AT_ONCE))
-    waited = list(islice(_before(txn, b"x", labels, made.span_s), _AT_ONCE))
-    for name in (*old, *waited, *(b"l" + name[5:] for name in waited)):
-        txn.delete(name)
+    waited = list(islice(_before(txn, b"x", waiting, made.span_s), _AT_ONCE))
+    labels = [b"l" + name[5:] for name in waited]
     if waited:
-        state.count(txn, "labels_unknown", len(waited))
+        unknown = sum(len(_labels(txn.get(name))) for name in labels)
+        state.count(txn, "labels_unknown", unknown)
+    for name in (*old, *waited, *labels):
+        txn.delete(name)
     return max(len(old), len(waited)) < _AT_ONCE
 
 
