@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sluice.commands.pages import port_option, serving
 from sluice.commands.show import say
 from sluice.errors import StoreUnavailable
 from sluice.project import Project
 from sluice.stores import event_stream
 
 if TYPE_CHECKING:
-    from sluice.routing.learner import Learner
+    from sluice.routing.join import Join
     from sluice.routing.learning import Learning
     from sluice.streams import Clock, Consumer
 
@@ -34,26 +35,43 @@ def add_to(groups: Any) -> None:
     parser.add_argument("graph", help="the graph's name")
     text = "end when all feedback that there is has been read"
     parser.add_argument("--once", action="store_true", help=text)
+    port_option(parser)
     parser.set_defaults(command=learn)
 
 
 def learn(options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT, with --once until the topics are read."""
+    from sluice.routing.join_page import pages
     from sluice.routing.open import learning_policy, open_learner
 
     project = Project.find()
     policy = learning_policy(project, options.graph)
     learner, ledger = open_learner(project, options.graph, policy)
+    with (
+        closing(ledger),
+        serving(project, options.metrics_port, pages(options.graph, learner)),
+    ):
+        say(f"{options.graph}: {policy.policy} learns")
+        teach(learner, partial(_reading, project, options.graph, policy), options.once)
+
+
+def teach(learner: Join[Any], reading: Reading, once: bool) -> None:
+    """Let it work until SIGTERM or SIGINT, with `once` until the topics are read; say what it did.
+
+    Args:
+        learner: what works.
+        reading: opens the topics.
+        once: whether to end when they are read.
+    """
+    from sluice.routing.join import OUTCOMES
+
     before = {n: signal.signal(n, lambda *_: learner.stop()) for n in _SIGNALS}
     try:
-        say(f"{options.graph}: {policy.policy} learns")
-        _work(learner, partial(_reading, project, options.graph, policy), options.once)
+        _work(learner, reading, once)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        ledger.close()
-    counts = learner.counts
-    say(", ".join(f"{name} {counts[name]}" for name in ("credited", "repeated", "late", "refused")))
+    say(", ".join(f"{name} {learner.counts[name]}" for name in OUTCOMES))
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -61,18 +79,25 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def _reading(project: Project, graph: str, policy: Learning) -> Iterator[Consumer]:
-    """Who reads a graph's events and feedback, closed with the block."""
-    from sluice.routing.learner import GROUP
+    from sluice.routing.open import learner_group
+
+    with reading(project, graph, learner_group(graph, policy)) as consumer:
+        yield consumer
+
+
+@contextmanager
+def reading(project: Project, graph: str, group: str) -> Iterator[Consumer]:
+    """A group's reader of a graph's events and feedback, closed with the block."""
     from sluice.routing.open import topics
 
-    with closing(event_stream(project)) as stream:
-        # A policy whose sums mean something else reads all that there is anew.
-        group = f"{GROUP}-{graph}-{policy.memory}"
-        with closing(stream.consumer(group, topics(project, graph))) as consumer:
-            yield consumer
+    with (
+        closing(event_stream(project)) as stream,
+        closing(stream.consumer(group, topics(project, graph))) as consumer,
+    ):
+        yield consumer
 
 
-def _work(learner: Learner, reading: Reading, once: bool, clock: Clock = time) -> None:
+def _work(learner: Join[Any], reading: Reading, once: bool, clock: Clock = time) -> None:
     """Read until it is over; a stream or a ledger that is away is waited for."""
     while True:
         try:
@@ -82,5 +107,6 @@ def _work(learner: Learner, reading: Reading, once: bool, clock: Clock = time) -
         except StoreUnavailable as error:
             if once:
                 raise
+            learner.waiting = str(error)
             log.warning("waiting, nothing is committed: %s", error)
             clock.sleep(_PAUSE_S)

@@ -21,6 +21,7 @@ from sluice.streams import Clock, Consumer, Record
 
 log = logging.getLogger("sluice.learn")
 
+OUTCOMES = ("credited", "repeated", "late", "refused")
 _FORGET_S = 60.0
 
 
@@ -50,8 +51,9 @@ class Join(Generic[A]):
         clock: for notes, and what is forgotten.
 
     Attributes:
-        counts: what became of feedback: credited, repeated, late, refused; what waits for its
-            other half is in none of them.
+        counts: what became of feedback, by OUTCOMES; what waits for its other half is in none.
+        lag_s: how long what was read last had lain on its topic, seconds; 0 when all is read.
+        waiting: why nothing is done now, empty while it works.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Join(Generic[A]):
         self._next_forgetting = float("-inf")
         self._stopped = False
         self.counts: Counter[str] = Counter()
+        self.lag_s, self.waiting = 0.0, ""
 
     @abstractmethod
     def _read(self, value: bytes) -> Iterator[A]:
@@ -88,11 +91,17 @@ class Join(Generic[A]):
         """
         while not self._stopped:
             records = consumer.poll(1000, 1.0)
+            self._look(records)
             self.take(records)
             if records:
                 consumer.commit(records)
             elif once:
                 break
+
+    def _look(self, records: Sequence[Record]) -> None:
+        oldest = min((record.timestamp for record in records), default=None)
+        self.lag_s = 0.0 if oldest is None else max(self._clock.time() - oldest, 0.0)
+        self.waiting = ""
 
     def take(self, records: Iterable[Record]) -> None:
         """Keep what has come, and credit what is complete; when it returns, nothing is lost."""
