@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import logging
-import signal
 import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sluice.commands.show import as_json, json_option, say, table
+from sluice.commands.signals import stopped_by_signals
 from sluice.errors import StoreUnavailable
 from sluice.project import Project
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sluice.canary.canary import Canary, Status, Verdict
 
 log = logging.getLogger("sluice.canary")
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def add_to(groups: Any) -> None:
@@ -86,15 +85,11 @@ def _gate(project: Project, graph: str, number: str) -> Any:
 def run_canary(options: argparse.Namespace) -> None:
     """Look until it has ended, or a signal; a stream or store that is away is waited for."""
     canary, ended = _open(options), threading.Event()
-    before = {n: signal.signal(n, lambda *_: ended.set()) for n in _SIGNALS}
-    try:
+    with stopped_by_signals(ended.set):
         while not ended.is_set():
             if _look(canary, options) or options.once:
                 return
             ended.wait(options.every)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _look(canary: Canary, options: argparse.Namespace) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sluice.commands.show import say
+from sluice.commands.signals import stopped_by_signals
 from sluice.errors import SluiceError
 from sluice.project import Project
 
@@ -43,7 +42,7 @@ def monitor(options: argparse.Namespace) -> None:
         try:
             with (
                 _pages(project, options.graph, options.metrics_port, monitor),
-                _stopped_by_signals(monitor),
+                stopped_by_signals(monitor.stop),
             ):
                 say(f"{options.graph}: counts {topics.events} and {topics.feedback}")
                 settle()
@@ -72,21 +71,3 @@ def _pages(project: Project, graph: str, port: int | None, monitor: Monitor) -> 
         raise SluiceError(f"--metrics-port {port}: {error.strerror}") from None
     say(f"metrics: http://{project.settings.host}:{server.port}/metrics")
     return server
-
-
-@contextmanager
-def _stopped_by_signals(monitor: Monitor) -> Iterator[None]:
-    """The first signal ends the monitor in order, a second one at once."""
-    before: dict[int, Any] = {}
-
-    def stop(number: int, _: object) -> None:
-        monitor.stop()
-        signal.signal(number, before[number])
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        before[name] = signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

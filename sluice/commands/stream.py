@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sluice.commands.show import say
+from sluice.commands.signals import stopped_by_signals
 from sluice.errors import NotFound, SluiceError
 from sluice.project import Project
 from sluice.service import read_spec
 from sluice.workflow import has_champion
 
 if TYPE_CHECKING:
-    from sluice.streaming.line import Line
-    from sluice.streaming.worker import Summary, Worker
+    from sluice.streaming.worker import Summary
 
 
 def add_to(groups: Any) -> None:
@@ -70,7 +68,7 @@ def _work(project: Project, options: argparse.Namespace, step: str) -> int | Non
             desk,
         ),
         _pages(project, options.metrics_port, desk),
-        _stopped_by_signals(worker),
+        stopped_by_signals(worker.stop),
     ):
         say(f"{name}: works off {desk.topics.requests}")
         settle()
@@ -105,7 +103,7 @@ def _work_apart(project: Project, options: argparse.Namespace) -> None:
             ]
         commands[step] = command
     line = Line(commands, time)
-    with _stopped_by_signals(line):
+    with stopped_by_signals(line.stop):
         line.run()
 
 
@@ -127,24 +125,6 @@ def _pages(project: Project, port: int | None, desk: Any) -> Any:
         raise SluiceError(f"--metrics-port {port}: {error.strerror}") from None
     say(f"metrics: http://{project.settings.host}:{server.port}/metrics")
     return server
-
-
-@contextmanager
-def _stopped_by_signals(worker: Worker | Line) -> Iterator[None]:
-    """The first signal ends the worker in order, a second one at once."""
-    before: dict[int, Any] = {}
-
-    def stop(number: int, _: object) -> None:
-        worker.stop()
-        signal.signal(number, before[number])
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        before[name] = signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell(graph: str, done: Summary) -> None:
