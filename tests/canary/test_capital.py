@@ -1,6 +1,6 @@
 """Bets: fair where nothing differs, whatever is looked at how often; rich where something does.
 
-CANARY_RUNS is how many canaries are simulated (80 by default; 1,000 once).
+CANARY_RUNS is how many canaries are simulated (50 by default; 1,000 once).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sluice.canary.capital import FRACTIONS, Capital, Value
 
-RUNS = int(os.environ.get("CANARY_RUNS", "80"))
+RUNS = int(os.environ.get("CANARY_RUNS", "50"))
 ALARM = math.log(2 / 0.05)  # two comparisons
 SHARES = st.floats(0.01, 0.99)
 UNITS = st.floats(0.0, 1.0)
