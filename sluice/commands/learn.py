@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.commands.pages import port_option, serving
 from sluice.commands.show import say
+from sluice.commands.signals import stopped_by_signals
 from sluice.errors import StoreUnavailable
 from sluice.project import Project
 from sluice.stores import event_stream
@@ -65,16 +65,9 @@ def teach(learner: Join[Any], reading: Reading, once: bool) -> None:
     """
     from sluice.routing.join import OUTCOMES
 
-    before = {n: signal.signal(n, lambda *_: learner.stop()) for n in _SIGNALS}
-    try:
+    with stopped_by_signals(learner.stop):
         _work(learner, reading, once)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     say(", ".join(f"{name} {learner.counts[name]}" for name in OUTCOMES))
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
