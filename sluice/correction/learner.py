@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 from sluice.correction.asked import Asked, read_asked
 from sluice.correction.plan import Plan
@@ -119,8 +118,10 @@ class CorrectionLearner(Join[Asked]):
             buckets = read(self._ledger.sums())
             found = ((v, self._spread(v)) for v in versions_of(buckets))
             spreads = {version: spread for version, spread in found if spread is not None}
-            snapshot = learnt_by(self._plan, buckets, newest.number + 1, time, spreads)
-            self._tell(snapshot)
+            before = self._used(newest.number) if newest.number >= control.first else None
+            off = [v for v, learnt in before.versions.items() if learnt.off] if before else []
+            snapshot = learnt_by(self._plan, buckets, spreads, snapshot, off)
+            _tell(snapshot, off)
         self._shelf.put(snapshot, now)
 
     def _spread(self, version: str) -> float | None:
@@ -130,14 +131,13 @@ class CorrectionLearner(Join[Asked]):
         except ValueError:
             return None
 
-    def _tell(self, snapshot: Snapshot) -> None:
-        """Say in the log what turned itself off, or on again."""
-        before = self._used(snapshot.number - 1)
-        for version, learnt in snapshot.versions.items():
-            was: Any = before.versions.get(version) if before else None
-            if learnt.off != bool(was and was.off):
-                turned = "turned off" if learnt.off else "turned on again"
-                log.warning(
-                    "the correction of version %s is %s: loss %.4f with it, %.4f without",
-                    version, turned, learnt.corrected, learnt.without,
-                )  # fmt: skip
+
+def _tell(snapshot: Snapshot, off: Sequence[str]) -> None:
+    """Say in the log what turned itself off, or on again."""
+    for version, learnt in snapshot.versions.items():
+        if learnt.off != (version in off):
+            turned = "turned off" if learnt.off else "turned on again"
+            log.warning(
+                "the correction of version %s is %s: loss %.4f with it, %.4f without",
+                version, turned, learnt.corrected, learnt.without,
+            )  # fmt: skip

@@ -16,6 +16,7 @@ from sluice.routing.statistics import Forgetting
 RULE = "correction"
 HOLD, FADE = "hold", "fade"
 _DAY = 86_400.0
+_RANGES = {"prior": (1e-6, 1e9), "share": (0.0, 1.0), "bound": (1e-6, 20.0), "margin": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class Plan:
         frozen_after_s: what is known is frozen when it is so old.
         silence: what becomes of a frozen move: it is held, or fades by half each half-life.
         within_s: a label counts that comes so long after its question.
-        window_s: the correction is judged by the labels of so long, and turns itself off when
-            answers are worse with it than without.
+        window_s: the correction is judged by the labels of so long, and turns itself off when the
+            loss is larger with it than without.
+        margin: by which share of the loss; it turns itself on again when it is no worse.
         least: how many labels it takes for that.
         keep: how many snapshots are kept.
         refresh_s, max_age_s: see sluice/routing/snapshot.py; older than that is frozen.
@@ -49,6 +51,7 @@ class Plan:
     silence: str
     within_s: float
     window_s: float
+    margin: float
     least: int
     keep: int
     refresh_s: float
@@ -68,7 +71,8 @@ class Plan:
             frozen_after_s=section.duration("frozen_after", 2 * _DAY),
             silence=section.choose("silence", (HOLD, FADE), HOLD),
             within_s=section.duration("within", 7 * _DAY),
-            window_s=section.duration("window", 7 * _DAY),
+            window_s=section.duration("window", 14 * _DAY),
+            margin=float(section.take("margin", (int, float), 0.01)),
             least=section.take("least", int, 500),
             keep=section.take("keep", int, 200),
             refresh_s=section.duration("refresh", 5.0),
@@ -79,7 +83,7 @@ class Plan:
         return plan
 
     def _check(self, section: Section) -> None:
-        for name, low, high in (("prior", 1e-6, 1e9), ("share", 0.0, 1.0), ("bound", 1e-6, 20.0)):
+        for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise section.error(name, f"expected a number from {low:g} to {high:g}")
         for name in ("least", "keep"):

@@ -19,20 +19,20 @@ class Learnt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         labels: how many it is made of, in all that is not forgotten.
         base: how far all answers are moved, in log-odds or in spreads.
         effects: by feature and value, how much further.
+        spread: of numbers, what a move of 1 is; 0 where answers are probabilities.
         judged: how many labels of the window could be compared.
         without, corrected: the mean loss of those answers, as the model gave them and moved.
         off: whether it is turned off, being worse than none.
-        spread: of numbers, what a move of 1 is; 0 where answers are probabilities.
     """
 
     labels: int
     base: float
     effects: dict[str, dict[str, float]]
-    judged: int
-    without: float
-    corrected: float
-    off: bool
     spread: float = 0.0
+    judged: int = 0
+    without: float = 0.0
+    corrected: float = 0.0
+    off: bool = False
 
     def move(self, values: Sequence[str | None], bound: float) -> float:
         """How far an answer is moved, whether or not it is turned off.

@@ -9,15 +9,16 @@ difference. (Cormode and others 2009, "Forward decay".)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sluice.correction.asked import Asked
 from sluice.correction.moves import Move, moved
 from sluice.correction.plan import Plan
-from sluice.correction.snapshot import FORMAT, Learnt, Snapshot, loss
+from sluice.correction.snapshot import Learnt, Snapshot, loss
 from sluice.routing.rewards import place_of
 from sluice.routing.statistics import Buckets, Floats, units
 
@@ -83,27 +84,31 @@ def _judged(
 
 
 def learnt_by(
-    plan: Plan, buckets: Buckets, number: int, time: float, spreads: Mapping[str, float]
+    plan: Plan,
+    buckets: Buckets,
+    spreads: Mapping[str, float],
+    blank: Snapshot,
+    off: Collection[str],
 ) -> Snapshot:
     """The snapshot that the sums make.
 
     Args:
         plan: of the correction.
         buckets: the sums.
-        number: of the snapshot.
-        time: of the snapshot, seconds since the epoch; all sums are of labels known by then.
         spreads: of the versions that are told of: of numbers; 0 for probabilities.
+        blank: its number and time; all sums are of labels known by then.
+        off: the versions that are turned off.
     """
-    decayed = _decayed(plan, buckets, time)
-    counted = _counted(plan, buckets, time)
-    versions = {}
+    decayed = _decayed(plan, buckets, blank.time)
+    counted = _counted(plan, buckets, blank.time)
+    versions: dict[str, Learnt] = {}
     for version, spread in spreads.items():
         sums = decayed.get(version + _ALL)
         if sums is not None:
             by_value = _by_value(plan, decayed, version)
-            seen = counted[version + _ALL], spread
-            versions[version] = _learnt(plan, sums, by_value, seen)
-    return Snapshot(FORMAT, number, time, versions)
+            known = _learnt(plan, sums, by_value, spread)
+            versions[version] = _judge(plan, known, counted[version + _ALL], version in off)
+    return msgspec.structs.replace(blank, versions=versions)
 
 
 def _decayed(plan: Plan, buckets: Buckets, time: float) -> dict[str, Floats]:
@@ -151,9 +156,8 @@ def _learnt(
     plan: Plan,
     sums: Floats,
     by_value: Mapping[str, Mapping[str, Floats]],
-    seen: tuple[Floats, float],
+    spread: float,
 ) -> Learnt:
-    (judged, without, corrected), spread = seen
     numbers = bool(spread)
     doubt = plan.prior * (1.0 if numbers else 0.25)
     slope = float(sums[RESIDUAL]) / (float(sums[CURVATURE]) + doubt)
@@ -165,16 +169,24 @@ def _learnt(
             left = float(of[RESIDUAL]) - slope * float(of[CURVATURE])
             step = _step(left / (float(of[CURVATURE]) + doubt), plan, numbers)
             effects[feature][value] = plan.share * step
-    n = max(float(judged), 1.0)
     return Learnt(
         labels=round(float(sums[LABELS])),
         base=_step(slope, plan, numbers),
         effects=effects,
-        judged=round(float(judged)),
-        without=float(without) / n,
-        corrected=float(corrected) / n,
-        off=bool(judged >= plan.least and corrected > without),
         spread=spread,
+    )
+
+
+def _judge(plan: Plan, learnt: Learnt, seen: Floats, off: bool) -> Learnt:
+    """What is known with what became of it; `off` says whether it is turned off until now."""
+    judged, without, corrected = map(float, seen)
+    allowed = 1.0 if off else 1.0 + plan.margin
+    return msgspec.structs.replace(
+        learnt,
+        judged=round(judged),
+        without=without / max(judged, 1.0),
+        corrected=corrected / max(judged, 1.0),
+        off=judged >= plan.least and corrected > without * allowed,
     )
 
 
@@ -207,3 +219,13 @@ def spread_of(quantiles: Sequence[float]) -> float:
     if not 0 < spread < math.inf:
         raise ValueError("the reference of its predictions has no spread")
     return spread
+
+
+def labels_of(buckets: Buckets) -> dict[str, int]:
+    """By version, how many labels its sums are of."""
+    found: dict[str, int] = dict.fromkeys(versions_of(buckets), 0)
+    for sums in buckets.values():
+        for version in found:
+            if version + _ALL in sums:
+                found[version] += round(float(sums[version + _ALL][LABELS]))
+    return found

@@ -119,7 +119,14 @@ def _output(version: Version) -> dict[str, Any]:
     known = {"probability": share, "label": {"enum": classes}, "probabilities": by_class}
     made = {name: known.get(name, _NUMBER) for name in version.manifest.outputs}
     why = {"type": "object", "additionalProperties": TEXT}
-    return _object(list(made), **made, defaults=why, version=TEXT, route=ref("Route"))
+    beside = {"defaults": why, "version": TEXT, "route": ref("Route"), "correction": _correction()}
+    return _object(list(made), **made, **beside)
+
+
+def _correction() -> dict[str, Any]:
+    at = {"type": "number", "description": "labels count that were known by then"}
+    told = {"from": _NUMBER, "version": COUNT, "at": at, "frozen": {"type": "boolean"}}
+    return _object(list(told), **told)
 
 
 def _tensors(schema: Schema) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class Correction(OutputRule):
 
     Args:
         features: text fields of the record: answers that share a value are moved alike.
-        half_life, every, prior, share, bound, frozen_after, silence, within, window, least, keep,
-            refresh, max_age: see sluice.correction.plan.Plan.
+        half_life, every, prior, share, bound, frozen_after, silence, within, window, margin, least,
+            keep, refresh, max_age: see sluice.correction.plan.Plan.
 
     The output's `correction` has what the model said (`from`), the number of the snapshot that
     moved it (`version`, 0 for none), up to when labels count (`at`, seconds since the epoch), and

@@ -42,7 +42,8 @@ def learn(
         bucket = sums.setdefault(plan.forgetting.bucket(one.at), {})
         for field, amount in fields(added(plan, one, float(label), spread, used)).items():
             bucket[field] = bucket.get(field, 0) + amount
-    return learnt_by(plan, read(sums), 1, time, {"1": spread})
+    off = [v for v, learnt in used.versions.items() if learnt.off] if used else []
+    return learnt_by(plan, read(sums), {"1": spread}, Snapshot(1, 1, time, {}), off)
 
 
 def test_answers_are_moved_to_where_labels_are() -> None:
@@ -101,7 +102,7 @@ def test_what_is_old_counts_by_half() -> None:
 
 def test_it_turns_itself_off_when_it_is_worse_and_on_again() -> None:
     plan = plan_of(least=50, window="7h", half_life="1d")
-    wrong = Learnt(10, 1.0, {"city": {}}, 0, 0.0, 0.0, False)
+    wrong = Learnt(10, 1.0, {"city": {}})
     used = Snapshot(1, 1, T0, {"1": wrong})
     told: list[Told] = [(0.5, 0.5, "Aden", 0)] * 60
     worse = learn(plan, told, T0 + HOUR, used).versions["1"]
@@ -111,6 +112,16 @@ def test_it_turns_itself_off_when_it_is_worse_and_on_again() -> None:
     assert not learn(plan, told, T0 + 9 * HOUR, used).versions["1"].off  # the window is over
     better = [(0.5, 0.5, "Aden", 1)] * 60
     assert not learn(plan, better, T0 + HOUR, used).versions["1"].off
+
+
+def test_within_the_margin_it_stays_as_it_is() -> None:
+    plan = plan_of(least=50, window="7h", half_life="1d", margin=0.05)
+    told: list[Told] = [(0.5, 0.5, "Aden", i % 2) for i in range(60)]
+    for off in (False, True):
+        little = Learnt(10, 0.2, {"city": {}}, off=off)
+        found = learn(plan, told, T0 + HOUR, Snapshot(1, 1, T0, {"1": little})).versions["1"]
+        assert found.without < found.corrected < found.without * 1.05
+        assert found.off == off
 
 
 def test_a_number_is_moved_in_spreads() -> None:
@@ -150,9 +161,9 @@ def test_the_spread_of_a_reference() -> None:
 
 
 def snapshots() -> list[Snapshot]:
-    first = Learnt(9, 0.3, {"city": {"Bonn": 0.2, "Cork": -0.9}}, 0, 0.0, 0.0, False)
-    numbers = Learnt(9, 0.3, {"city": {"Bonn": 0.2}}, 0, 0.0, 0.0, False, 7.5)
-    off = Learnt(9, 0.3, {"city": {}}, 9, 0.1, 0.2, True)
+    first = Learnt(9, 0.3, {"city": {"Bonn": 0.2, "Cork": -0.9}})
+    numbers = Learnt(9, 0.3, {"city": {"Bonn": 0.2}}, 7.5)
+    off = Learnt(9, 0.3, {"city": {}}, off=True)
     return [
         Snapshot(1, 1, T0, {"1": first}),
         Snapshot(1, 2, T0 + HOUR, {"1": numbers, "2": first}),
@@ -225,6 +236,7 @@ def test_no_move_is_to_the_bit() -> None:
         ({"bound": 0}, "bound: expected a number"),
         ({"share": 2}, "share: expected a number"),
         ({"prior": 0}, "prior: expected a number"),
+        ({"margin": 2}, "margin: expected a number"),
         ({"keep": 0}, "keep: expected a whole number"),
         ({"least": 0}, "least: expected a whole number"),
         ({"every": "3d"}, "every: expected a second to the half-life"),
