@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import timeit
 from statistics import median
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,8 @@ from bench.in_process import PEERS
 from bench.numbers import ratio
 from bench.part import Bench, Figures, check_same
 from bench.server import environment
+from sluice.graph.graph import Graph
+from sluice.graph.spec import GraphSpec
 
 _NAMES = {"bare": "bare", "sluice": "graph", "mlrun": "mlrun_sync"}
 _CHECKED, _STEPS, _WARM_S = 100, 1000, 0.5
@@ -64,7 +67,25 @@ def graph(bench: Bench) -> Figures:
         for name in bench.turns("graph", PEERS):
             found[name].append(children[name].tell(seconds=bench.seconds))
         steps = sluice.tell(steps=_STEPS)
-    return {**_figures(found), **{f"graph_{name}": value for name, value in steps.items()}}
+    timed = {f"graph_{name}": value for name, value in steps.items()}
+    return {**_figures(found), **timed, "graph_empty_us": empty_steps()}
+
+
+def empty_steps() -> float:
+    """What the graph itself costs: five steps that do nothing, microseconds."""
+    steps = {
+        f"s{i}": {"class_name": "Nothing", "after": [f"s{i - 1}"] if i else []} for i in range(5)
+    }
+    spec = {"kind": "serving", "metadata": {"name": "empty"}, "spec": {"graph": {"steps": steps}}}
+    run = Graph(GraphSpec.parse(spec, "bench"), namespace={"Nothing": Nothing}).run
+    return min(timeit.repeat(lambda: run(None), number=2000, repeat=20)) / 2000 * 1e6
+
+
+class Nothing:
+    """A step that does nothing."""
+
+    def do(self, body: Any) -> Any:
+        return body
 
 
 def _figures(found: dict[str, list[dict[str, float]]]) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import timeit
 from pathlib import Path
 from typing import Any
 
@@ -285,10 +284,3 @@ def test_steps_run_in_the_order_of_after(adds: list[int], random: Any) -> None:
     functions = {f"add{n}": (lambda body, n=n: [*body, n]) for n in (1, 2, 3)}
     graph = Graph(spec({name: steps[name] for name in names}), namespace=functions)
     assert graph.run([]) == adds
-
-
-def test_five_empty_steps_cost_at_most_3_microseconds() -> None:
-    graph = build(line(*["Same"] * 5))
-    body = {"a": 1}
-    best = min(timeit.repeat(lambda: graph.run(body), number=2000, repeat=20)) / 2000
-    assert best < 3e-6
