@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from sluice.canary.judge import ADVANCE, NOTHING, PROMOTE, ROLL_BACK, WAIT, evidence, judge
-from sluice.canary.plan import Plan
-from sluice.canary.reader import read
+import msgspec
+
+from sluice.canary.declared import declared_plan
+from sluice.canary.judge import (
+    ADVANCE,
+    NOTHING,
+    PROMOTE,
+    ROLL_BACK,
+    WAIT,
+    Judged,
+    evidence,
+    judge,
+)
+from sluice.canary.reader import ends, read
 from sluice.canary.run import (
     FORMAT,
     GATEWAY,
@@ -30,67 +40,19 @@ from sluice.canary.run import (
 )
 from sluice.canary.state import State
 from sluice.canary.tally import Tally
-from sluice.errors import DeclarationError, GateFailed, NotFound, StoreUnavailable
+from sluice.canary.verdict import Gateway, Status, Verdict
+from sluice.errors import GateFailed, NotFound, StoreUnavailable
 from sluice.live import CHAMPION
 from sluice.models.document import utc_text
 from sluice.models.store import ModelStore, resolve
 from sluice.project import Project
-from sluice.routing.canary import Canary as Policy
-from sluice.routing.open import classes_of, router_policy, topics
-from sluice.stores import event_stream, model_store
+from sluice.routing.open import classes_of, topics
+from sluice.stores import model_store
 from sluice.streams import Clock
 
 CHALLENGER = "challenger"
 BY = "sluice canary"
 _TRIES = 10
-
-
-class Gateway(Protocol):
-    """What splits traffic between two functions. Each call may come twice.
-
-    Raises GateFailed for what no waiting mends, StoreUnavailable for what does not answer.
-    """
-
-    def start(self) -> None:
-        """Put the challenger's function beside the champion's, without traffic."""
-
-    def waiting_for(self) -> str:
-        """What keeps it from being ready; empty when it is."""
-
-    def shift(self, percent: int) -> None:
-        """Give it so much of the traffic."""
-
-    def end(self) -> None:
-        """Give the champion's all of it, and end the other."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a look came to.
-
-    Attributes:
-        action: wait, begin, advance, promote, roll back, stop, or nothing: it had ended.
-        why: in words.
-        state: the run's afterwards.
-        stage, share: from 1, and the challenger's share of the traffic now.
-        evidence: what it was based on.
-    """
-
-    action: str
-    why: str
-    state: str
-    stage: int
-    share: float
-    evidence: Any
-
-
-@dataclass(frozen=True)
-class Status:
-    """A run, what was counted of it, and what the next look would say of that."""
-
-    run: Run
-    tally: Tally
-    verdict: Verdict
 
 
 class Canary:
@@ -130,7 +92,8 @@ class Canary:
         Raises DeclarationError where the router's policy is not `canary`, GateFailed while a
         canary is under way or for the champion itself, NotFound, VersionRefused.
         """
-        plan, number = self._plan(), resolve(self._models, self._graph, version)
+        plan = declared_plan(self._project, self._graph, self._gateway is not None)
+        number = resolve(self._models, self._graph, version)
         champion = resolve(self._models, self._graph, CHAMPION)
         before, token = self._board.look()
         if before is not None and before.state in UNDER_WAY:
@@ -151,7 +114,7 @@ class Canary:
             plan=plan,
             state=state,
             stage=0,
-            offsets=self._ends(),
+            offsets=ends(self._project, topics(self._project, self._graph)),
             decisions=[first],
         )
         if before is not None:
@@ -208,7 +171,7 @@ class Canary:
                 raise GateFailed("canary", f"{self._graph}: nothing is under way: {run.state}")
             with closing(self._state(run)) as counted:
                 tally = counted.tally()
-            after = self._after(run, action, state, why, tally, by=by)
+            after = self._after(run, Judged(action, why), state, tally, by)
             if self._board.put(after, token):
                 return self._finish(after, action, why, tally)
         raise StoreUnavailable(f"{self._graph}: others change its canary all the time")
@@ -222,27 +185,33 @@ class Canary:
             return self._verdict(run, action, why, tally)
         states = {PROMOTE: PROMOTING, ROLL_BACK: ROLLING_BACK, "stop": STOPPED}
         state = states.get(action, RUNNING)
-        stage = run.stage + 1 if action == ADVANCE else run.stage
+        if action == ADVANCE:
+            run = msgspec.structs.replace(run, stage=run.stage + 1)
         if state == RUNNING:
-            self._shift(run.plan.stages[stage].share)
-        after = self._after(run, action, state, why, tally, stage=stage)
+            self._shift(run.plan.stages[run.stage].share)
+        after = self._after(run, Judged(action, why), state, tally)
         return self._finish(after, action, why, tally) if self._board.put(after, token) else None
 
-    def _judged(self, run: Run, tally: Tally) -> tuple[str, str]:
+    def _judged(self, run: Run, tally: Tally) -> Judged:
         aliases = {n: a.version for n, a in self._models.aliases(self._graph).items()}
         for alias, number in ((CHAMPION, run.champion), (CHALLENGER, run.challenger)):
             if aliases.get(alias) != number:
-                return "stop", f"the alias {alias} was moved to version {aliases.get(alias)}"
+                why = f"the alias {alias} was moved to version {aliases.get(alias)}"
+                return Judged("stop", why)
         if run.state == STARTING:
-            return self._started(run)
+            return self._started()
         return judge(run, tally)
 
-    def _started(self, run: Run) -> tuple[str, str]:
+    def _started(self) -> Judged:
+        """Whether the challenger's function is there."""
+        waiting = ""
         try:
-            waiting = self._gateway_waits()
+            if self._gateway is not None:
+                self._gateway.start()
+                waiting = self._gateway.waiting_for()
         except GateFailed as error:
-            return ROLL_BACK, str(error)
-        return (WAIT, waiting) if waiting else ("begin", "the challenger's function is ready")
+            return Judged(ROLL_BACK, str(error))
+        return Judged(WAIT, waiting) if waiting else Judged("begin", "its function is ready")
 
     def _finish(self, run: Run, action: str, why: str, tally: Tally) -> Verdict:
         """Do what was decided; whoever comes after a kill does it again."""
@@ -285,12 +254,6 @@ class Canary:
                 "canary", f"{self._graph}: the {run.through} splits its traffic: {hint}"
             )
 
-    def _gateway_waits(self) -> str:
-        if self._gateway is None:
-            return ""
-        self._gateway.start()
-        return self._gateway.waiting_for()
-
     def _close_gateway(self) -> None:
         if self._gateway is not None:
             self._gateway.end()
@@ -302,21 +265,11 @@ class Canary:
             self._gateway.shift(percent)
             self._shifted = percent
 
-    def _after(
-        self,
-        run: Run,
-        action: str,
-        state: str,
-        why: str,
-        tally: Tally,
-        *,
-        stage: int | None = None,
-        by: str = BY,
-    ) -> Run:
-        at, stage = utc_text(self._clock.time), run.stage if stage is None else stage
-        share = run.plan.stages[stage].share if state in (RUNNING, PROMOTING) else 0.0
-        told = evidence(run, tally)
-        return run.decide(Decided(at, action, state, stage, share, why, by, told))
+    def _after(self, run: Run, judged: Judged, state: str, tally: Tally, by: str = BY) -> Run:
+        at, told = utc_text(self._clock.time), evidence(run, tally)
+        share = run.plan.stages[run.stage].share if state in (RUNNING, PROMOTING) else 0.0
+        decided = Decided(at, judged.action, state, run.stage, share, judged.why, by, told)
+        return run.decide(decided)
 
     def _verdict(self, run: Run, action: str, why: str, tally: Tally) -> Verdict:
         found = evidence(run, tally)
@@ -330,19 +283,6 @@ class Canary:
             )
         return run, token
 
-    def _plan(self) -> Plan:
-        policy = router_policy(self._project, self._graph)
-        if not isinstance(policy, Policy):
-            file, where = self._project.graph_file(self._graph), "router.class_args.policy"
-            problem = f"the router's policy is {policy.policy}"
-            raise DeclarationError(file, where, problem, "policy: canary; docs/routing/canary.md")
-        if self._gateway is not None and any(
-            abs(s.share * 100 - round(s.share * 100)) > 1e-9 for s in policy.plan.stages
-        ):
-            file, where = self._project.graph_file(self._graph), "router.class_args.stages"
-            raise DeclarationError(file, where, "a gateway's shares are whole percentages")
-        return policy.plan
-
     def _state(self, run: Run) -> State:
         folder = Path(self._project.path("", "canary"))
         name = f"{self._project.name}/{self._graph}"
@@ -352,11 +292,3 @@ class Canary:
     def _topics(self, run: Run) -> tuple[str, ...]:
         both = topics(self._project, self._graph)
         return both if run.plan.loss is not None else both[:1]
-
-    def _ends(self) -> list[tuple[str, int, int]]:
-        with closing(event_stream(self._project)) as stream:
-            return [
-                (topic, partition, end)
-                for topic in topics(self._project, self._graph)
-                for partition, (_, end) in stream.bounds(topic).items()
-            ]

@@ -36,6 +36,16 @@ def read(project: Project, state: State, topics: tuple[str, ...], run: Run, cloc
                 pass
 
 
+def ends(project: Project, topics: tuple[str, ...]) -> list[tuple[str, int, int]]:
+    """Where the topics end now: [topic, partition, offset]."""
+    with closing(event_stream(project)) as stream:
+        return [
+            (topic, partition, end)
+            for topic in topics
+            for partition, (_, end) in stream.bounds(topic).items()
+        ]
+
+
 def _count(consumer: Consumer, state: State) -> bool:
     records = consumer.poll(_AT_ONCE, _WAIT_S)
     if records:

@@ -17,7 +17,8 @@ from sluice.errors import StoreUnavailable
 from sluice.project import Project
 
 if TYPE_CHECKING:
-    from sluice.canary.canary import Canary, Status, Verdict
+    from sluice.canary.canary import Canary
+    from sluice.canary.verdict import Status, Verdict
 
 log = logging.getLogger("sluice.canary")
 

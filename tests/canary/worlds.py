@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from sluice.canary.canary import Canary, Gateway
+from sluice.canary.canary import Canary
 from sluice.canary.plan import Plan
 from sluice.canary.run import FORMAT, ROUTER, RUNNING, Run
+from sluice.canary.verdict import Gateway
 from sluice.project import Project
 from sluice.stores import event_stream
 from sluice.streams import Message, Record
