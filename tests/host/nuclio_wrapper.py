@@ -12,7 +12,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
@@ -32,6 +32,10 @@ class Wrapper:
         self._lines: BinaryIO = events.makefile("rb")
         self.logged: list[dict[str, Any]] = []
         self.durations: list[float] = []
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._lines.close()
 
     def await_start(self) -> None:
         assert self._read() == "s"
@@ -111,8 +115,9 @@ def wrapped(handler: str, **environ: str) -> Iterator[Wrapper]:
             with control, events.accept()[0] as ours, control.accept()[0]:
                 ours.settimeout(60)
                 wrapper = Wrapper(ours)
-                wrapper.await_start()
-                yield wrapper
+                with closing(wrapper):
+                    wrapper.await_start()
+                    yield wrapper
         finally:
             process.kill()
             process.wait()
