@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sluice.commands.pages import port_option, serving
 from sluice.commands.show import as_json, json_option, say, table
 from sluice.project import Project
 
@@ -29,6 +30,7 @@ def add_to(groups: Any) -> None:
     learning = _command(commands, learn, "teach it from feedback")
     text = "end when all feedback that there is has been read"
     learning.add_argument("--once", action="store_true", help=text)
+    port_option(learning)
     json_option(_command(commands, show_status, "what it knows, and its loss with and without"))
     freezing = _command(commands, freeze, "keep to what is known now, whatever labels say")
     freezing.add_argument("--thaw", action="store_true", help="follow labels again")
@@ -51,11 +53,12 @@ def learn(options: argparse.Namespace) -> None:
     from sluice.commands.learn import reading, teach
     from sluice.correction.learner import GROUP
     from sluice.correction.open import correction_of, open_correction_learner
+    from sluice.routing.join_page import pages
 
     project, graph = Project.find(), options.graph
     plan = correction_of(project, graph)
     learner, ledger = open_correction_learner(project, graph, plan)
-    with closing(ledger):
+    with closing(ledger), serving(project, options.metrics_port, pages(graph, learner)):
         say(f"{graph}: its correction learns")
         group = f"{GROUP}-{graph}-{plan.memory}"
         teach(learner, partial(reading, project, graph, group), options.once)

@@ -173,9 +173,10 @@ def _scores(members: Mapping[str, Sequence[Any]], record: int) -> dict[str, list
 
 
 def _answer(output: Mapping[str, Any], version: str) -> dict[str, list[float]]:
-    """What the version that answered alone said, from its output."""
-    for name in ("probability", "prediction"):
-        value = output.get(name)
+    """What the version that answered alone said, from its output: before it was corrected, so that
+    versions are compared by what they know themselves."""
+    told = output.get("correction") or {"from": output.get("correction.from")}
+    for value in (told["from"], output.get("probability"), output.get("prediction")):
         if isinstance(value, (int, float)) and math.isfinite(value):
             return {version: [float(value)]}
     by_class = output.get("probabilities")

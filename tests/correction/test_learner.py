@@ -18,7 +18,7 @@ from sluice.correction.shelf import Control, Shelf
 from sluice.correction.snapshot import Snapshot, read_snapshot
 from sluice.correction.status import freeze, reset, status, thaw
 from sluice.errors import StoreUnavailable
-from sluice.routing.decisions import read_feedback
+from sluice.routing.decisions import read_decisions, read_feedback
 from sluice.routing.ledger import Ledger
 from sluice.routing.ledger_lmdb import LmdbLedger
 from sluice.streams import Record
@@ -211,6 +211,18 @@ def test_events_without_a_correction_tell_of_none() -> None:
     assert list(read_asked(plain, ["city"])) == []
     [one] = read_asked(event("r", T0, 0.5, "Bonn").value, ["city", "absent"])
     assert (one.place, one.at, one.score, one.values) == ("r/0", T0, 0.5, ("Bonn", None))
+
+
+def test_versions_are_compared_by_what_they_said_themselves() -> None:
+    """A canary or a policy that learns sees no correction."""
+    moved = event("r", T0, 0.5, "Bonn", **{"from": 0.25})
+    columns = moved.value.replace(b'"label"]', b'"correction.from"]').replace(
+        b"[[0.5,0]]", b"[[0.5,0.25]]"
+    )
+    columns = columns.replace(b'"correction":', b'"other":')
+    plain = moved.value.replace(b'"correction"', b'"other"')
+    found = [next(read_decisions(value)).scores for value in (moved.value, columns, plain)]
+    assert found == [{"1": [0.25]}, {"1": [0.25]}, {"1": [0.5]}]
 
 
 CHILD = """
