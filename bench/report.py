@@ -21,6 +21,7 @@ HEADLINES = (
     ("graph_cpu_vs_mlrun_sync", "the same in CPU, monitoring's thread included"),
     ("graph_vs_bare", "graph in process, over the bare function with our back end"),
     ("stream_vs_http", "events a core answers on a stream, over requests that it answers by HTTP"),
+    ("monitor_vs_http", "events a core counts in windows, over requests that it answers by HTTP"),
     ("batch_vs_xgboost", "rows/s from file to file, over XGBoost alone on a ready matrix"),
 )
 

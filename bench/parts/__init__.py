@@ -5,9 +5,10 @@ from bench.parts.batch import batch
 from bench.parts.features import features
 from bench.parts.graph import graph
 from bench.parts.http import http
+from bench.parts.monitor import monitor
 from bench.parts.routing import routing
 from bench.parts.rules import rules
 from bench.parts.start import start
 from bench.parts.stream import stream
 
-PARTS: tuple[Part, ...] = (start, graph, rules, routing, http, features, stream, batch)
+PARTS: tuple[Part, ...] = (start, graph, rules, routing, http, features, stream, monitor, batch)
