@@ -62,9 +62,8 @@ class Copies(Renewed):
             raise SluiceError(f"a snapshot of the correction: {error}") from None
 
     def _take(self, shelf: Shelf, newest: Newest, control: Control) -> None:
-        numbers = [n for n in shelf.kept(newest.number) if n >= control.first]
-        if control.held is not None:
-            numbers = [control.held]
+        last = newest.number if control.held is None else control.held
+        numbers = [n for n in shelf.kept(newest.number) if control.first <= n <= last]
         there = {n: self._read[n] for n in numbers if n in self._read}
         self._read = there | shelf.read(n for n in numbers if n not in there)
         snapshots = [self._read[n] for n in sorted(self._read)]

@@ -28,7 +28,7 @@ class Newest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What people said: snapshots before `first` are forgotten; `held` alone is used, if any."""
+    """What people said: snapshots before `first` are forgotten; none after `held` is used."""
 
     format: int = FORMAT
     first: int = 1
