@@ -25,10 +25,11 @@ from sluice.stores import event_stream
 
 
 class Service:
-    """A loaded graph with its application."""
+    """A loaded graph with its application; `steps` are all that it declares."""
 
     def __init__(self, graph: Graph, application: Application) -> None:
         self.graph = graph
+        self.steps = graph.spec.steps
         self.application = application
         self.name = application.graph
 

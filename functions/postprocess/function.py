@@ -14,7 +14,7 @@ from sluice.parts import refusal, share, split
 from sluice.protocol.apart import StepSurface
 from sluice.reply import UNKNOWN, output, reply
 from sluice.rules import OutputRule, Row, output_rules
-from sluice.rules.lists import Lists
+from sluice.rules.lists import Lists, fit
 from sluice.rules.make import open_rules, start_rules
 from sluice.rules.single import apply
 from sluice.step import Step
@@ -22,6 +22,7 @@ from sluice.step import Step
 if TYPE_CHECKING:
     from sluice.batch.block import Block
     from sluice.batch.scored import Scored
+    from sluice.features.definitions import Definitions
 
 
 class Postprocess(Step):
@@ -52,13 +53,17 @@ class Postprocess(Step):
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
-        definitions = self._application.definitions
+        self.check(self._application.definitions)
+        start_rules(self.rules, self._application, f"{self.name}.class_args")
+
+    def check(self, definitions: Definitions) -> None:
+        """Raise DeclarationError where rules and lists do not fit what features.yaml declares."""
+        where = f"{self.name}.class_args"
+        fit(self.lists, definitions, where)
         if self.lists is not None:
             self.lists.open(definitions)
         else:
-            where = f"{self.name}.class_args"
             open_rules(self.rules, definitions, where)
-            start_rules(self.rules, self._application, where)
 
     def do(self, body: Message) -> dict[str, Any] | list[dict[str, Any] | SluiceError]:
         message = body

@@ -112,6 +112,9 @@ class _Checked:
             policy = getattr(step, "policy", None)
             if isinstance(policy, Policy) and definitions is not None:
                 policy.check(definitions)
+            fits = getattr(step, "check", None)  # of a step that reads what is declared
+            if callable(fits) and definitions is not None:
+                fits(definitions)
         except DeclarationError as error:
             if error.file != "graph.yaml":  # steps do not know what they were read from
                 raise

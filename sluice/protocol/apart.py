@@ -81,6 +81,7 @@ class StepSurface:
             one = dataclasses.replace(spec, steps=spec.steps[:1])
             graph = Graph(one, context=context, root=project.root)
             line = Line(graph, application, following, limit)
+            line.steps = spec.steps
             nuclio.platform.set_termination_callback(line.close)
             return Surface.over(project, line, nuclio)
         made = step(context=context, name=name, **spec.steps[place].class_args)

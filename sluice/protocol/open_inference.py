@@ -2,21 +2,22 @@
 
 Each field of a record is a tensor of shape [n] or [n, 1]; an empty text, NaN and null are nulls.
 The outputs are those of the version that answers: `probability` and `label`, `probabilities` and
-`label`, or `prediction`. One record that breaks the schema fails the request and is named:
-tensors have no place for an error.
+`label`, or `prediction`; ranked.py says what they are of ranked lists. One record that breaks the
+schema fails the request and is named: tensors have no place for an error.
 
 Specification: https://github.com/open-inference/open-inference-protocol
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sluice.errors import RecordError, RequestError, nearest
 from sluice.live import Live, Version
 from sluice.message import Message, request_id
 from sluice.protocol.http import BINARY, Answer, Request, dumps, loads
+from sluice.protocol.ranked import Ranked, beside
 from sluice.protocol.tensors import NUMBERS, Tail, read, to_bytes
 from sluice.quote import found
 from sluice.schema import Field, Schema
@@ -78,20 +79,30 @@ def is_request(body: Any) -> bool:
     )
 
 
-def unwrap(body: dict[str, Any], schema: Schema, tail: Tail, id: str | None) -> Message:
+def unwrap(
+    body: dict[str, Any],
+    schema: Schema,
+    tail: Tail,
+    id: str | None,
+    ranked: Ranked | None = None,
+) -> Message:
     """The message for a request of tensors. Raises RequestError naming the tensor.
 
     The body's own id goes before `id`, that of the headers.
     """
     columns: dict[str, list[Any]] = {}
     for tensor in body["inputs"]:
-        name, datatype = tensor["name"], tensor["datatype"]
+        name = tensor["name"]
+        if isinstance(name, str) and name in columns:
+            raise RequestError(f"input {name!r} is given twice")
+        if ranked is not None and name == ranked.given:
+            columns[name] = ranked.candidates(tensor, tail)
+            continue
         field = schema.by_name.get(name) if isinstance(name, str) else None
         if field is None:
-            raise RequestError(f"no input {found(name)}: {nearest(found(name), schema.names)}")
-        if name in columns:
-            raise RequestError(f"input {name!r} is given twice")
-        _check_datatype(field, datatype)
+            names = [*schema.names, *([ranked.given] if ranked else [])]
+            raise RequestError(f"no input {found(name)}: {nearest(found(name), names)}")
+        _check_datatype(field, tensor["datatype"])
         columns[name] = [None if v == "" or v != v else v for v in read(tensor, tail)]
     tail.done()
     lengths = {n: len(v) for n, v in columns.items()}
@@ -111,10 +122,13 @@ def _check_datatype(field: Field, datatype: Any) -> None:
 class Wanted:
     """What a request asks for: which outputs, and which of them as bytes.
 
-    Raises RequestError for what it can't ask for, and for outputs that none of `versions` has.
+    Raises RequestError for what it can't ask for, and for outputs that none of `versions` has, or
+    no list where lists are answered.
     """
 
-    def __init__(self, body: dict[str, Any], versions: Iterable[Version]) -> None:
+    def __init__(
+        self, body: dict[str, Any], versions: Iterable[Version], ranked: Ranked | None = None
+    ) -> None:
         parameters, outputs = body.get("parameters") or {}, body.get("outputs") or []
         if not isinstance(parameters, dict):
             raise RequestError("parameters: expected an object")
@@ -125,7 +139,8 @@ class Wanted:
         given = {o["name"]: (o.get("parameters") or {}).get("binary_data") for o in outputs}
         self._binary = {n: everything if b is None else b is True for n, b in given.items()}
         self._everything = everything
-        self.choose(dict.fromkeys(n for v in versions for n in v.manifest.outputs))
+        self.ranked = ranked
+        self.choose(ranked.outputs if ranked else _names(versions))
 
     def choose(self, names: Iterable[str]) -> list[str]:
         """The asked-for of the outputs `names`; all where none is. Raises RequestError."""
@@ -138,6 +153,10 @@ class Wanted:
     def as_bytes(self, name: str) -> bool:
         """Whether an output goes out as bytes."""
         return self._binary.get(name, self._everything)
+
+
+def _names(versions: Iterable[Version]) -> list[str]:
+    return list(dict.fromkeys(name for v in versions for name in v.manifest.outputs))
 
 
 def _is_named(output: Any) -> bool:
@@ -197,16 +216,10 @@ def wrap(message: Message, reply: dict[str, Any], wanted: Wanted) -> Answer:
             if error.status >= 500:  # nobody's record is at fault
                 raise error
         raise RecordError("", "; ".join(f"row {i}: {text}" for i, text in bad.items()))
-    numbers = dict.fromkeys(choice.version for choice in message.route)
-    there = outputs_of([message.live.answering(number) for number in numbers])
-    if not there:
-        answered = " and ".join(numbers)
-        raise RequestError(f"versions {answered} answered and share no output: name a version")
     tails: list[bytes] = []
+    there = _lists(outputs, wanted.ranked) if wanted.ranked else _singles(message, outputs)
     tensors = [
-        _tensor(
-            name, there[name], [o[name] for o in outputs], tails if wanted.as_bytes(name) else None
-        )
+        _tensor(name, there[name], tails if wanted.as_bytes(name) else None)
         for name in wanted.choose(there)
     ]
     body = dumps(
@@ -223,19 +236,43 @@ def wrap(message: Message, reply: dict[str, Any], wanted: Wanted) -> Answer:
     return Answer(200, b"".join([body, *tails]), {HEADER: str(len(body))}, BINARY)
 
 
-def _tensor(
-    name: str, output: Output, values: list[Any], tails: list[bytes] | None
-) -> dict[str, Any]:
-    shape = [len(values), *output.shape[1:]]
-    if output.classes:
-        values = [value[c] for value in values for c in output.classes]
-    elif output.datatype == "BYTES":
+class Values(NamedTuple):
+    """One output of a reply."""
+
+    datatype: str
+    shape: list[int]
+    values: list[Any]
+
+
+def _singles(message: Message, outputs: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
+    """The outputs that all versions share which answered. Raises RequestError if there is none."""
+    numbers = dict.fromkeys(choice.version for choice in message.route)
+    there = outputs_of([message.live.answering(number) for number in numbers])
+    if not there:
+        answered = " and ".join(numbers)
+        raise RequestError(f"versions {answered} answered and share no output: name a version")
+    made = {}
+    for name, output in there.items():
+        values = [o[name] for o in outputs]
+        if output.classes:
+            values = [value[c] for value in values for c in output.classes]
+        made[name] = Values(output.datatype, [len(outputs), *output.shape[1:]], values)
+    return made
+
+
+def _lists(outputs: Sequence[Mapping[str, Any]], ranked: Ranked) -> dict[str, Values]:
+    return {n: Values(t, *ranked.values(n, outputs)) for n, t in ranked.outputs.items()}
+
+
+def _tensor(name: str, output: Values, tails: list[bytes] | None) -> dict[str, Any]:
+    datatype, shape, values = output
+    if datatype == "BYTES":
         values = [str(value) for value in values]
-    tensor: dict[str, Any] = {"name": name, "shape": shape, "datatype": output.datatype}
+    tensor: dict[str, Any] = {"name": name, "shape": shape, "datatype": datatype}
     if tails is None:
         tensor["data"] = values
     else:
-        tails.append(to_bytes(output.datatype, values))
+        tails.append(to_bytes(datatype, values))
         tensor["parameters"] = {"binary_data_size": len(tails[-1])}
     return tensor
 
@@ -252,19 +289,24 @@ def _parameters(message: Message, reply: dict[str, Any]) -> dict[str, Any]:
     defaults = {str(i): o["defaults"] for i, o in enumerate(reply["outputs"]) if "defaults" in o}
     if defaults:
         flat["defaults"] = dumps(defaults).decode()
-    return flat
+    return flat | {name: dumps(told).decode() for name, told in beside(reply["outputs"]).items()}
 
 
-def metadata(live: Live, schema: Schema, version: str | None) -> dict[str, Any]:
+def metadata(
+    live: Live, schema: Schema, version: str | None, ranked: Ranked | None = None
+) -> dict[str, Any]:
     """What GET /v2/models/{name}[/versions/{v}] answers. Raises NotFound."""
     chosen = live.version(version) if version else live.champion
     inputs = [{"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in schema.fields]
+    outputs = [_described(n, o) for n, o in outputs_of([chosen]).items()]
+    if ranked is not None:
+        inputs, outputs = inputs + ranked.inputs(), ranked.described()
     return {
         "name": live.graph,
         "versions": [chosen.number] if version else sorted(live.versions, key=int),
         "platform": "sluice",
         "inputs": inputs,
-        "outputs": [_described(n, o) for n, o in outputs_of([chosen]).items()],
+        "outputs": outputs,
     }
 
 

@@ -27,6 +27,7 @@ from sluice.protocol import mlrun_v2, open_inference, openapi
 from sluice.protocol.feedback import Feedback
 from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
 from sluice.protocol.meter import Meter
+from sluice.protocol.ranked import Ranked
 from sluice.protocol.tensors import Tail
 from sluice.service import Service
 
@@ -86,7 +87,8 @@ class Surface:
         self.service, self.max_records = service, max_records
         self._feedback, self._meter, self._access = feedback, meter, access
         self._application = service.application
-        self._schema = service.application.definitions.record
+        definitions = service.application.definitions
+        self._schema, self._ranked = definitions.record, Ranked.of(service.steps, definitions)
         self._document: tuple[Live, bytes] | None = None
         self._paths: dict[str, Methods] = {
             "/": {"POST": Prediction(self._plain)},
@@ -249,8 +251,8 @@ class Surface:
             return self._mlrun(body, id)
         live = self._application.live()
         versions = [live.version(version)] if version else live.versions.values()
-        wanted = open_inference.Wanted(body, versions)
-        message = open_inference.unwrap(body, self._schema, tail or Tail(), id)
+        wanted = open_inference.Wanted(body, versions, self._ranked)
+        message = open_inference.unwrap(body, self._schema, tail or Tail(), id, self._ranked)
         return message, lambda reply: open_inference.wrap(message, reply, wanted)
 
     def _take(self, feedback: Feedback, request: Request) -> Answer:
@@ -281,15 +283,17 @@ class Surface:
 
     def _metadata(self, version: str | None, _: Request) -> Answer:
         live = self._application.live()
-        return Answer(200, dumps(open_inference.metadata(live, self._schema, version)))
+        told = open_inference.metadata(live, self._schema, version, self._ranked)
+        return Answer(200, dumps(told))
 
     def _openapi(self, _: Request) -> Answer:
         live = self._application.live()
         if self._document is None or self._document[0] is not live:
             feedback = self._feedback is not None
             document = openapi.document(live, self._schema, self.max_records, feedback)
-            if self._access is not None:
-                self._access.describe(document)
+            for part in (self._ranked, self._access):
+                if part is not None:
+                    part.describe(document)
             self._document = live, dumps(document)
         return Answer(200, self._document[1])
 

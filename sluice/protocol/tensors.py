@@ -8,8 +8,9 @@ Specification: https://github.com/open-inference/open-inference-protocol, and it
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -52,13 +53,37 @@ class Tail:
             raise RequestError(f"{left} bytes behind the JSON belong to no input")
 
 
-def read(tensor: dict[str, Any], tail: Tail) -> list[Any]:
+def read(tensor: Mapping[str, Any], tail: Tail) -> list[Any]:
     """The values [n] of a tensor of shape [n] or [n, 1]. Raises RequestError naming the tensor."""
+    name, shape = tensor["name"], tensor["shape"]
+    if not _whole(shape) or shape[1:] not in ([], [1]):
+        raise RequestError(f"input {name!r}: shape {found(shape)}, expected [n] or [n, 1]")
+    return _values(tensor, tail)
+
+
+def read_lists(tensor: Mapping[str, Any], tail: Tail) -> list[list[Any]]:
+    """The values [n, m] of a tensor of shape [n, m]; or [n], where m is 1.
+
+    Raises RequestError naming the tensor.
+    """
+    name, shape = tensor["name"], tensor["shape"]
+    if not _whole(shape):
+        raise RequestError(f"input {name!r}: shape {found(shape)}, expected [n, m]")
+    values, m = _values(tensor, tail), [*shape, 1][1]
+    return [values[row * m : row * m + m] for row in range(shape[0])]
+
+
+def _whole(shape: Any) -> bool:
+    """Whether it is one of rows, or of rows and columns."""
+    whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
+    return whole and len(shape) in (1, 2)
+
+
+def _values(tensor: Mapping[str, Any], tail: Tail) -> list[Any]:
     name, shape = tensor["name"], tensor["shape"]
     parameters = tensor.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise RequestError(f"input {name!r}: parameters: expected an object")
-    count = _count(name, shape)
     if "binary_data_size" in parameters:
         if tensor.get("data") is not None:
             raise RequestError(f"input {name!r}: either data or binary_data_size, not both")
@@ -66,28 +91,20 @@ def read(tensor: dict[str, Any], tail: Tail) -> list[Any]:
             name, tensor["datatype"], tail.take(name, parameters["binary_data_size"])
         )
     else:
-        values = _listed(name, tensor.get("data"), nested=len(shape) == 2)
-    if len(values) != count:
+        values = _listed(name, tensor.get("data"), shape)
+    if len(values) != math.prod(shape):
         raise RequestError(f"input {name!r}: shape {shape} but {len(values)} values")
     return values
 
 
-def _count(name: str, shape: Any) -> int:
-    """How many rows a shape has."""
-    whole = isinstance(shape, list) and all(type(s) is int and s >= 0 for s in shape)
-    if not whole or len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
-        raise RequestError(f"input {name!r}: shape {found(shape)}, expected [n] or [n, 1]")
-    count: int = shape[0]
-    return count
-
-
-def _listed(name: str, data: Any, nested: bool) -> list[Any]:
+def _listed(name: str, data: Any, shape: list[int]) -> list[Any]:
     """Data may be flat, or nested as its shape says."""
     if not isinstance(data, list):
         raise RequestError(f"input {name!r}: expected data, a list, or binary_data_size")
     if not any(isinstance(value, list) for value in data):
         return data
-    if not nested or not all(isinstance(value, list) and len(value) == 1 for value in data):
+    nested = all(isinstance(value, list) and len(value) == shape[-1] for value in data)
+    if len(shape) == 1 or not nested:
         raise RequestError(f"input {name!r}: data is not nested as its shape says")
     return list(chain.from_iterable(data))
 

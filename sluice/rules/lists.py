@@ -20,6 +20,7 @@ from sluice.rules.ranking import Id, Items, Ranking
 from sluice.rules.rule import column_types, moves
 
 EXPLAINED = 100  # items of a list that an explanation shows, at most
+TAKEN = frozenset({"id", "score", "defaults", "count"})  # of an item, or of a list (protocol)
 MODEL = "model"  # what the list before all rules is called
 
 
@@ -50,21 +51,28 @@ class Lists:
 
     def open(self, definitions: Definitions) -> None:
         """Raise DeclarationError where a column is not in every row, or is of the wrong type."""
-        types = column_types(definitions)
+        types, where = self.types(definitions), f"{self._where}.items"
         for name in (self.id, *self.show):
             if name not in types:
                 problem = f"{name!r} is neither a record's field nor under `fetch`"
-                hint = nearest(name, types)
-                raise DeclarationError("graph.yaml", f"{self._where}.items", problem, hint)
+                raise DeclarationError("graph.yaml", where, problem, nearest(name, types))
         if types[self.id] not in ("string", "integer"):
             problem = f"{self.id} is a {types[self.id]}: expected a string or an integer"
-            raise DeclarationError("graph.yaml", f"{self._where}.items.id", problem)
+            raise DeclarationError("graph.yaml", f"{where}.id", problem)
+        for name in TAKEN.intersection(self.show):
+            problem = f"{name!r} is what the reply calls something else of an item"
+            hint = "a field of the record under another name"
+            raise DeclarationError("graph.yaml", f"{where}.show", problem, hint)
         open_rules(self.rules, definitions, self._where)
         if self.measure is not None:
             try:
                 self.measure.open(definitions)
             except ValueError as error:
                 raise DeclarationError("graph.yaml", f"{self._where}.items", str(error)) from None
+
+    def types(self, definitions: Definitions) -> dict[str, str]:
+        """The type of each column that items may show."""
+        return column_types(definitions)
 
     def answer(self, message: Message, rows: Sequence[int], explain: bool) -> dict[str, Any]:
         """The output for the rows of one record, as rule.py shows it; its figures go into the
@@ -142,6 +150,20 @@ class Lists:
             }
             for i, rule in enumerate(self.rules)
         ]
+
+
+def fit(lists: Lists | None, definitions: Definitions, where: str) -> None:
+    """Raise DeclarationError where a graph has candidates and makes no lists of them, or the other
+    way round. `where` is the step's class_args."""
+    file, candidates = definitions.file.name, definitions.candidates
+    if candidates is not None and lists is None:
+        problem = f"`items` is missing: {file} declares `candidates`, so a record has many rows"
+        hint = f"items: {{id: {candidates.field}}}, or no `candidates`"
+        raise DeclarationError("graph.yaml", where, problem, hint)
+    if candidates is None and lists is not None:
+        problem = f"asks for ranked lists, but {file} declares no `candidates` to rank"
+        hint = "candidates: {field, given, of} there (docs/features.md), or no `items`"
+        raise DeclarationError("graph.yaml", f"{where}.items", problem, hint)
 
 
 def _names(rules: Sequence[str]) -> list[str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluice.errors import DeclarationError
+from sluice.features.definitions import Definitions
 from sluice.rules import list_rules, output_rules
+from sluice.rules.lists import Lists
 from sluice.rules.make import open_rules
+from sluice.schema import Field, Schema
 from tests.rules.lists import definitions, plain, rule
+from tests.tiny import Tiny
 
 SELLER = {"field": "seller", "op": "==", "value": "x"}
 PIN = {"rule": "pin", "values": [1, 2], "at": 2}
@@ -114,6 +119,45 @@ def test_what_does_not_fit_the_columns(declared: dict[str, Any], problem: str) -
 def test_bad_output_rules(declared: list[dict[str, Any]], problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem):
         output_rules(declared, "x")
+
+
+RANKS = """
+candidates: {field: film, given: films, of: weather.sky}
+fetch: [weather.sky]
+"""
+FIELDS = "member: {type: boolean}", "member: {type: boolean}\n  film: {type: string}"
+ITEMS = "    responder: true", "    class_args: {items: {id: film}}"
+
+
+@pytest.mark.parametrize(
+    ("edits", "problem"),
+    [
+        (
+            [("features.yaml", *FIELDS), ("features.yaml", "format: 1\n", f"format: 1{RANKS}")],
+            r"postprocess\.class_args: `items` is missing: features\.yaml declares `candidates`, "
+            r"so a record has many rows \(items: \{id: film\}, or no `candidates`\)",
+        ),
+        (
+            [("features.yaml", *FIELDS), ("graphs/binary/graph.yaml", *ITEMS)],
+            r"postprocess\.class_args\.items: asks for ranked lists, but features\.yaml declares "
+            r"no `candidates` to rank \(candidates: \{field, given, of\} there",
+        ),
+    ],
+)
+def test_lists_without_candidates_and_candidates_without_lists(
+    shop: Tiny, edits: list[tuple[str, str, str]], problem: str
+) -> None:
+    for edit in edits:
+        shop.edit(*edit)
+    with pytest.raises(DeclarationError, match=problem):
+        shop.service("binary")
+
+
+def test_what_a_list_may_not_show() -> None:
+    lists = Lists({"id": "film", "show": ["score"]}, (), "x")
+    fields = Schema([Field("film", "integer"), Field("score", "number")])
+    with pytest.raises(DeclarationError, match=r"x\.items\.show: 'score' is what the reply calls"):
+        lists.open(Definitions(Path("features.yaml"), fields, {}))
 
 
 def test_what_cannot_be_known_is_told() -> None:
