@@ -39,8 +39,11 @@ notebooks: .venv/all   ## each notebook, from top to bottom
 	test -e .venv/all || $(PIP) --no-compile -c requirements.txt -e '.[train,examples]'
 	touch $@
 
+# recbole brings the films of film-ranking (docs/film-ranking.md). Only its tables are read, so it
+# comes without what it needs to run, which is PyTorch and more; no requirements file can say so.
 .venv/all: requirements.txt pyproject.toml | .venv/bin/python
 	$(PIP) -r requirements.txt -e .
+	$(PIP) --no-deps recbole==1.2.1
 	touch $@ .venv/serve
 
 clean:                 ## forget what was trained, served and built here; keep the environment
