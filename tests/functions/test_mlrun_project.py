@@ -20,7 +20,8 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:::mlrun", "ignore::FutureWarning")
 MLRUN = Path(sys.executable).parent / "mlrun"
-NUCLIO = ["serve", "stream", "ingest", "enrich", "transform", "router", "model", "postprocess"]
+NUCLIO = ["serve", "stream", "ingest", "monitor"]
+NUCLIO += ["enrich", "transform", "router", "model", "postprocess"]
 MAIN = ["materialise", "train", "gate", "promote", "smoke-test"]
 JOBS = [*MAIN, "batch", "deploy"]
 CHANGING_PLANES = """
