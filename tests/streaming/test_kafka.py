@@ -86,7 +86,7 @@ def test_killed_members_answer_each_once(
         process.kill()
         process.wait()
     assert start(own, url, "--once").wait(120) == 0
-    found = predictions(stream, parameters.predictions, count - 1)
+    found = predictions(stream, parameters.predictions, count - 1, 60.0 + 5 * KILLS)
     assert found == Counter(f"r{i}" for i in range(count) if i != 17)
     topics = Topics.of(own.project.name, "binary", parameters)
     letters = DeadLetters(stream, topics)
@@ -112,3 +112,20 @@ def test_a_client_waits_for_an_answer(
     finally:
         process.terminate()
         assert process.wait(30) == 0
+
+
+def test_steps_have_topics_between_them(
+    own: Tiny, stream: Stream, parameters: StreamParameters, broker: Broker
+) -> None:
+    """Each step is a process, and each a group; the first one reads two topics."""
+    messages = [Message(json.dumps(order(i)).encode(), f"r{i}") for i in range(60)]
+    stream.producer().produce_many(parameters.requests, [*messages, Message(b"{", "poison")])
+    process = start(own, broker.url(), "--layout", "steps")
+    try:
+        found = predictions(stream, parameters.predictions, 60)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    assert set(found) == {f"r{i}" for i in range(60)}
+    [letter] = DeadLetters(stream, Topics.of(own.project.name, "binary", parameters)).all()
+    assert (letter.value, letter.step) == (b"{", "enrich")
