@@ -1,4 +1,4 @@
-"""Online aggregation: weights that labels move. On the flight year: test_flight_year.py."""
+"""Online aggregation: weights that labels move. On the flight year: tests/playback."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ STATIC = ("request-static", "logistic-static", "xgboost-static")
 MONTHLY = ("logistic", "hist", "xgboost", "last", "binned")
 SEVEN = (*STATIC, "logistic", "hist", "xgboost", "last")
 THREE = ("xgboost", "hist", "binned")
+_SHORT = {"hist-gradient-boosting": "hist", "logistic-regression": "logistic"}
 
 
 def kinds() -> dict[str, Candidate]:
@@ -79,8 +80,10 @@ class Played:
         return float(((self.answers - self.labels) ** 2).mean())
 
 
-def project_in(folder: Path, root: Path, router: Mapping[str, Any], kept: Path) -> Project:
-    """A project with the flight graph under another policy; versions and features are in `kept`."""
+def project_in(
+    folder: Path, root: Path, router: Mapping[str, Any], kept: Path, features: str = ""
+) -> Project:
+    """A project with the flight graph under another policy; its state is in `kept`."""
     (folder / FOLDER).mkdir(parents=True)
     shutil.copy(root / FOLDER / "features.yaml", folder / FOLDER)
     text = (root / FOLDER / "graph.yaml").read_text("utf-8")
@@ -95,8 +98,17 @@ def project_in(folder: Path, root: Path, router: Mapping[str, Any], kept: Path) 
     }
     (folder / "project.yaml").write_text(json.dumps(declared), "utf-8")
     project = Project.read(folder)
-    settings = replace(project.settings, state=str(kept), monitoring=False)
+    settings = replace(project.settings, state=str(kept), monitoring=False, features=features)
     return replace(project, settings=settings)
+
+
+def borrow(project: Project, models: Path) -> None:
+    """The versions of another project, by alias as `Versions` would have them."""
+    shutil.copytree(models, Path(project.settings.state) / "models")
+    store = model_store(project)
+    for number in store.versions(GRAPH):
+        estimator = store.manifest(GRAPH, number).training["estimator"]
+        store.promote(GRAPH, number, _SHORT.get(estimator, estimator))
 
 
 class Versions:
@@ -104,23 +116,21 @@ class Versions:
 
     Args:
         project: where the store and the versions are.
-        rows: most rows to train on, the latest; 0 for all.
-        aliases: which of `kinds` are trained.
     """
 
-    def __init__(self, project: Project, rows: int, aliases: tuple[str, ...]) -> None:
-        self.project, self.rows, self.aliases = project, rows, aliases
+    def __init__(self, project: Project) -> None:
+        self.project = project
         file = project.root / FOLDER / "features.yaml"
         self.definitions: Definitions = read_definitions(file, project.root)
         self.models = model_store(project)
         self.training = replace(training, holdout=0.0)
 
-    def prepare(self, start: str, end: str) -> None:
-        """Fill the store, and put the training data together."""
+    def prepare(self, end: str) -> None:
+        """Fill the store, and put the training data together, up to a day."""
         store = feature_store(self.project, GRAPH)
         materialise(self.definitions, self.project.root, store, progress=False)
         store.close()
-        window = {"start": start, "end": end}
+        window = {"start": "2013-01-01", "end": end}
         self.data = build_dataset(self.definitions, self.training, self.project.root, window)
 
     def train(self, month: str) -> None:
@@ -128,7 +138,7 @@ class Versions:
         until = float(np.datetime64(month, "s").astype(float)) - KNOWN_AFTER_S
         first = month == MONTHS[0]
         for alias, candidate in kinds().items():
-            if alias in self.aliases and (first or alias in MONTHLY):
+            if first or alias in MONTHLY:
                 since = until - 31 * 86_400 if alias == "last" else 0.0
                 self._train(alias, candidate, self._between(since, until))
 
@@ -142,8 +152,7 @@ class Versions:
 
     def _between(self, since: float, until: float) -> Dataset:
         asked = self.data.as_of
-        places = np.flatnonzero((asked >= since) & (asked < until))
-        return self.data.rows(places[-self.rows :])
+        return self.data.rows(np.flatnonzero((asked >= since) & (asked < until)))
 
 
 def play(project: Project, month: str, days: int, out: Path, learn: Path | None = None) -> Played:
