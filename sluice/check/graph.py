@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice.check.problems import NOTE, Problems
 from sluice.check.stored import check_stored
-from sluice.declaration import load_object, read_yaml
+from sluice.declaration import Section, load_object, read_yaml
 from sluice.errors import DeclarationError, nearest
 from sluice.features.definitions import Definitions, read_definitions, require
 from sluice.graph import Context, GraphSpec
@@ -40,6 +40,7 @@ def check_graph(problems: Problems, project: Project, graph: str) -> None:
     if parameters is None:
         return
     checked.deploy(parameters)
+    checked.watched(parameters)
     if definitions is not None:
         checked.redact(parameters, definitions)
         checked.training(parameters, definitions)
@@ -125,11 +126,27 @@ class _Checked:
             raise DeclarationError(self.file, where, str(error)) from error
 
     def deploy(self, parameters: Parameters) -> None:
-        """The section of the deployment."""
+        """The sections of the deployment, and of how a new version takes over."""
         from sluice.deploy.declared import Deploy
+        from sluice.deploy.rollout import Plan
 
-        if parameters.deploy is not None:
-            self.problems.attempt(Deploy.parse, parameters.deploy, self.file, file=self.file)
+        for parse, declared in (
+            (Deploy.parse, parameters.deploy),
+            (Plan.parse, parameters.rollout),
+        ):
+            if declared is not None:
+                self.problems.attempt(parse, declared, self.file, file=self.file)
+
+    def watched(self, parameters: Parameters) -> None:
+        """The sections of drift and of alerts."""
+        from sluice.alerts.declared import Alerts
+        from sluice.drift.settings import DriftSettings
+
+        attempt, file = self.problems.attempt, self.file
+        attempt(Alerts.parse, parameters.alerts, file, file=file)
+        if parameters.drift is not None:
+            section = Section(parameters.drift, file, f"{_SLUICE}.drift")
+            attempt(DriftSettings.parse, section, file=file)
 
     def redact(self, parameters: Parameters, definitions: Definitions) -> None:
         """That what is to be redacted is there under that name, and can be hashed."""

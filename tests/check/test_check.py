@@ -71,6 +71,8 @@ def test_nothing_is_wrong_with_ours(project: Tiny) -> None:
          "spec.parameters.sluice.stream.batch_ms: expected 0 to 60000"),
         (GRAPH, "format: 1", "deploy: {replica: 2}\n      format: 1",
          "spec.parameters.sluice.deploy.replica: unknown field"),
+        (GRAPH, "format: 1", "rollout: {percentages: [50, 10]}\n      format: 1",
+         "spec.parameters.sluice.rollout.percentages: [50, 10] does not rise from 1 to 100"),
         (GRAPH, "format: 1", "redact: {city: hash}\n      format: 1",
          "spec.parameters.sluice.redact.city: redact.city: a hash wants a salt"),
         (GRAPH, "format: 1", "playback: tinyshop.nothing\n      format: 1",
