@@ -141,7 +141,7 @@ def opened(
             backoff = Backoff(seed=os.getpid())
             worker = Worker(pipe, desk, parameters, clock=clock, backoff=backoff, done=done)
             within_s = parameters.lease_s + _JOIN_S
-            drained = Drained(pipe, stream, desk.topics.requests, within_s, clock)
+            drained = Drained(pipe, stream, taken, start=start, within_s=within_s, clock=clock)
             yield Opened(worker, drained, desk)
         finally:
             stream.close()

@@ -35,6 +35,9 @@ class _Member:
     def lag(self) -> dict[Partition, int]:
         return self._consumer.lag()
 
+    def committed(self) -> dict[Partition, int]:
+        return self._consumer.committed()
+
     def _check(self, offsets: dict[Partition, int]) -> None:
         taken = self._consumer.taken(offsets)
         if taken:

@@ -48,6 +48,9 @@ class LogPipe:
     def lag(self) -> dict[Partition, int]:
         return self._consumer.lag()
 
+    def committed(self) -> dict[Partition, int]:
+        return self._consumer.committed()
+
     def close(self) -> None:
         self._consumer.close()
 

@@ -133,6 +133,9 @@ class Pipe(Protocol):
     def lag(self) -> dict[Partition, int]:
         """For each partition that is ours, how many of its records are not yet committed."""
 
+    def committed(self) -> dict[Partition, int]:
+        """Of all partitions, whoever reads them, the offset to read next, where there is one."""
+
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
 

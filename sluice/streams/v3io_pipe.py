@@ -130,5 +130,8 @@ class V3ioPipe:
     def lag(self) -> dict[Partition, int]:
         return self._consumer.lag()
 
+    def committed(self) -> dict[Partition, int]:
+        return self._consumer.committed()
+
     def close(self) -> None:
         self._consumer.close()

@@ -44,7 +44,7 @@ class FakePipe:
         self.records = list(records)
         self.clock = clock
         self.fail: Callable[[str], object] = lambda _: None
-        self.committed = self.position = self.lost = 0
+        self.forwarded = self.position = self.lost = 0
         self.out: list[Output] = []
         self.polled: list[int] = []
         self.closed = False
@@ -62,15 +62,18 @@ class FakePipe:
         try:
             self.fail("forward")
         except BaseException:
-            self.position = self.committed
+            self.position = self.forwarded
             raise
-        assert list(done) == self.records[self.committed : self.committed + len(done)]
-        self.committed += len(done)
+        assert list(done) == self.records[self.forwarded : self.forwarded + len(done)]
+        self.forwarded += len(done)
         self.out += outputs
 
     def lag(self) -> dict[Partition, int]:
         self.fail("lag")
-        return {(TOPICS.requests, 0): len(self.records) - self.committed}
+        return {(TOPICS.requests, 0): len(self.records) - self.forwarded}
+
+    def committed(self) -> dict[Partition, int]:
+        return {(TOPICS.requests, 0): self.forwarded}
 
     def close(self) -> None:
         self.closed = True

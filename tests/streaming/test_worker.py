@@ -60,7 +60,7 @@ def test_a_spike_drains_in_order_and_a_batch_is_all_that_is_held(
     pipe = FakePipe(requests(1600), clock)
     worker = make(pipe, desk, clock)
     held = []
-    worker._done = lambda _: held.append(pipe.position - pipe.committed)
+    worker._done = lambda _: held.append(pipe.position - pipe.forwarded)
     summary = worker.run(drained(pipe))
     assert ids(pipe) == [f"r{i}" for i in range(1600)]
     assert summary[:3] == (1600, 0, 0)
@@ -93,7 +93,7 @@ def test_what_is_away_is_waited_for_and_nothing_is_committed(
 
     def fail(what: str) -> None:
         if what == "forward" and clock.now < back:
-            seen.append((clock.now, pipe.committed, desk.meter.lag))
+            seen.append((clock.now, pipe.forwarded, desk.meter.lag))
             raise StoreUnavailable("the stream is away")
 
     pipe.fail = fail
@@ -181,7 +181,7 @@ def test_a_stream_that_takes_no_dead_letter_ends_the_worker(desk: Desk, clock: F
     pipe.fail = fail
     with pytest.raises(TooLarge):
         make(pipe, desk, clock).run()
-    assert (pipe.committed, pipe.closed) == (0, True)
+    assert (pipe.forwarded, pipe.closed) == (0, True)
 
 
 def test_a_stop_ends_after_the_batch_in_hand(desk: Desk, clock: FakeClock) -> None:
@@ -189,7 +189,7 @@ def test_a_stop_ends_after_the_batch_in_hand(desk: Desk, clock: FakeClock) -> No
     worker = make(pipe, desk, clock)
     worker._done = lambda _: worker.stop()
     assert worker.run().answered == 16
-    assert (pipe.committed, len(pipe.out), pipe.closed) == (16, 16, True)
+    assert (pipe.forwarded, len(pipe.out), pipe.closed) == (16, 16, True)
 
 
 def test_a_stop_ends_a_pause_and_leaves_what_is_in_hand(desk: Desk, clock: FakeClock) -> None:
@@ -204,7 +204,7 @@ def test_a_stop_ends_a_pause_and_leaves_what_is_in_hand(desk: Desk, clock: FakeC
     pipe.fail = fail
     before = clock.now
     assert worker.run().answered == 0
-    assert (pipe.committed, pipe.closed) == (0, True)
+    assert (pipe.forwarded, pipe.closed) == (0, True)
     assert clock.now - before < 0.01
 
 
