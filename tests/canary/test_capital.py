@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.canary.capital import FRACTIONS, Capital, Value
@@ -60,6 +60,7 @@ def naive(challenger: npt.NDArray[np.bool_], value: npt.NDArray[np.float64], eve
     return bool((np.abs(np.nan_to_num(z)) > 1.96).any())
 
 
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_in_how_many_calls_values_come_makes_no_difference(
     values: list[Value], data: st.DataObject
@@ -72,6 +73,7 @@ def test_in_how_many_calls_values_come_makes_no_difference(
     assert Capital().bet_on_absence(values[:cut]).bet_on_absence(values[cut:]) == absent
 
 
+@settings(deadline=None)
 @given(VALUES, SHARES, UNITS, UNITS, st.sampled_from([0.0, 0.05, 0.5]))
 def test_no_bet_is_expected_to_gain_where_its_assumption_holds(
     past: list[Value], share: float, champion: float, challenger: float, margin: float
