@@ -1,10 +1,10 @@
 """The monitor in a process of its own: `python -m bench.in_monitor`.
 
-It reads a number of requests a line on standard input, answers so many in process (their events go
-onto the embedded log, and none of it is measured), sends a label for every second one, works all of
-it off, and answers with a line of JSON:
+It reads a number of requests a line on standard input and answers so many in process: their events
+go onto the embedded log, which is not measured. It counts them, sends a label for each, counts
+those, and answers with a line of JSON:
 
-    count, cpu_us and wall_us per event (labels included), joined (labels)
+    count, cpu_us and wall_us per event; joined, label_us: labels, and the CPU time of one
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from sluice.project import Project
 from sluice.service import Service
 from sluice.stores import event_stream
 from sluice.streaming.open import settle
-from sluice.streams import Message
+from sluice.streams import Consumer, Message
+from sluice.windows.monitor import Monitor
 from sluice.windows.open import opened
 from sluice.windows.windows import Windows
 
@@ -44,41 +45,55 @@ def monitored() -> Project:
     return dataclasses.replace(project, settings=settings)
 
 
-def fill(project: Project, records: Iterator[dict[str, Any]], count: int) -> None:
-    """Answer requests, and send labels."""
+def fill(project: Project, records: Iterator[dict[str, Any]], count: int) -> list[str]:
+    """Answer requests; their ids."""
     ids = [os.urandom(16).hex() for _ in range(count)]
     with Service.open(project, GRAPH) as service:
         assert service.application.emitter is not None
         service.application.emitter.widen(count)
         for id in ids:
             service.run(Asked([next(records)], id))
+    return ids
+
+
+def tell(project: Project, ids: Sequence[str]) -> None:
+    """Send labels."""
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
-    stream = event_stream(project)
-    producer = stream.producer(durable=False)
     entry = {"format": 1, "record": 0, "when": now, "received": now}
-    labels = [Message(json.dumps({**entry, "id": id, "label": 1}).encode(), id) for id in ids[::2]]
-    producer.produce_many(f"{project.name}.{GRAPH}.feedback", labels)
+    labels = [Message(json.dumps({**entry, "id": id, "label": 1}).encode(), id) for id in ids]
+    stream = event_stream(project)
+    stream.producer(durable=False).produce_many(f"{project.name}.{GRAPH}.feedback", labels)
     stream.close()
 
 
-def count_off(project: Project) -> dict[str, float]:
-    """Count what is on the topics."""
+def work_off(monitor: Monitor, consumer: Consumer) -> tuple[float, float]:
+    """Count what is on the topics: CPU and wall time, seconds."""
+    began, used = time.perf_counter(), time.process_time()
+    while records := consumer.poll(5000, 0.0):
+        monitor.take(records)
+        consumer.commit(records)
+    return time.process_time() - used, time.perf_counter() - began
+
+
+def answer(project: Project, records: Iterator[dict[str, Any]], count: int) -> dict[str, float]:
+    """Measure once."""
+    ids = fill(project, records, count)
     with opened(project, GRAPH) as (monitor, join, _):
-        consumer = join()
-        before = _counters(project)
+        consumer, before = join(), _counters(project)
         settle()
-        began, used = time.perf_counter(), time.process_time()
-        while records := consumer.poll(5000, 0.0):
-            monitor.take(records)
-            consumer.commit(records)
-        cpu, wall = time.process_time() - used, time.perf_counter() - began
+        cpu, wall = work_off(monitor, consumer)
+        tell(project, ids)
+        labels, _ = work_off(monitor, consumer)
         consumer.close()
     found = _counters(project)
-    count = found["events"] - before.get("events", 0)
-    joined = found["labels_joined"] - before.get("labels_joined", 0)
+    events, joined = (found[n] - before.get(n, 0) for n in ("events", "labels_joined"))
     return {
-        "count": count, "cpu_us": cpu / count * 1e6, "wall_us": wall / count * 1e6, "joined": joined
-    }  # fmt: skip
+        "count": events,
+        "cpu_us": cpu / events * 1e6,
+        "wall_us": wall / events * 1e6,
+        "joined": joined,
+        "label_us": labels / joined * 1e6,
+    }
 
 
 def _counters(project: Project) -> dict[str, int]:
@@ -93,8 +108,7 @@ def main(lines: Sequence[str] | Iterator[str]) -> None:
     shutil.rmtree(STATE, ignore_errors=True)
     records, project = itertools.cycle(json.loads(work.RECORDS.read_bytes())), monitored()
     for line in lines:
-        fill(project, records, int(line))
-        out.write(json.dumps(count_off(project)) + "\n")
+        out.write(json.dumps(answer(project, records, int(line))) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _CONNECTIONS, _WARM_S, _EVENTS = 64, 0.5, 20_000
 def monitor(bench: Bench) -> Figures:
     """CPU per event and per request, by turns, and how many times more events a core counts."""
     requests = [request(record) for record in bench.records]
-    found: dict[str, list[float]] = {"http": [], "monitor": [], "wall": []}
+    found: dict[str, list[float]] = {"http": [], "monitor": [], "wall": [], "label": []}
     server = Server("http")
     try:
         server.first_answer(bench.records[0])
@@ -38,10 +38,12 @@ def monitor(bench: Bench) -> Figures:
                     answer = _ask(child, _EVENTS)
                     found["monitor"].append(answer["cpu_us"])
                     found["wall"].append(answer["wall_us"])
+                    found["label"].append(answer["label_us"])
     finally:
         server.stop()
     return {
         "monitor_cpu_us": median(found["monitor"]),
+        "monitor_label_us": median(found["label"]),
         "monitor_events_per_s": 1e6 / median(found["wall"]),
         # How many cores' worth of requests one core counts: CPU per request over CPU per event.
         "monitor_vs_http": ratio(found["http"], found["monitor"]),
@@ -73,6 +75,6 @@ def _ask(child: subprocess.Popen[str], events: int) -> dict[str, float]:
     if not line:
         raise RuntimeError("the monitor ended: build/bench-state/monitor.out")
     answer: dict[str, float] = json.loads(line)
-    if (answer["count"], answer["joined"]) != (events, events / 2):
+    if (answer["count"], answer["joined"]) != (events, events):
         raise ValueError(f"of {events} events {answer} were counted")
     return answer

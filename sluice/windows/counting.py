@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,15 +102,17 @@ class _Facts:
     """
 
     def __init__(self, table: Table, starts: Places) -> None:
-        self.table, self.starts, events = table, starts, table.events
-        self.events = events
-        self.versions = Coded([e.sluice.version or NONE for e in events])
-        self.requests = np.maximum(1, [len(e.sluice.ids) for e in events])
-        times = np.array([e.microsec for e in events], np.float64)
+        self.table, self.starts, blocks = table, starts, table.blocks
+        self.events = table.events
+        self.versions = Coded([block.version or NONE for block in blocks])
+        one = np.ones(len(blocks), np.int64)
+        several = bool(table.own.any())
+        self.requests = np.maximum(1, [len(b.ids) for b in blocks]) if several else one
+        times = np.array([e.microsec for e in self.events], np.float64)
         self.latency = TIMES.place(times / self.requests)
-        self.steps = _timed(TIMES, [e.sluice.timings for e in events], self.requests)
-        self.ages = _timed(AGES, [e.sluice.ages for e in events], np.ones(len(events), np.int64))
-        self.defaults = Coded([bytes(e.sluice.defaults) for e in events])
+        self.steps = _timed(TIMES, [block.timings for block in blocks], self.requests)
+        self.ages = _timed(AGES, [block.ages for block in blocks], one)
+        self.defaults = Coded([bytes(block.defaults) for block in blocks])
 
 
 def _timed(grid: LogGrid, told: Sequence[Mapping[str, float]], shares: Places) -> Timed:
@@ -118,8 +121,9 @@ def _timed(grid: LogGrid, told: Sequence[Mapping[str, float]], shares: Places) -
     found: dict[str, list[tuple[Places, Places]]] = {}
     for code, names in enumerate(layouts.words):
         here = np.flatnonzero(layouts.codes == code)
-        rows = np.array([list(told[n].values()) for n in here.tolist()], np.float64)
-        rows = rows.reshape(len(here), len(names)) / shares[here, None]
+        alike = told if len(layouts.words) == 1 else [told[n] for n in here.tolist()]
+        values = np.fromiter(chain.from_iterable(one.values() for one in alike), np.float64)
+        rows = values.reshape(len(here), len(names)) / shares[here, None]
         for name, places in zip(names, grid.place(rows).T, strict=True):
             found.setdefault(name, []).append((here, places))
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -43,7 +43,9 @@ class Routes(msgspec.Struct, frozen=True, gc=False):
     codes: list[int]
 
 
-class _Block(msgspec.Struct, frozen=True, gc=False):
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """What an event says beside what MLRun reads of it."""
+
     format: int
     version: str | None
     route: msgspec.Raw
@@ -62,10 +64,10 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One monitoring event (docs/monitoring.md)."""
 
-    when: datetime
+    when: Annotated[datetime, msgspec.Meta(tz=True)]
     microsec: int
     request: _Request
-    sluice: _Block
+    sluice: Block
     resp: _Response | None = None
 
 

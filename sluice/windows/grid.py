@@ -57,10 +57,9 @@ AGES = LogGrid(1.0, 4, 28)  # seconds, to 8 years; cells 19 % wide
 SCORES = 200  # cells of a probability, equally wide
 
 
-def score_places(probabilities: Floats) -> Places:
-    """The cell of each probability [n], of SCORES."""
-    places: Places = np.clip((probabilities * SCORES).astype(np.int64), 0, SCORES - 1)
-    return places
+def score_place(probability: float) -> int:
+    """The cell of a probability, of SCORES."""
+    return min(max(int(probability * SCORES), 0), SCORES - 1)
 
 
 def score_centres() -> Floats:

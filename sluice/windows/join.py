@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from hashlib import blake2b
@@ -25,7 +26,7 @@ from sluice.routing.decisions import Feedback
 from sluice.windows import state
 from sluice.windows.cell import Cell
 from sluice.windows.grid import Places
-from sluice.windows.judge import judge, truth_of
+from sluice.windows.judge import Judged, judge, put, truth_of
 from sluice.windows.table import Table
 from sluice.windows.versions import Versions
 from sluice.windows.views import WHOLE, Cells, Key, View
@@ -57,6 +58,15 @@ class Label(NamedTuple):
     value: bool | int | float | str
 
 
+class _Meaning(NamedTuple):
+    """What an answer's code stands for, and what its version's labels mean."""
+
+    version: str
+    segments: Sequence[str]
+    task: str
+    classes: Sequence[Any]
+
+
 _encode = msgspec.msgpack.encode
 _labels = msgspec.msgpack.Decoder(list[Label]).decode
 
@@ -74,7 +84,23 @@ class Join:
     def __init__(self, txn: Any, made: state.Made, horizon_s: float, versions: Versions) -> None:
         self._txn, self._made, self._versions = txn, made, versions
         self._horizon = micros(horizon_s)
+        self._meanings: dict[bytes, _Meaning] = {}
+        self._judged: dict[tuple[int, bytes], tuple[list[Judged], list[Judged]]] = {}
+        self._counts: Counter[str] = Counter()
         self.cells: Cells = {}
+
+    def finish(self) -> None:
+        """Bring what labels say to their cells, and note what became of them."""
+        for (start, code), (now, before) in self._judged.items():
+            cell = Cell()
+            for judged, sign in ((now, 1), (before, -1)):
+                if judged:
+                    put(cell, judged, sign)
+            meaning = self._meanings[code]
+            for segment in (WHOLE, *meaning.segments):
+                self.cells.setdefault(Key(start, meaning.version, segment), Cell()).merge(cell)
+        for name, by in self._counts.items():
+            state.count(self._txn, name, by)
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -90,7 +116,7 @@ class Join:
                 seen.add(one)
                 rows.append(row)
         if len(rows) < len(table):
-            state.count(self._txn, "repeated_records", len(table) - len(rows))
+            self._counts["repeated_records"] += len(table) - len(rows)
         return np.array(rows, np.int64)
 
     def names(self, table: Table) -> list[bytes]:
@@ -182,7 +208,7 @@ class Join:
         found = self._txn.get(b"l" + one)
         before = [] if found is None else _labels(found)
         if len(before) == _MOST:
-            state.count(self._txn, "labels_refused", 1)
+            self._counts["labels_refused"] += 1
             return
         if before:
             self._drop(one, before)
@@ -203,36 +229,35 @@ class Join:
         """Count what a label says of an answer; the answer with its label."""
         when, code, labelled, before = _HEAD.unpack_from(value)
         if label.when - when > self._horizon:
-            state.count(self._txn, "labels_late", 1)
+            self._counts["labels_late"] += 1
             return value
-        scores = np.frombuffer(value, "<f8", offset=_HEAD.size).tolist()
-        version, segments = msgspec.msgpack.decode(self._txn.get(b"i" + code))
+        meaning = self._meanings.get(code) or self._meaning(code)
+        scores = struct.unpack_from(f"<{(len(value) - _HEAD.size) // 8}d", value, _HEAD.size)
         try:
-            classes = self._classes(version)
-            truth = truth_of(label.value, classes)
-            now = judge(scores, truth, classes)
+            if meaning.task not in _JUDGED:
+                raise ValueError(f"labels of a version of task {meaning.task!r} are not judged")
+            truth = truth_of(label.value, meaning.classes)
+            judged = judge(scores, truth, meaning.classes)
         except ValueError as error:
-            state.count(self._txn, "labels_refused", 1)
-            log.warning("a label of version %r is not counted: %s", version, error)
+            self._counts["labels_refused"] += 1
+            log.warning("a label of version %r is not counted: %s", meaning.version, error)
             return value
         if labelled and before == truth:
-            state.count(self._txn, "labels_repeated", 1)
+            self._counts["labels_repeated"] += 1
             return value
         start = when // 1_000_000 // self._made.window_s * self._made.window_s
-        for segment in (WHOLE, *segments):
-            cell = self.cells.setdefault(Key(start, version, segment), Cell())
-            if labelled:
-                judge(scores, before, classes).put(cell, -1)
-            now.put(cell, 1)
-        state.count(self._txn, "labels_corrected" if labelled else "labels_joined", 1)
+        group = self._judged.setdefault((start, code), ([], []))
+        group[0].append(judged)
+        if labelled:
+            group[1].append(judge(scores, before, meaning.classes))
+        self._counts["labels_corrected" if labelled else "labels_joined"] += 1
         return _HEAD.pack(when, code, 1, truth) + value[_HEAD.size :]
 
-    def _classes(self, version: str) -> Sequence[Any]:
-        """A version's classes. Raises ValueError where its labels mean nothing to the monitor."""
+    def _meaning(self, code: bytes) -> _Meaning:
+        version, segments = msgspec.msgpack.decode(self._txn.get(b"i" + code))
         known = self._versions.of(version)
-        if known.task not in _JUDGED:
-            raise ValueError(f"labels of a version of task {known.task!r} are not judged")
-        return known.classes
+        found = self._meanings[code] = _Meaning(version, segments, known.task, known.classes)
+        return found
 
 
 def _values(table: Table, codes: Sequence[bytes]) -> list[bytes]:

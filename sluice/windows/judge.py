@@ -10,25 +10,29 @@ import numpy as np
 
 from sluice.routing.rewards import place_of
 from sluice.windows.cell import UNIT, Cell, units
-from sluice.windows.grid import SCORES, score_places
+from sluice.windows.grid import SCORES, score_place
 
 _LEAST = 1e-12  # no probability is less where its logarithm is taken
 
 
 class Judged(NamedTuple):
-    """One label's part of a cell: where in the scores it counts, if so; sums in whole units."""
+    """What one label says: where in the scores it counts, if so; sums in whole units."""
 
     right: bool
     place: int | None
     sums: Mapping[str, int]
 
-    def put(self, cell: Cell, sign: int) -> None:
-        """Add it to a cell, or with −1 take it away."""
-        cell.bump(("labels",), 0, 2, sign)
-        cell.bump(("labels",), 1, 2, sign * self.right)
-        if self.place is not None:
-            cell.bump(("judged",), self.place, 2 * SCORES, sign)
-        for name, amount in self.sums.items():
+
+def put(cell: Cell, judged: Sequence[Judged], sign: int) -> None:
+    """Add what labels say to a cell, or with −1 take it away."""
+    right = sum(one.right for one in judged)
+    cell.count(("labels",), sign * np.array([len(judged), right], np.int64))
+    places = [one.place for one in judged if one.place is not None]
+    if places:
+        counts = np.bincount(np.array(places, np.int64), minlength=2 * SCORES)
+        cell.count(("judged",), sign * counts)
+    for one in judged:
+        for name, amount in one.sums.items():
             cell.add(name, sign * amount)
 
 
@@ -57,14 +61,14 @@ def _two(p: float, truth: bool) -> Judged:
     right = (p >= 0.5) == truth
     loss = -math.log(max(p if truth else 1 - p, _LEAST))
     sums = {"log_loss": units(loss), "brier": units((p - truth) ** 2), "score": units(p)}
-    return Judged(right, 2 * _place(p) + truth, sums)
+    return Judged(right, 2 * score_place(p) + truth, sums)
 
 
 def _many(scores: Sequence[float], truth: int) -> Judged:
     best = max(range(len(scores)), key=scores.__getitem__)
     right = best == truth
     sums = {"log_loss": units(-math.log(max(scores[truth], _LEAST)))}
-    return Judged(right, 2 * _place(scores[best]) + right, sums)
+    return Judged(right, 2 * score_place(scores[best]) + right, sums)
 
 
 def _number(prediction: float, truth: float) -> Judged:
@@ -73,7 +77,3 @@ def _number(prediction: float, truth: float) -> Judged:
         raise ValueError(f"the label {truth!r} is too far from the prediction {prediction!r}")
     sums = {"absolute": units(abs(error)), "squared": units(error * error), "error": units(error)}
     return Judged(False, None, sums)
-
-
-def _place(p: float) -> int:
-    return int(score_places(np.array([p]))[0])

@@ -96,6 +96,7 @@ class Monitor:
         self._tidied = (-1.0, -1.0)
         self._stopped = False
         self.waiting = False
+        self.look: Callable[[float], object] | None = None  # at what has ended; before it is tidied
 
     def stop(self) -> None:
         """End after the records in hand; a signal's handler may call it."""
@@ -234,6 +235,7 @@ class Monitor:
             join.keep(table, names, views, rows)
         labels = [entry for entry in batch.feedback if entry.label is not None]
         join.labels(labels)
+        join.finish()
         self._put(txn, join.cells)
         for place, (next_, moment) in batch.read.items():
             before = state.offset(txn, place)
@@ -262,6 +264,8 @@ class Monitor:
     def tidy(self) -> None:
         """Make days of old windows, and drop what is too old to be of use."""
         now, parts = self.now(), self._parts
+        if self.look is not None:
+            self.look(now)
         reached = now // parts.made.span_s, now // DAY_S
         if now == -math.inf or reached == self._tidied:
             return

@@ -20,7 +20,7 @@ from sklearn.metrics import (
 
 from sluice.windows.cell import Cell, total
 from sluice.windows.grid import AGES, TIMES, LogGrid
-from sluice.windows.judge import judge, truth_of
+from sluice.windows.judge import judge, put, truth_of
 from sluice.windows.window import Window, merged
 
 RNG = np.random.default_rng(8)
@@ -31,9 +31,11 @@ def window(cell: Cell, start: int = 0, version: str = "1") -> Window:
 
 
 def judged(scores: Any, truths: Any, classes: list[Any]) -> Window:
-    cell = Cell()
-    for score, truth in zip(scores, truths, strict=True):
-        judge(np.atleast_1d(score).tolist(), truth_of(truth, classes), classes).put(cell, 1)
+    pairs = zip(scores, truths, strict=True)
+    found = [judge(np.atleast_1d(s).tolist(), truth_of(t, classes), classes) for s, t in pairs]
+    cell, wrong = Cell(), judge(np.atleast_1d(scores[0]).tolist(), 0, classes)
+    put(cell, [*found, wrong], 1)
+    put(cell, [wrong], -1)
     return window(cell)
 
 
