@@ -12,6 +12,7 @@ parameters:
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
+    alerts: [{on: error_share, above: 0.02}]            # docs/alerts.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
@@ -91,6 +92,7 @@ class Parameters:
     deploy: Mapping[str, Any] | None = None
     rollout: Mapping[str, Any] | None = None
     drift: Mapping[str, Any] | None = None
+    alerts: list[Any] | Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -109,6 +111,7 @@ class Parameters:
             stream=StreamParameters.parse(section.section("stream", {})),
             monitor=MonitorParameters.parse(section.section("monitor", {})),
             drift=section.take("drift", Mapping, None),
+            alerts=section.take("alerts", (list, Mapping), None),
             deploy=section.take("deploy", Mapping, None),
             rollout=section.take("rollout", Mapping, None),
         )

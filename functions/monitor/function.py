@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from sluice.alerts.open import beside
 from sluice.errors import MethodNotAllowed, NotFound
 from sluice.project import Project
 from sluice.protocol.http import Answer, Request, failed, of_event, to_response
@@ -40,6 +41,7 @@ class MonitorSurface:
         project, stack = Project.find(), ExitStack()
         graph = project.settings.graph
         monitor = stack.enter_context(opened(project, graph)).monitor
+        monitor.look = stack.enter_context(beside(project, graph))
         return cls(monitor, pages(graph, monitor, partial(Windows.open, project, graph)), stack)
 
     def handle(self, context: Any, event: Any) -> Any:

@@ -31,6 +31,7 @@ def add_to(groups: Any) -> None:
 def monitor(options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT, with --once until the topics are read."""
     # Here, so that other commands load none of it.
+    from sluice.alerts.open import beside
     from sluice.streaming.open import settle
     from sluice.windows.open import opened
     from sluice.windows.windows import Windows
@@ -43,10 +44,12 @@ def monitor(options: argparse.Namespace) -> None:
             with (
                 _pages(project, options.graph, options.metrics_port, monitor),
                 stopped_by_signals(monitor.stop),
+                beside(project, options.graph, live=not options.once) as monitor.look,
             ):
                 say(f"{options.graph}: counts {topics.events} and {topics.feedback}")
                 settle()
                 monitor.run(consumer, once=options.once)
+                monitor.tidy()
         finally:
             consumer.close()
         with Windows.open(project, options.graph) as windows:
