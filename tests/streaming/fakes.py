@@ -84,7 +84,7 @@ class Events:
 
     def __init__(self) -> None:
         self.seen: list[Observation] = []
-        self.sent = 0
+        self.sent, self.onward = 0, None
         self.dropped: Any = type("Counter", (dict,), {"total": lambda _: 0})()
 
     def emit(self, observation: Observation) -> None:
