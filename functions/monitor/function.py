@@ -41,8 +41,9 @@ class MonitorSurface:
         project, stack = Project.find(), ExitStack()
         graph = project.settings.graph
         monitor = stack.enter_context(opened(project, graph)).monitor
-        monitor.look = stack.enter_context(beside(project, graph))
-        return cls(monitor, pages(graph, monitor, partial(Windows.open, project, graph)), stack)
+        monitor.look = watched = stack.enter_context(beside(project, graph))
+        windows = partial(Windows.open, project, graph)
+        return cls(monitor, pages(graph, monitor, windows, watched.metrics), stack)
 
     def handle(self, context: Any, event: Any) -> Any:
         """Count one event, or a list of events; the answer, or a list of them."""

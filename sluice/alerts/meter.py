@@ -14,19 +14,19 @@ from sluice.alerts import state
 from sluice.alerts.watch import Watch
 
 
-def page(graph: str, watch: Watch) -> bytes:
-    """The lines of a graph's alerts, in Prometheus' text format."""
+def page(watch: Watch) -> bytes:
+    """The lines of a watch's graph, in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Collector(graph, watch))
+    registry.register(_Collector(watch))
     text: bytes = generate_latest(registry)
     return text
 
 
 class _Collector:
-    def __init__(self, graph: str, watch: Watch) -> None:
-        self._graph, self._watch = graph, watch
+    def __init__(self, watch: Watch) -> None:
+        self._graph, self._watch = watch.graph, watch
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sluice.alerts.declared import Webhook, is_url
+from sluice.alerts.meter import page
 from sluice.alerts.mlrun import Client, MlrunChannel
 from sluice.alerts.send import Above, Channel, LogChannel, Sender
 from sluice.alerts.watch import LOG, Watch
@@ -98,6 +99,10 @@ class Beside:
             self._watch.look(now + passed)
         except (StoreUnavailable, OSError) as error:
             log.warning("looks again later: %s", error)
+
+    def metrics(self) -> bytes:
+        """Open incidents and waiting notices, for Prometheus."""
+        return page(self._watch)
 
 
 @contextmanager

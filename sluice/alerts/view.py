@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from sluice.alerts.references import References
@@ -43,6 +43,8 @@ class View:
         self.references, self.drift = references, drift
         self._windows, self._segment, self._settled_s = windows, segment, settled_s
         self._recent: dict[int, Window | None] = {}
+        self._stretched: dict[tuple[int, Size], Window | None] = {}
+        self._stretched_at = -math.inf
         self._requests: dict[int, int] = {}
         self._days: dict[int, Window | None] = {}
         self._labelled: dict[tuple[str, int], Window] = {}
@@ -57,6 +59,14 @@ class View:
     def stretch(self, now: float, rows: int, size: Size) -> Window | None:
         """The latest windows up to `now` that have so many rows together, a day at most, and only
         where the very latest has any; None where they are too few."""
+        place = rows, size
+        if self._stretched_at != now:
+            self._stretched, self._stretched_at = {}, now
+        if place not in self._stretched:
+            self._stretched[place] = self._stretch(now, rows, size)
+        return self._stretched[place]
+
+    def _stretch(self, now: float, rows: int, size: Size) -> Window | None:
         length, found, total = self._windows.window_s, [], 0
         for start in range(int(now) - length, int(now) - DAY_S - 1, -length):
             window = self._window(start)
@@ -82,26 +92,21 @@ class View:
         return [self._count(begin) for begin in starts if begin >= self._first]
 
     def _window(self, start: int) -> Window | None:
-        """All versions' together."""
         if start not in self._recent:
             found = self._windows.hours(start, start + 1, segment=self._segment)
-            self._recent[start] = merged(found) if found else None
+            self._recent[start] = _together(found)
             for old in [s for s in self._recent if s < start - DAY_S]:
                 del self._recent[old]
         return self._recent[start]
 
     def _count(self, start: int) -> int:
         if start not in self._requests:
-            window = self._window_alone(start)
-            self._requests[start] = window.requests if window else 0
+            found = self._windows.hours(start, start + 1, segment=self._segment)
+            self._requests[start] = sum(window.requests for window in found)
             oldest = start - (_USUAL_DAYS + 1) * DAY_S
             for old in [s for s in self._requests if s < oldest]:
                 del self._requests[old]
         return self._requests[start]
-
-    def _window_alone(self, start: int) -> Window | None:
-        found = self._windows.hours(start, start + 1, segment=self._segment)
-        return merged(found) if found else None
 
     # -- days ----------------------------------------------------------------------------------
 
@@ -115,10 +120,9 @@ class View:
         return median(known) if known else None
 
     def _day(self, start: int) -> Window | None:
-        """All versions' together."""
         if start not in self._days:
             found = self._windows.days(start, start + 1, segment=self._segment)
-            self._days[start] = merged(found) if found else None
+            self._days[start] = _together(found)
             for old in [s for s in self._days if s < start - (_USUAL_DAYS + 1) * DAY_S]:
                 del self._days[old]
         return self._days[start]
@@ -166,6 +170,16 @@ class View:
             if day.end <= until - self._settled_s:
                 self._labelled[version, day.start] = day
         return [*(kept[start] for start in sorted(kept)), *new]
+
+
+def _together(windows: Sequence[Window]) -> Window | None:
+    """All versions' as one, without the distributions, which would be most of it."""
+    if not windows:
+        return None
+    for window in windows:
+        counts = window.cell.counts
+        window.cell.counts = {n: c for n, c in counts.items() if n[0] not in ("feature", "score")}
+    return merged(windows)
 
 
 def _performance(day: Window, scale: float) -> Day:

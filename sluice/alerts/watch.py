@@ -37,11 +37,15 @@ LOG = "log"
 
 
 class Said(NamedTuple):
-    """What a condition says at one moment: its readings, and the versions that answer."""
+    """What a condition says at one moment: its readings, and the versions that answer.
+
+    `matters` where something holds, or is remembered; all else changes nothing.
+    """
 
     condition: Condition
     readings: Sequence[Reading]
     versions: Sequence[str] | None
+    matters: bool
 
 
 class Watch:
@@ -89,6 +93,11 @@ class Watch:
         return cls((project.name, graph), alerts, windows, views, environment)
 
     @property
+    def graph(self) -> str:
+        """Whose watch it is."""
+        return self._names[1]
+
+    @property
     def channels(self) -> list[str]:
         """Where notices go: "log", "webhook 0" and so on, "mlrun"."""
         hooks = [f"webhook {place}" for place in range(len(self.alerts.webhooks))]
@@ -101,17 +110,17 @@ class Watch:
         kept when this returns. Raises StoreUnavailable; then the next look does the rest.
         """
         until, first = self._begun()
-        length = self._windows.window_s
+        length, begun = self._windows.window_s, until
         closed: dict[str, Incident] = {}
-        changed = False
         while math.isfinite(until) and until + length <= now:
             until += length
             said = [self._said(condition, until) for condition in self._due(until)]
-            moved = self.environment.write(self._take, until, first, said, durable=False)
-            closed.update({i.id: i for i in moved if i.closed is not None})
-            changed = changed or bool(moved)
-        if changed:
-            self.environment.write(state.put_looked, until, first)  # with it all is on the disk
+            if any(one.matters for one in said):
+                moved = self.environment.write(self._take, until, first, said, durable=False)
+                closed.update({i.id: i for i in moved if i.closed is not None})
+        if until > begun:  # with it all of the above is on the disk
+            moved = self.environment.write(self._finish, until, first)
+            closed.update({i.id: i for i in moved})
         return [*closed.values(), *self.open_incidents()]
 
     def open_incidents(self) -> list[Incident]:
@@ -163,7 +172,8 @@ class Watch:
         # Asked only where something is open: of a day without traffic nothing follows.
         by_version = condition.kind.by_version and any(t.incident for t in tracks.values())
         versions = view.answering(until) if by_version else []
-        return Said(condition, readings, versions or None)
+        matters = bool(tracks) or any(reading.held for reading in readings)
+        return Said(condition, readings, versions or None, matters)
 
     # -- in a transaction ----------------------------------------------------------------------
 
@@ -174,12 +184,20 @@ class Watch:
         moved: list[Incident] = []
         for one in said:
             moved += self._follow(txn, one, until)
-        moved += self._undeclared(txn, until)
+        self._keep(txn, until, first, moved)
+        return moved
+
+    def _finish(self, txn: Any, until: float, first: float) -> list[Incident]:
+        """Note up to when was looked; close what is declared no more."""
+        moved = self._undeclared(txn, until)
+        self._keep(txn, max(until, state.looked(txn)[0]), first, moved)
+        return moved
+
+    def _keep(self, txn: Any, until: float, first: float, moved: Sequence[Incident]) -> None:
         for incident in moved:
             state.put_incident(txn, incident)
         self._notify(txn, until, moved)
         state.put_looked(txn, until, first)
-        return moved
 
     def _follow(self, txn: Any, said: Said, until: float) -> list[Incident]:
         """A condition's tracks after its readings."""

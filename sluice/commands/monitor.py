@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -42,10 +43,11 @@ def monitor(options: argparse.Namespace) -> None:
         consumer = join()
         try:
             with (
-                _pages(project, options.graph, options.metrics_port, monitor),
+                beside(project, options.graph, live=not options.once) as watched,
+                _pages(project, options.graph, options.metrics_port, monitor, watched.metrics),
                 stopped_by_signals(monitor.stop),
-                beside(project, options.graph, live=not options.once) as monitor.look,
             ):
+                monitor.look = watched
                 say(f"{options.graph}: counts {topics.events} and {topics.feedback}")
                 settle()
                 monitor.run(consumer, once=options.once)
@@ -57,7 +59,9 @@ def monitor(options: argparse.Namespace) -> None:
     say(", ".join(f"{name} {found[name]}" for name in sorted(found)) or "nothing was read")
 
 
-def _pages(project: Project, graph: str, port: int | None, monitor: Monitor) -> Any:
+def _pages(
+    project: Project, graph: str, port: int | None, monitor: Monitor, more: Callable[[], bytes]
+) -> Any:
     """The server of metrics and health, if one is asked for."""
     from sluice.streaming.page import PageServer
     from sluice.windows.pages import pages
@@ -67,7 +71,7 @@ def _pages(project: Project, graph: str, port: int | None, monitor: Monitor) -> 
         return nullcontext()
     if not 0 <= port < 65_536:
         raise SluiceError(f"--metrics-port {port}: expected 0 to 65535")
-    found = pages(graph, monitor, partial(Windows.open, project, graph))
+    found = pages(graph, monitor, partial(Windows.open, project, graph), more)
     try:
         server = PageServer(project.settings.host, port, found)
     except OSError as error:

@@ -12,14 +12,19 @@ from sluice.windows.monitor import Monitor
 from sluice.windows.windows import Windows
 
 
-def pages(graph: str, monitor: Monitor, open_windows: Callable[[], Windows]) -> Pages:
-    """The pages of a graph's monitor, by path."""
+def pages(
+    graph: str,
+    monitor: Monitor,
+    open_windows: Callable[[], Windows],
+    more: Callable[[], bytes] = bytes,
+) -> Pages:
+    """The pages of a graph's monitor, by path; `more` are metrics of others on its page."""
 
     def metrics() -> Answer:
         try:
             with open_windows() as windows:
                 lag = 0 if monitor.waiting else monitor.lag()
-                body = page(graph, windows, lag, waiting=monitor.waiting)
+                body = page(graph, windows, lag, waiting=monitor.waiting) + more()
         except (SluiceError, OSError) as error:
             return _away(error)
         return Answer(200, body, content_type=CONTENT_TYPE)

@@ -19,7 +19,7 @@ from tests.drift.samples import draw
 from tests.tiny import Tiny
 from tests.windows.world import BEGAN, DAY, World
 
-EVENTS = int(os.environ.get("EVENTS", "4000"))
+EVENTS = int(os.environ.get("EVENTS", "3000"))
 DAYS, PLANTED = 10, 8  # a defect begins with the ninth day
 HOUR = 3600.0
 GRAPH = "binary"
