@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from sluice.drift.distribution import TEXT, Bins
+from sluice.drift.reference import Reference
 from sluice.errors import NotFound, VersionRefused
 from sluice.models.manifest import Stored
 from sluice.models.store import ModelStore
-from sluice.training.reference import FORMAT
 from sluice.windows.declared import Segment, fits
 
 log = logging.getLogger("sluice.monitor")
 
 REFERENCE = "reference.json"
 OTHER, NULL = "other", "null"
+_SCORE = "score["  # what the bins of a score are called
 
 
 @dataclass(frozen=True)
@@ -79,28 +78,27 @@ class Versions:
         return Known(segments={s.field: frozenset(s.values) for s in self._segments})
 
     def _make(self, stored: Stored) -> Known:
-        manifest = stored.manifest
-        reference = _reference(stored)
-        bins = {name: Bins.of(column) for name, column in reference["columns"].items()}
+        bins = dict(self._bins(stored))
+        scores = [bins.pop(name) for name in list(bins) if name.startswith(_SCORE)]
         return Known(
-            task=manifest.task,
-            classes=manifest.classes,
+            task=stored.manifest.task,
+            classes=stored.manifest.classes,
             bins=bins,
-            scores=[Bins.of(column) for column in reference["scores"]],
+            scores=scores,
             segments={s.field: _values(s, bins) for s in self._segments},
         )
 
-
-def _reference(stored: Stored) -> Any:
-    """A version's reference. Raises VersionRefused for one of a newer format."""
-    data = stored.files.get(REFERENCE)
-    if data is None:
-        return {"columns": {}, "scores": []}
-    reference = orjson.loads(data)
-    if reference["format"] > FORMAT:
-        manifest, why = stored.manifest, f"format {reference['format']} is not read: up to {FORMAT}"
-        raise VersionRefused(manifest.graph, manifest.version, REFERENCE, why, "upgrade Sluice")
-    return reference
+    def _bins(self, stored: Stored) -> Mapping[str, Bins]:
+        """Those of its reference; without one, or with one of a newer format, none."""
+        data = stored.files.get(REFERENCE)
+        if data is None:
+            return {}
+        try:
+            return Reference.load(data).bins
+        except ValueError as error:
+            version = stored.manifest.version
+            log.warning("%s version %s: %s: %s", self._graph, version, REFERENCE, error)
+            return {}
 
 
 def _values(segment: Segment, bins: Mapping[str, Bins]) -> frozenset[str]:

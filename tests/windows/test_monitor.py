@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sluice.errors import DeclarationError, NotFound
+from sluice.models.manifest import Draft
 from sluice.streams import Message
 from sluice.windows.open import folder
 from sluice.windows.state import state_file
@@ -278,6 +279,44 @@ def test_order_of_reading_does_not_matter(shop: Tiny) -> None:
     assert shown(one) == shown(other)
     with one.windows() as windows:
         assert sum(w.labels for w in windows.days()) == 400
+
+
+def test_a_reference_of_a_newer_format_is_named_and_labels_count(
+    shop: Tiny, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = shop.models.read("binary", "2")
+    newer = {**json.loads(stored.files["reference.json"]), "format": 9}
+    files = {"reference.json": json.dumps(newer).encode()}
+    draft = Draft(**{f: getattr(stored.manifest, f) for f in Draft.__struct_fields__})
+    number = shop.models.log("binary", draft, {**stored.files, **files})
+    world = World(shop, "binary")
+    world.produce(world.topic, world.events([observation("a", BEGAN, version=number)]))
+    world.produce(world.feedback, [world.label("a", 1, BEGAN + 60)])
+    world.work()
+    with world.windows() as windows:
+        [window] = windows.hours()
+        assert (window.records, window.labels, window.features) == (1, 1, {})
+    assert f"binary version {number}: reference.json: is of format 9" in caplog.text
+
+
+def test_features_that_an_event_tells_are_counted(shop: Tiny) -> None:
+    """Looked-up features, where the event's block has them."""
+    world = World(shop, "binary")
+    value = json.loads(world.events([observation("a", BEGAN)])[0].value)
+    value["sluice"]["features"] = {
+        "schema": ["weather.temp", "weather.sky"],
+        "rows": [[9.5, "rain"]],
+    }
+    world.produce(world.topic, [Message(json.dumps(value).encode(), "a")])
+    world.produce(world.topic, world.events([observation("b", BEGAN)]))
+    world.work()
+    with world.windows() as windows:
+        [window] = windows.hours()
+        counts = {name: int(c.sum()) for name, c in window.features.items()}
+    assert {n: c for n, c in counts.items() if "weather" in n} == {
+        "weather.temp": 1, "weather.sky": 1
+    }  # fmt: skip
+    assert counts["city"] == 2
 
 
 def test_what_never_ran_has_no_windows(shop: Tiny) -> None:
