@@ -6,8 +6,9 @@ from sluice.deploy.cluster import container, temporary
 from sluice.deploy.function import Graph, Resource, metadata, pod_security, selector
 from sluice.project import Project
 from sluice.routing.learning import Learning
-from sluice.routing.open import ROUTER, router_policy
+from sluice.routing.open import ROUTER, learning_policy, router_policy
 from sluice.service import read_spec
+from sluice.stores import reward_ledger
 
 ROLE = "learn"
 
@@ -17,6 +18,15 @@ def learns(project: Project, graph: str) -> bool:
     steps = read_spec(project, graph).steps
     routed = any((step.class_name or "").endswith(ROUTER) for step in steps)
     return routed and isinstance(router_policy(project, graph), Learning)
+
+
+def check_learner(project: Project, graph: str) -> None:
+    """Whether what learns would find its ledger from here, before anything is started.
+
+    Raises StoreUnavailable, DeclarationError, SluiceError.
+    """
+    policy = learning_policy(project, graph)
+    reward_ledger(project, graph, policy.memory).close()
 
 
 def learner(graph: Graph) -> Resource:

@@ -16,7 +16,7 @@ from sluice.deploy.local import LocalOptions, at, deploy_local
 from sluice.deploy.probe import over_http
 from sluice.deploy.release import Release, copy_of
 from sluice.deploy.rollout import Plan
-from sluice.errors import GateFailed
+from sluice.errors import StoreUnavailable
 from sluice.project import Project
 from sluice.routing.open import learning_policy
 from sluice.stores import reward_ledger
@@ -85,8 +85,9 @@ def test_a_policy_that_does_not_learn_has_none(project: Project, shop: Tiny) -> 
 
 def test_one_whose_learner_can_not_start_is_refused(project: Project, shop: Tiny) -> None:
     (shop.root / ".sluice" / "rewards").write_text("no folder", "utf-8")
-    with pytest.raises(GateFailed, match="nothing is served"):
+    with pytest.raises(StoreUnavailable, match="ledger"):
         deploy_local(project, "binary", ONE, PLAN)
+    assert at(project, "binary").status()["state"] == "stopped"
 
 
 def test_a_release_of_the_format_before_is_read(project: Project, shop: Tiny) -> None:
