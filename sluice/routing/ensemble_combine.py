@@ -39,9 +39,12 @@ def logit(probability: npt.NDArray[Any]) -> Scores:
     return odds
 
 
+_LEAST = -700.0  # exp(710) is too large for a float
+
+
 def sigmoid(odds: Scores) -> Scores:
     """The probability for log-odds."""
-    probability: Scores = 1.0 / (1.0 + np.exp(-odds))
+    probability: Scores = 1.0 / (1.0 + np.exp(-np.maximum(odds, _LEAST)))
     return probability
 
 

@@ -71,6 +71,11 @@ def test_more_classes_stay_shares() -> None:
     assert combine(team(1, 1, 1, combine="median"), apart).tolist() == [[1 / 3] * 3]
 
 
+def test_log_odds_of_any_size_are_probabilities() -> None:
+    odds = np.array([[-1e6], [-710.0], [0.0], [1e6]])
+    assert sigmoid(odds)[:, 0] == pytest.approx([0, 0, 0.5, 1], abs=1e-300)
+
+
 SCORES = st.integers(1, 5).flatmap(
     lambda n: st.lists(
         hnp.arrays(np.float32, (n, 3), elements=st.floats(2**-10, 1, width=32)),

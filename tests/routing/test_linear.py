@@ -1,6 +1,9 @@
 """Contextual bandits: what they see, that a row decides for itself, and digits as a test bed.
 
-DIGITS_SEEDS is over how many seeds the digits are gone through (1 by default; 5 for the figures).
+DIGITS is through how many of them a policy goes (600 by default, 0 for all), DIGITS_SEEDS how often
+(1), DIGITS_EVERY how often its snapshot is renewed (16). The figures, in some minutes:
+
+    DIGITS=0 DIGITS_EVERY=1 DIGITS_SEEDS=5 pytest tests/routing/test_linear.py -k digits -s
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from tests.routing.known import NOW, World, live_of, message_of
 from tests.routing.test_bandits import ARMS, tell
 from tests.tiny import Tiny
 
+DIGITS = int(os.environ.get("DIGITS", "600"))
+EVERY = int(os.environ.get("DIGITS_EVERY", "16"))
 SEEDS = int(os.environ.get("DIGITS_SEEDS", "1"))
 CONTEXTUAL = ("linear_thompson", "linucb")
 COLUMNS = ["city", "amount", "visits"]
@@ -117,11 +122,11 @@ def test_what_is_logged_is_how_often_it_happens(name: str) -> None:
         for value in range(6):
             made.earn(alias, float(value % 2), context=(1.0, value / 5))
     made.snapshots.refresh()
-    choices = made.policy.choose(message_of(4000, COLUMNS, [["", 0.0, 1.0]] * 4000), made.live)
+    choices = made.policy.choose(message_of(1000, COLUMNS, [["", 0.0, 1.0]] * 1000), made.live)
     counted, logged = Counter(c.name for c in choices), {c.name: c.propensity for c in choices}
     assert sum(logged.values()) == pytest.approx(1)
     for alias, propensity in logged.items():
-        assert abs(counted[alias] / 4000 - propensity) < 0.04
+        assert abs(counted[alias] / 1000 - propensity) < 0.04
 
 
 @pytest.mark.parametrize("name", CONTEXTUAL)
@@ -155,7 +160,7 @@ def digits(name: str, seed: int, every: int) -> float:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(pixels))
+    order = np.random.default_rng(seed).permutation(len(pixels))[: DIGITS or None]
     columns = [f"p{i}" for i in range(64)]
     aliases = {f"d{i}": str(i) for i in range(10)}
     params = {
@@ -183,12 +188,16 @@ def digits(name: str, seed: int, every: int) -> float:
     return earned / len(order)
 
 
-@pytest.mark.parametrize(("name", "least"), [("linucb", 0.8), ("linear_thompson", 0.7)])
-def test_digits_as_a_contextual_bandit(name: str, least: float) -> None:
-    every = int(os.environ.get("DIGITS_EVERY", "16"))
-    found = [digits(name, seed, every) for seed in range(SEEDS)]
-    tell(f"{name}: {np.mean(found):.3f} ± {np.std(found):.3f}, renewed every {every}")
-    assert np.mean(found) >= least
+LEAST = {"linucb": (0.55, 0.8, 0.84), "linear_thompson": (0.45, 0.7, 0.75)}
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_digits_as_a_contextual_bandit(name: str) -> None:
+    """Chance would have .1."""
+    found = [digits(name, seed, EVERY) for seed in range(SEEDS)]
+    tell(f"{name}: {np.mean(found):.3f} ± {np.std(found):.3f}, renewed every {EVERY}")
+    few, some, every = LEAST[name]
+    assert np.mean(found) >= (few if DIGITS else every if EVERY == 1 else some)
 
 
 def test_arms_that_are_not_live_leave_the_champion() -> None:
