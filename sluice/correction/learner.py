@@ -63,9 +63,7 @@ class CorrectionLearner(Join[Asked]):
     def _first(self, now: float) -> int:
         """By the labels' time: what they are of may be long ago."""
         newest, _ = self._shelf.look()
-        if not newest.number:
-            return -(1 << 62)
-        return self._plan.forgetting.first(self._plan.forgetting.bucket(newest.time))
+        return self._plan.first(newest.time) if newest.number else -(1 << 62)
 
     def _credit(self, whole: Sequence[Whole[Asked]], now: float) -> None:
         known = [k for asked, entry in whole if (k := self._known(asked, entry))]
@@ -98,7 +96,7 @@ class CorrectionLearner(Join[Asked]):
             self._refuse(asked.place, error)
             return None
         sums = added(self._plan, asked, truth, spread, self._used(asked.number))
-        return self._plan.forgetting.bucket(asked.at), asked.place, fields(sums)
+        return self._plan.bucket(asked.at), asked.place, fields(sums)
 
     def _used(self, number: int) -> Snapshot | None:
         """A snapshot by its number, if it is still there."""

@@ -11,11 +11,11 @@ from typing import Any
 from sluice.declaration import Section
 from sluice.errors import nearest
 from sluice.features.definitions import Definitions
-from sluice.routing.statistics import Forgetting
 
 RULE = "correction"
 HOLD, FADE = "hold", "fade"
 _DAY = 86_400.0
+_HALVES = 16  # a sixty-thousandth is left
 _RANGES = {"prior": (1e-6, 1e9), "share": (0.0, 1.0), "bound": (1e-6, 20.0), "margin": (0.0, 1.0)}
 
 
@@ -110,10 +110,13 @@ class Plan:
             if fields[name].default is not None:
                 raise ValueError(f"features: {name} has a default: expected fields without")
 
-    @property
-    def forgetting(self) -> Forgetting:
-        """The buckets of the sums: by the time that was asked about."""
-        return Forgetting(half_life_s=self.half_life_s, bucket_s=self.bucket_s)
+    def bucket(self, time: float) -> int:
+        """The bucket of the sums that labels go to: by the time that was asked about."""
+        return int(time // self.bucket_s)
+
+    def first(self, time: float) -> int:
+        """The first bucket that still counts at a time: after that labels weigh next to nothing."""
+        return self.bucket(time - max(_HALVES * self.half_life_s, self.window_s))
 
     @property
     def bucket_s(self) -> float:

@@ -114,8 +114,7 @@ def learnt_by(
 def _decayed(plan: Plan, buckets: Buckets, time: float) -> dict[str, Floats]:
     """By arm, residual, curvature and labels, each by what it still counts."""
     found: dict[str, Floats] = {}
-    first = plan.forgetting.first(plan.forgetting.bucket(time))
-    for bucket in sorted(b for b in buckets if b >= first):
+    for bucket in sorted(b for b in buckets if b >= plan.first(time)):
         weight = 2.0 ** ((bucket * plan.bucket_s - time) / plan.half_life_s)
         for arm, sums in buckets[bucket].items():
             there = found.setdefault(arm, np.zeros(3))
@@ -126,7 +125,7 @@ def _decayed(plan: Plan, buckets: Buckets, time: float) -> dict[str, Floats]:
 def _counted(plan: Plan, buckets: Buckets, time: float) -> dict[str, Floats]:
     """By version, how many labels of the window were judged, and their losses."""
     found: dict[str, Floats] = {}
-    first = plan.forgetting.bucket(time - plan.window_s)
+    first = plan.bucket(time - plan.window_s)
     for bucket in sorted(buckets):
         for arm, sums in buckets[bucket].items():
             if arm.endswith(_ALL):

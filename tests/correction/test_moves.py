@@ -39,7 +39,7 @@ def learn(
     sums: dict[int, dict[str, int]] = {}
     for hours, score, city, label in told:
         one = asked(T0 + hours * HOUR, score, city)
-        bucket = sums.setdefault(plan.forgetting.bucket(one.at), {})
+        bucket = sums.setdefault(plan.bucket(one.at), {})
         for field, amount in fields(added(plan, one, float(label), spread, used)).items():
             bucket[field] = bucket.get(field, 0) + amount
     off = [v for v, learnt in used.versions.items() if learnt.off] if used else []
