@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
-	exec $(BIN)/sluice serve $(GRAPH)
+	exec $(BIN)/sluice serve $(GRAPH) --monitor
 
 test: .venv/all        ## all tests, in two processes: most of them wait for others
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import sluice
 from sluice.commands import (
     advise,
+    alerts,
     batch,
     canary,
     check,
     correction,
+    dashboard,
     dead_letters,
     deploy,
     evaluate_policy,
@@ -82,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     for group in (
         serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
         advise, render, deploy, new, check,
-        learn, monitor, tune_rules, route, stack,
+        learn, monitor, alerts, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,
         correction,

@@ -56,10 +56,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(graph: str, root: Path, **environ: str) -> Iterator[Client]:
+def served(graph: str, root: Path, *options: str, **environ: str) -> Iterator[Client]:
     """`sluice serve` of a graph of the project in `root`, ended when the block ends."""
     port = free_port()
-    command = [sys.executable, "-m", "sluice.cli", "serve", graph, "--port", str(port)]
+    command = [sys.executable, "-m", "sluice.cli", "serve", graph, "--port", str(port), *options]
     environ = {**os.environ, "SLUICE_PROJECT": str(root), "PYTHONPATH": str(root), **environ}
     process = subprocess.Popen(
         command, cwd=root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

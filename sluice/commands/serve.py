@@ -7,7 +7,12 @@ import dataclasses
 import importlib
 import logging
 import os
-from collections.abc import Mapping
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sluice.access.open import LOOPBACK, is_guarded
@@ -16,6 +21,7 @@ from sluice.declaration import Section, read_yaml
 from sluice.errors import NotFound
 from sluice.host import serve as run
 from sluice.host.function_yaml import FunctionFile
+from sluice.host.process import die_with
 from sluice.project import FILE, Project
 from sluice.settings import Settings, export, variables
 from sluice.workflow import has_champion
@@ -23,6 +29,7 @@ from sluice.workflow import has_champion
 log = logging.getLogger("sluice")
 HANDLER = "functions.serve.function:handler"
 FUNCTION = "functions/serve/function.yaml"
+_PATIENCE_S = 10.0  # with a monitor that is told to end
 
 # Requests that are there at the same moment go through the graph together; none waits for others.
 _TOGETHER = {"batch_size": 64, "batch_timeout_s": 0.0}
@@ -39,6 +46,8 @@ def add_to(groups: Any) -> None:
     text = "answer a graph's requests over HTTP"
     parser = groups.add_parser("serve", help=text, description=text)
     parser.add_argument("graph", help="the graph's name")
+    text = "count its events beside it, for /dashboard; ends with it"
+    parser.add_argument("--monitor", action="store_true", help=text)
     add_options(parser)
     parser.set_defaults(command=serve)
 
@@ -61,7 +70,8 @@ def serve(options: argparse.Namespace) -> None:
     settled = host_options(known, options, project.root)
     log_unused(file, settled)
     warn_unguarded(settings, settled.host)
-    run(HANDLER, options=settled, preload=preload)
+    with monitored(options.graph if options.monitor else ""):
+        run(HANDLER, options=settled, preload=preload)
 
 
 def read_settings(project: Project, file: FunctionFile, environ: Mapping[str, str]) -> Settings:
@@ -82,6 +92,35 @@ def warn_unguarded(settings: Settings, host: str) -> None:
     if host not in LOOPBACK and not is_guarded(settings):
         text = "everybody who reaches %s may ask: no API keys, no tokens; docs/security.md"
         log.warning(text, host)
+
+
+@contextmanager
+def monitored(graph: str) -> Iterator[None]:
+    """A monitor of a graph while the block lasts, in a process of its own that gives way to the
+    workers; none for no graph. Another monitor of it shares the work: nothing counts twice."""
+    if not graph:
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sluice.cli", "monitor", graph],
+        stdout=subprocess.DEVNULL,
+        preexec_fn=partial(_beside, os.getpid()),  # noqa: PLW1509 (no thread runs yet)
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _beside(parent: int) -> None:
+    """In the new process: end with the server, however that ends, and let the workers go first."""
+    die_with(parent, signal.SIGTERM)
+    os.nice(10)
 
 
 def preload() -> None:

@@ -31,15 +31,22 @@ class Request:
         body: bytes where the host has them; under Nuclio, JSON may be decoded already.
     """
 
-    __slots__ = ("_headers", "body", "method", "path")
+    __slots__ = ("_event", "_headers", "body", "method", "path")
 
     def __init__(self, event: Any) -> None:
+        self._event = event
         raw = getattr(event, "raw", None)
         self.body = event.body if raw is None else raw
         self.method = event.method or "POST"
         self._headers = {name.lower(): value for name, value in (event.headers or {}).items()}
         path = self.header("mlrun-event-path") or event.path or "/"
         self.path = path if path == "/" else path.rstrip("/") or "/"
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """What the address has after the question mark."""
+        fields: Mapping[str, str] | None = getattr(self._event, "fields", None)
+        return fields or {}
 
     def header(self, name: str) -> str | None:
         """A header by its name in lower case."""

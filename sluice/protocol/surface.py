@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sluice
 from sluice.access.access import Access
 from sluice.access.open import open_access
+from sluice.dashboard import paths as dashboard
 from sluice.errors import (
     MethodNotAllowed,
     NotFound,
@@ -65,6 +66,7 @@ class Surface:
     POST /v2/models/{name}[/versions/{v}]/infer        Open Inference Protocol or MLRun v2
     POST /feedback                                     what became of predictions
     GET  /openapi.json, /metrics
+    GET  /dashboard, /dashboard/data.json
     GET  /v2, /v2/health/live, /v2/health/ready
     GET  /v2/models/{name}[/versions/{v}][/ready]
 
@@ -115,7 +117,9 @@ class Surface:
         host = getattr(nuclio, "host", None)
         meter = Meter(Registry(shared_folder()), service.application, host)
         access = open_access(project, service.name)
-        return cls(service, project.settings.max_records, feedback, meter, access)
+        surface = cls(service, project.settings.max_records, feedback, meter, access)
+        surface._paths |= dashboard.paths(project, service.name)
+        return surface
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (a host's batching) with a list."""
