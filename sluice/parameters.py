@@ -12,7 +12,7 @@ parameters:
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
-    alerts: [{on: error_share, above: 0.02}]            # docs/alerts.md; likewise
+    alerts: [{watch: error_share, above: 0.02}]            # docs/alerts.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """

@@ -17,7 +17,7 @@ class Condition:
 
     Attributes:
         name: names it, in incidents and on the page.
-        on: its kind, of KINDS.
+        watch: its kind, of KINDS.
         kind: the same with its own fields.
         severity: of SEVERITIES.
         group: what opens at one look in one group is told in one notice.
@@ -29,7 +29,7 @@ class Condition:
     """
 
     name: str
-    on: str
+    watch: str
     kind: Kind
     severity: str
     group: str
@@ -42,19 +42,19 @@ class Condition:
     @classmethod
     def parse(cls, section: Section) -> Condition:
         """The condition in a section. Raises DeclarationError naming the field."""
-        on = section.choose("on", KINDS)
-        made = KINDS[on]
+        watch = section.choose("watch", KINDS)
+        made = KINDS[watch]
         condition = cls(
-            name=section.take("name", str, on),
-            on=on,
+            name=section.take("name", str, watch),
+            watch=watch,
             severity=section.choose("severity", SEVERITIES, made.severity),
-            group=section.take("group", str, on),
+            group=section.take("group", str, watch),
             for_s=section.duration("for", 0.0),
             clear_for_s=section.duration("clear_for", made.clear_for_s),
             cool_down_s=section.duration("cool_down", made.cool_down_s),
             min_rows=section.take("min_rows", int, made.min_rows),
             segment=section.take("segment", str, ""),
-            kind=made.parse(section, on),
+            kind=made.parse(section),
         )
         section.done()
         condition._check(section)

@@ -2,8 +2,8 @@
 
 alerts:                                  # or the list of conditions alone
   conditions:
-    - {name: late-labels, on: error_share, above: .02, for: 10m, cool_down: 6h, severity: page}
-    - {on: latency, step: model, above: 50ms}
+    - {name: late-labels, watch: error_share, above: .02, for: 10m, cool_down: 6h, severity: page}
+    - {watch: latency, step: model, above: 50ms}
   defaults: true                         # those below too, but for names declared anew
   page: https://sluice.example.com/dashboard
   webhooks:
@@ -24,14 +24,14 @@ from sluice.declaration import Section
 WHERE = "spec.parameters.sluice.alerts"
 PAGE = "/dashboard"
 DEFAULTS: Sequence[Mapping[str, Any]] = (
-    {"name": "errors", "on": "error_share"},
-    {"name": "traffic", "on": "traffic"},
-    {"name": "latency", "on": "latency"},
-    {"name": "defaults", "on": "defaults"},
-    {"name": "stale", "on": "stale"},
-    {"name": "drift", "on": "drift"},
-    {"name": "change", "on": "change"},
-    {"name": "turned", "on": "metric", "metric": "auc", "below": 0.5},
+    {"name": "errors", "watch": "error_share"},
+    {"name": "traffic", "watch": "traffic"},
+    {"name": "latency", "watch": "latency"},
+    {"name": "defaults", "watch": "defaults"},
+    {"name": "stale", "watch": "stale"},
+    {"name": "drift", "watch": "drift"},
+    {"name": "change", "watch": "change"},
+    {"name": "turned", "watch": "metric", "metric": "auc", "below": 0.5},
 )
 
 

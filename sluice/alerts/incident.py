@@ -148,7 +148,7 @@ def _opened(condition: Condition, reading: Reading, held_since: float, now: floa
     return Incident(
         id=id,
         condition=condition.name,
-        kind=condition.on,
+        kind=condition.watch,
         severity=condition.severity,
         group=condition.group,
         subject=reading.subject,

@@ -35,7 +35,7 @@ class _Collector:
         family = GaugeMetricFamily("sluice_incidents", "Open incidents.", labels=names)
         found = Counter(incident.condition for incident in self._watch.open_incidents())
         for condition in self._watch.alerts.conditions:
-            labels = [self._graph, condition.name, condition.on, condition.severity]
+            labels = [self._graph, condition.name, condition.watch, condition.severity]
             family.add_metric(labels, found[condition.name])
         yield family
         text = "Notices that were not sent yet."

@@ -37,7 +37,7 @@ def _rule(graph: str, condition: Condition, page: str) -> dict[str, Any]:
         "for": _duration(condition.for_s if own else 0.0),
         "labels": {"severity": condition.severity, "graph": graph, "group": condition.group},
         "annotations": {
-            "summary": f"{graph}: {condition.name} ({condition.on})",
+            "summary": f"{graph}: {condition.name} ({condition.watch})",
             "description": "{{ $value }}" if own else "{{ $value }} open incidents",
             "link": page,
         },
@@ -49,7 +49,7 @@ def _expression(graph: str, condition: Condition) -> str | None:
     kind = condition.kind
     if condition.segment:
         return None
-    if condition.on == "error_share" and isinstance(kind, ErrorShare):
+    if condition.watch == "error_share" and isinstance(kind, ErrorShare):
         failed = f"sum(rate(sluice_requests_total{_labels(graph, '5..')}[{_RATE}]))"
         return (
             f"{failed} / sum(rate(sluice_requests_total{_labels(graph)}[{_RATE}])) > {kind.above:g}"

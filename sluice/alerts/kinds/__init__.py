@@ -1,4 +1,4 @@
-"""What a condition may look at, by the name that `on` gives it."""
+"""What a condition may look at, by the name that `watch` gives it."""
 
 from collections.abc import Mapping
 

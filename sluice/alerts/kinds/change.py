@@ -33,7 +33,7 @@ class Changed(Kind):
     settle_s: float = DAY
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Changed:
+    def parse(cls, section: Section) -> Changed:
         return cls(section.duration("settle", cls.settle_s))
 
     def read(self, view: View, now: float, rows: int, before: Usual) -> Iterable[Reading]:

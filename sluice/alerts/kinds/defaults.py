@@ -30,7 +30,7 @@ class Defaults(Kind):
     stale: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Defaults:
+    def parse(cls, section: Section) -> Defaults:
         return cls(within(section, "above", cls.above, 0, 1))
 
     def read(self, view: View, now: float, rows: int, before: Usual) -> Iterable[Reading]:

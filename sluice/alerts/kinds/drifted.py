@@ -34,7 +34,7 @@ class Drifted(Kind):
     days: int = 1
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Drifted:
+    def parse(cls, section: Section) -> Drifted:
         return cls(int(within(section, "days", cls.days, 1, 366)))
 
     def read(self, view: View, now: float, rows: int, before: Usual) -> Iterable[Reading]:

@@ -39,7 +39,7 @@ class EstimatedLoss(Kind):
     above: float = 0.05
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> EstimatedLoss:
+    def parse(cls, section: Section) -> EstimatedLoss:
         metric = section.choose("metric", METRICS, cls.metric)
         return cls(metric, within(section, "above", cls.above, 0, 10))
 

@@ -32,7 +32,7 @@ class Kind:
     by_version: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Kind:
+    def parse(cls, section: Section) -> Kind:
         """The kind with the fields of its own. Raises DeclarationError naming the field."""
         raise TypeError(f"{cls.__name__} does not define parse")
 

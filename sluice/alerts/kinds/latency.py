@@ -36,7 +36,7 @@ class Latency(Kind):
     least_s: float = 0.005
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Latency:
+    def parse(cls, section: Section) -> Latency:
         return cls(
             percentile=within(section, "percentile", cls.percentile, 1, 99.9),
             step=section.take("step", str, ""),

@@ -44,7 +44,7 @@ class Metric(Kind):
     z: float = 4.0
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Metric:
+    def parse(cls, section: Section) -> Metric:
         metric = section.choose("metric", METRICS)
         above, below = (section.take(f, (int, float), None) for f in ("above", "below"))
         z = within(section, "z", cls.z, 0, 100)

@@ -24,7 +24,7 @@ class ErrorShare(Kind):
     clear_below: float = 0.025
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> ErrorShare:
+    def parse(cls, section: Section) -> ErrorShare:
         above = within(section, "above", cls.above, 0, 1)
         return cls(above, within(section, "clear_below", above / 2, 0, above))
 
@@ -75,7 +75,7 @@ class RouteShare(Kind):
     below: float = 0.0
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> RouteShare:
+    def parse(cls, section: Section) -> RouteShare:
         route = section.take("route", str)
         above = within(section, "above", 1.0, 0, 1)
         below = within(section, "below", 0.0, 0, above)

@@ -31,7 +31,7 @@ class Traffic(Kind):
     below: float = 0.1
 
     @classmethod
-    def parse(cls, section: Section, on: str) -> Traffic:
+    def parse(cls, section: Section) -> Traffic:
         return cls(within(section, "below", cls.below, 0, 1))
 
     def read(self, view: View, now: float, rows: int, before: Usual) -> Iterable[Reading]:
