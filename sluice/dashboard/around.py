@@ -1,15 +1,16 @@
 """What stands around the windows: aliases and their moves, what a policy has learnt, the canary,
-dead letters."""
+incidents, dead letters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from sluice.environment import acquire, release
 from sluice.errors import DeclarationError
 from sluice.graph.spec import GraphSpec
 from sluice.live import CHAMPION
@@ -21,6 +22,11 @@ from sluice.streams import is_log, log_path, open_stream
 
 _CANARY = "canary"
 _MOVES = 50
+_CLOSED = 20  # incidents
+_INCIDENT = (
+    "id", "condition", "kind", "severity", "subject", "version", "segment", "state", "since",
+    "opened", "closed", "value", "usual", "against", "why", "ended",
+)  # fmt: skip
 Plain = dict[str, Any]
 
 
@@ -105,6 +111,38 @@ def of_canary(place: Place) -> Plain | None:
         "compared": [{"what": name, **figures} for name, figures in compared.items()],
         "decisions": [{name: getattr(d, name) for name in fields} for d in run.decisions],
     }
+
+
+def of_alerts(place: Place, hidden: Collection[str]) -> Plain | None:
+    """Open incidents and the latest that closed; None where nobody has looked for any.
+
+    Of a field in `hidden` it is told that it has changed, and not what its values are.
+    """
+    from sluice.alerts import state
+    from sluice.windows.open import folder
+
+    file = state.state_file(folder(place.project), place.graph)
+    if not file.is_file():
+        return None
+    environment = acquire(file, state.KIND)
+    try:
+        found = environment.read(state.incidents)
+    finally:
+        release(environment)
+    shown = [i for i in found if i.segment.partition("=")[0] not in hidden]
+    opened = [i for i in shown if i.closed is None]
+    closed = [i for i in shown if i.closed is not None][-_CLOSED:]
+    return {
+        "open": len(opened),
+        "incidents": [_incident(i, hidden) for i in (*opened[::-1], *closed[::-1])],
+    }
+
+
+def _incident(incident: Any, hidden: Collection[str]) -> Plain:
+    told = {name: getattr(incident, name) for name in _INCIDENT}
+    if incident.subject in hidden:
+        told |= {"why": "its values are redacted", "ended": ""}
+    return told
 
 
 def of_dead_letters(place: Place) -> Plain:

@@ -103,6 +103,7 @@ class Maker:
             "moves": lambda: around.of_moves(place),
             "learning": lambda: around.of_learning(place, made.get("until") or 0.0),
             "canary": lambda: around.of_canary(place),
+            "alerts": lambda: around.of_alerts(place, self._hidden),
             "dead_letters": lambda: around.of_dead_letters(place),
         }
         for name, part in parts.items():

@@ -88,6 +88,15 @@ def minute(moment: float) -> str:
     return f"{day(moment)} {clock(moment)}"
 
 
+def stamp(moment: str) -> str:
+    """A moment in ISO 8601, as `minute` has it.
+
+    >>> stamp("2024-01-05T06:07:08Z")
+    '5 Jan 2024 06:07'
+    """
+    return minute(datetime.fromisoformat(moment).timestamp())
+
+
 def clock(moment: float) -> str:
     """The time of day (epoch s), UTC."""
     return datetime.fromtimestamp(moment, UTC).strftime("%H:%M")

@@ -21,6 +21,7 @@ POLICY = (
     " base-uri 'none'; frame-ancestors 'none'"
 )
 _SECTIONS = (
+    ("alerts", "Alerts", parts.alerts),
     ("traffic", "Traffic", parts.traffic),
     ("steps", "Steps", parts.steps),
     ("drift", "Features", quality.drift),
@@ -83,6 +84,9 @@ def _lead(figures: Figures) -> Html | None:
     if champion:
         said.append(f"Version {champion[0]} is champion. ")
     said.append(_drifted(document["drift"]))
+    if opened := (document.get("alerts") or {}).get("open"):
+        words = "1 incident is open." if opened == 1 else f"{opened} incidents are open."
+        said += [" ", tag("a", words, href="#alerts", class_="bad")]
     return tag("p", *said, class_="lead")
 
 

@@ -1,4 +1,4 @@
-"""Sections of the page: traffic, steps, versions, the router, the canary, defaults, dead letters.
+"""Sections of the page, all but those of quality.py.
 
 Each makes a section's content of a document, or None where there is nothing to tell.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from sluice.dashboard import charts
 from sluice.dashboard.charts import Series
 from sluice.dashboard.figures import Figures, Form
-from sluice.dashboard.forms import chance, clock, count, minute, rate, seconds, share, text
+from sluice.dashboard.forms import chance, clock, count, minute, rate, seconds, share, stamp, text
 from sluice.dashboard.forms import figure as number
 from sluice.dashboard.html import Html, joined, tag
 from sluice.dashboard.look import Look
@@ -18,6 +18,40 @@ from sluice.dashboard.tables import facts, figure, multiples, note, table, words
 
 _TIMES: list[tuple[Form, str]] = [(seconds, "p50_s"), (seconds, "p95_s"), (seconds, "p99_s")]
 _TIME_HEAD = ("50 %", "95 %", "99 %")
+
+
+def alerts(figures: Figures, _: Look) -> Html | None:
+    """Incidents: the open ones, then those that closed last."""
+    document = figures.at()
+    found = document.get("alerts")
+    if not found:
+        return _away(document, "alerts")
+    if not found["incidents"]:
+        return note("There has been no incident.")
+    rows = [_incident(figures, i, one) for i, one in enumerate(found["incidents"])]
+    head = ("", "what", "since", "now", "usual", "why")
+    return joined([None if found["open"] else note("No incident is open."),
+                   words("Incidents, open ones first", head, rows)])  # fmt: skip
+
+
+def _incident(figures: Figures, place: int, incident: Any) -> list[Html]:
+    at = ("alerts", "incidents", place)
+    about = [incident["condition"], incident["subject"]]
+    about += [f"version {incident['version']}"] if incident["version"] else []
+    about += [incident["segment"]] if incident["segment"] else []
+    state = tag("span", incident["severity"], class_="bad")
+    if incident["closed"] is not None:
+        state = joined(["over ", figures.show(minute, *at, "closed")])
+    ended = f". Over: {incident['ended']}" if incident["ended"] else ""
+    why = f"{incident['why']}, against {incident['against']}{ended}"
+    return [
+        tag("span", str(place + 1), id=f"incident-{incident['id']}"),
+        joined([", ".join(about), " – ", state]),
+        figures.show(minute, *at, "since"),
+        figures.show(number, *at, "value"),
+        figures.show(number, *at, "usual"),
+        joined([why]),
+    ]
 
 
 def traffic(figures: Figures, _: Look) -> Html | None:
@@ -122,7 +156,7 @@ def versions(figures: Figures, _: Look) -> Html | None:
         ("moves", "Moves of aliases", ("when", "what", "alias", "version", "before", "by")),
     ):
         if rows := document.get(name):
-            made.append(words(caption, head, [[str(v or "–") for v in r.values()] for r in rows]))
+            made.append(words(caption, head, [[_said(v) for v in r.items()] for r in rows]))
     if answered := document.get("traffic", {}).get("versions"):
         columns: list[tuple[Form, str]] = [
             (count, "requests"), (count, "records"), (share, "share"), *_TIMES,
@@ -132,6 +166,12 @@ def versions(figures: Figures, _: Look) -> Html | None:
         titles = ("", "requests", "records", "share", *_TIME_HEAD)
         made.insert(0, table("Who answered", titles, rows))
     return joined([*made, _away(document, "aliases")]) if made else _away(document, "aliases")
+
+
+def _said(field: tuple[str, Any]) -> str:
+    """A field of an alias or a move."""
+    name, value = field
+    return stamp(value) if name in ("at", "since") else str(value or "–")
 
 
 def router(figures: Figures, _: Look) -> Html | None:
@@ -176,7 +216,7 @@ def canary(figures: Figures, _: Look) -> Html | None:
     weighed: list[tuple[Form, str]] = [(number, "margin"), (_evidence, "e"), (number, "alarm_at")]
     compared = [[c["what"], *figures.row(("canary", "compared", i), weighed)]
                 for i, c in enumerate(run["compared"])]  # fmt: skip
-    decided = [[d["at"], d["action"], d["why"], d["by"]] for d in run["decisions"]]
+    decided = [[stamp(d["at"]), d["action"], d["why"], d["by"]] for d in run["decisions"]]
     return joined(
         [
             lead,

@@ -15,6 +15,7 @@ from sluice.dashboard.html import Html, joined, tag
 from sluice.dashboard.look import Look
 from sluice.dashboard.tables import facts, figure, folded, multiples, note, table, words
 
+_MARKED = 12  # moves, and incidents
 _FIRST = 12  # features that are shown at once
 _METRICS = {
     "log_loss": "Log loss", "auc": "AUC", "brier": "Brier score", "accuracy": "Accuracy",
@@ -100,7 +101,8 @@ def performance(figures: Figures, _: Look) -> Html | None:
         ask = note("No labels yet. They come by ", tag("code", "POST /feedback"), ".")
         return joined([ask, estimated])
     found = document["performance"]["days"]
-    marks = _marks(document)
+    marked = _marks(document)
+    marks = [mark for mark, _ in marked]
     drawn = [_metric(figures, m, found, marks) for m in _METRICS if _has(found, m)]
     if _has(found, "observed"):
         drawn.append(_calibration(figures))
@@ -108,7 +110,7 @@ def performance(figures: Figures, _: Look) -> Html | None:
     late = [(n.removeprefix("labels_") + " labels", figures.show(count, "counters", n))
             for n in document["counters"]
             if n.startswith("labels_") and n != "labels_joined"]  # fmt: skip
-    return joined([facts([joined_, *late]), multiples(drawn), _legend(document, marks), estimated])
+    return joined([facts([joined_, *late]), multiples(drawn), _legend(marked), estimated])
 
 
 def _has(days: Sequence[Any], metric: str) -> bool:
@@ -154,22 +156,24 @@ def _calibration(figures: Figures) -> Html:
     return figure("Calibration", chart, numbers, said)
 
 
-def _marks(document: Any) -> list[Mark]:
-    """Moves of the champion, by letter."""
-    moves = [m for m in document.get("moves", []) if m["alias"] == "champion"][-26:]
-    return [
-        Mark(datetime.fromisoformat(move["at"]).timestamp(), chr(ord("a") + place))
-        for place, move in enumerate(moves)
-    ]
+def _marks(document: Any) -> list[tuple[Mark, str]]:
+    """Moves of the champion by letter, incidents by their number; and what each was."""
+    moves = [m for m in document.get("moves", []) if m["alias"] == "champion"][-_MARKED:]
+    marks = []
+    for place, move in enumerate(moves):
+        when = datetime.fromisoformat(move["at"]).timestamp()
+        what = f"{move['action']} version {move['version']}"
+        marks.append((Mark(when, chr(ord("a") + place)), what))
+    found = (document.get("alerts") or {}).get("incidents", [])[:_MARKED]
+    for place, incident in enumerate(found, 1):
+        what = f"incident: {incident['condition']}, {incident['subject']}"
+        marks.append((Mark(incident["since"], str(place)), what))
+    return marks
 
 
-def _legend(document: Any, marks: Sequence[Mark]) -> Html | None:
-    moves = [m for m in document.get("moves", []) if m["alias"] == "champion"][-26:]
-    rows = [
-        [mark.name, move["at"], f"{move['action']} version {move['version']}", move["by"]]
-        for mark, move in zip(marks, moves, strict=True)
-    ]
-    return words("Marks in the charts", ("mark", "when", "what", "by"), rows) if rows else None
+def _legend(marks: Sequence[tuple[Mark, str]]) -> Html | None:
+    rows = [[mark.name, minute(mark.x), what] for mark, what in marks]
+    return words("Marks in the charts", ("mark", "when", "what"), rows) if rows else None
 
 
 def _estimated(figures: Figures) -> Html | None:

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
+from sluice.alerts.notice import link
+from sluice.alerts.watch import Watch
+from sluice.dashboard.around import of_alerts
 from sluice.dashboard.dashboard import KEPT_S, Dashboard
+from sluice.dashboard.figures import Figures
+from sluice.dashboard.look import Look
+from sluice.dashboard.quality import drift
 from sluice.errors import NotFound, RequestError
 from sluice.windows.windows import Windows
 from tests.dashboard.reading import Read, lookup
@@ -68,6 +74,30 @@ def test_a_feature_that_drifted_stands_first(board: Dashboard) -> None:
     assert "unknown categories: 0.0% → 7" in page.text
 
 
+def test_incidents_have_the_place_that_notices_link_to(board: Dashboard, busy: World) -> None:
+    page, document = both(board)
+    with Watch.open(busy.project, "binary") as watch:
+        kept = {incident.id: incident for incident in watch.incidents()}
+    shown = document["alerts"]["incidents"]
+    assert shown
+    assert {incident["id"] for incident in shown} == set(kept)
+    for incident in shown:
+        assert incident["why"] == kept[incident["id"]].why
+        assert incident["why"] in page.text
+    places = {found.get("id") for _, found in page.elements}
+    assert {link("", incident)[1:] for incident in kept.values()} <= places
+    assert "incident" in page.text
+
+
+def test_an_incident_of_a_redacted_field_does_not_quote_it(busy: World) -> None:
+    incident = dashboard(busy).document(Look())["alerts"]["incidents"][-1]
+    place = dashboard(busy)._maker.place
+    found = of_alerts(place, [incident["subject"]])
+    assert found is not None
+    whys = {i["why"] for i in found["incidents"] if i["subject"] == incident["subject"]}
+    assert whys == {"its values are redacted"}
+
+
 def test_what_people_wrote_is_text_and_nothing_more(board: Dashboard) -> None:
     """The attack is the name of a segment, and so in the choice of segments too."""
     segment = f"city={HOSTILE}"
@@ -84,10 +114,6 @@ def test_what_people_wrote_is_text_and_nothing_more(board: Dashboard) -> None:
 
 def test_a_hostile_category_of_the_reference_is_text(shop: Tiny) -> None:
     """Categories come from training data, which others write too."""
-    from sluice.dashboard.figures import Figures
-    from sluice.dashboard.look import Look
-    from sluice.dashboard.quality import drift
-
     cell = {"cell": HOSTILE, "count": 1, "share": 1.0, "expected": 0.5}
     feature = {
         "name": HOSTILE, "kind": "text", "cells": [cell, cell], "judged": False, "drifted": False,
@@ -162,8 +188,6 @@ def test_it_needs_nothing_from_elsewhere(board: Dashboard) -> None:
 def test_a_look_is_kept_for_some_seconds(busy: World) -> None:
     now = [0.0]
     board = dashboard(busy, clock=lambda: now[0])
-    from sluice.dashboard.look import Look
-
     first = board.document(Look())
     assert board.document(Look(every=10)) is first
     assert board.document(Look(version="1")) is not first

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sluice.alerts.watch import Watch
 from sluice.dashboard.dashboard import Dashboard
 from sluice.monitoring.event import Observation
 from tests.tiny import ORDER
@@ -22,7 +23,7 @@ DAYS = 12
 
 
 def fill(world: World, *, each_hour: int = 12, days: int = DAYS) -> None:
-    """Events and labels of some days, counted."""
+    """Events and labels of some days, counted and looked at."""
     rng = np.random.default_rng(7)
     seen = list(_orders(rng, each_hour, days))
     world.produce(world.topic, world.events(seen))
@@ -33,6 +34,8 @@ def fill(world: World, *, each_hour: int = 12, days: int = DAYS) -> None:
     ]
     world.produce(world.feedback, labels)
     world.work()
+    with Watch.open(world.project, world.graph) as watch:
+        watch.look(watch.read_until())
 
 
 def _probability(one: Observation) -> float:
