@@ -127,6 +127,7 @@ def _decision(answer: Answer) -> Decision:
         aliases=_aliases(route, version),
         scores=answer.scores or _answer(answer.output, version),
         context=tuple(route.get("context", ())),
+        weights={name: m["weight"] for name, m in route.get("members", {}).items()},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sluice.declaration import Section
@@ -25,6 +25,7 @@ class Decision:
         aliases: the number of each alias whose scores are known.
         scores: by version, what it answered [k].
         context: what a contextual policy saw [d].
+        weights: of the members of a team, by alias.
     """
 
     place: str
@@ -36,6 +37,7 @@ class Decision:
     aliases: Mapping[str, str]
     scores: Mapping[str, Scores]
     context: tuple[float, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class Earned(NamedTuple):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sluice.cli import main
-from sluice.evaluation.timeline import timeline
-from sluice.routing.rewards import RewardRule
+from sluice.evaluation.log import Rewarded
+from sluice.evaluation.timeline import draw, timeline
+from sluice.routing.rewards import Decision, Earned, RewardRule
 from sluice.routing.status import status
 from tests.evaluation.test_evaluation import decisions
 from tests.routing.known import NOW, World
@@ -62,6 +63,30 @@ def test_a_timeline_counts_every_decision_once() -> None:
     assert means == pytest.approx([0.7, 0.5], abs=0.08)
     with pytest.raises(ValueError, match="no decision"):
         timeline([], RewardRule())
+
+
+def test_of_members_that_answer_together_weights_and_losses_are_drawn(tmp_path: Path) -> None:
+    weights, aliases = {"champion": 0.25, "challenger": 0.75}, {"champion": "1", "challenger": "2"}
+    scores = {"1": [0.5], "2": [0.9]}
+    found = [
+        Rewarded(
+            Decision(
+                f"{i}/0", NOW + i, "hedge", "mean", "1+2", 1.0, aliases, scores, weights=weights
+            ),
+            Earned(None, 1, (0, 1)) if i % 2 else None,
+        )
+        for i in range(20)
+    ]
+    line = timeline(found, RewardRule("brier"), bins=2)
+    assert line.together
+    assert line.decisions.tolist() == [10, 10]
+    assert dict(zip(line.arms, (line.traffic / line.decisions).tolist(), strict=True)) == {
+        "challenger": [0.75, 0.75],
+        "champion": [0.25, 0.25],
+    }
+    assert line.rewards == pytest.approx(np.array([[0.99, 0.99], [0.75, 0.75]]))
+    draw(line, "hedge", tmp_path / "hedge.png")
+    assert (tmp_path / "hedge.png").stat().st_size > 1000
 
 
 def test_the_command_prints_and_draws(
