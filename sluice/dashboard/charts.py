@@ -74,7 +74,7 @@ def lines(
     x, y = _scales((min(xs), max(xs)), (low, max(ys)))
     ends = _spread([(x(s.points[-1][0]), y(s.points[-1][1])) for s in series])
     drawn = [_line(s, x, y, end, n) for n, (s, end) in enumerate(zip(series, ends, strict=True))]
-    marked = [_mark(mark, x) for mark in marks if x.low <= mark.x <= x.high]
+    marked = _marks([mark for mark in marks if x.low <= mark.x <= x.high], x)
     return svg(label, _frame(x, y, *forms), *marked, *drawn)
 
 
@@ -185,10 +185,18 @@ def _line(series: Series, x: Scale, y: Scale, end: float, number: int) -> Html:
     )
 
 
-def _mark(mark: Mark, x: Scale) -> Html:
-    place = x(mark.x)
-    rule = _rule(place, _TOP - 4, place, HEIGHT - _BOTTOM + 3, "mark")
-    return tag("g", rule, _text(place, _TOP - 6, mark.name, "middle"))
+def _marks(marks: Sequence[Mark], x: Scale) -> list[Html]:
+    """A line each, and one label for those that stand close together."""
+    drawn: list[Html] = []
+    names: list[tuple[float, str]] = []
+    for mark in sorted(marks, key=lambda mark: mark.x):
+        place = x(mark.x)
+        drawn.append(_rule(place, _TOP - 4, place, HEIGHT - _BOTTOM + 3, "mark"))
+        if names and place - names[-1][0] < _APART:
+            names[-1] = names[-1][0], f"{names[-1][1]} {mark.name}"
+        else:
+            names.append((place, mark.name))
+    return drawn + [_text(place, _TOP - 6, name, "middle") for place, name in names]
 
 
 def _spread(ends: Sequence[tuple[float, float]]) -> list[float]:

@@ -85,7 +85,7 @@ def _lead(figures: Figures) -> Html | None:
         said.append(f"Version {champion[0]} is champion. ")
     said.append(_drifted(document["drift"]))
     if opened := (document.get("alerts") or {}).get("open"):
-        words = "1 incident is open." if opened == 1 else f"{opened} incidents are open."
+        words = "1\u00a0incident is open." if opened == 1 else f"{opened}\u00a0incidents are open."
         said += [" ", tag("a", words, href="#alerts", class_="bad")]
     return tag("p", *said, class_="lead")
 

@@ -39,7 +39,8 @@ def _incident(figures: Figures, place: int, incident: Any) -> list[Html]:
     about = [incident["condition"], incident["subject"]]
     about += [f"version {incident['version']}"] if incident["version"] else []
     about += [incident["segment"]] if incident["segment"] else []
-    state = tag("span", incident["severity"], class_="bad")
+    severity = incident["severity"]
+    state = tag("span", severity, class_=None if severity == "info" else "bad")
     if incident["closed"] is not None:
         state = joined(["over ", figures.show(minute, *at, "closed")])
     ended = f". Over: {incident['ended']}" if incident["ended"] else ""
@@ -67,7 +68,7 @@ def traffic(figures: Figures, _: Look) -> Html | None:
             ("records not answered", figures.show(count, "traffic", "refused")),
         ]
     )
-    return joined([shown, multiples([_requests(figures), _times(figures)]), _errors(figures)])
+    return joined([shown, multiples([_requests(figures), _times(figures), _errors(figures)])])
 
 
 def _windows(figures: Figures) -> Html:
@@ -111,9 +112,9 @@ def _errors(figures: Figures) -> Html:
         for i in range(len(figures.at("errors")))
     ]
     if not rows:
-        return joined([tag("h3", "Errors"), note("No request failed.")])
+        return tag("div", tag("h3", "Errors"), note("No request failed."))
     whole = table("Requests that failed, by HTTP status", ("status", "requests", "share"), rows)
-    return joined([tag("h3", "Errors"), whole])
+    return tag("div", tag("h3", "Errors"), whole)
 
 
 def steps(figures: Figures, _: Look) -> Html | None:

@@ -30,12 +30,13 @@ font-size:.9rem;color:var(--soft)}
 select,button{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--soft);
 border-radius:3px;padding:.3rem .5rem;max-width:14rem;min-height:2.1rem}
 button{cursor:pointer}
-section{border-top:1px solid var(--hair);padding:1.1rem 0 1.3rem;margin-top:1.1rem}
+section{border-top:1px solid var(--hair);padding:1.1rem 0 .6rem;margin-top:1rem}
 dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem;margin:.3rem 0 1rem}
 dt{font-size:.82rem;color:var(--soft)}
 dd{margin:0;font-size:1.35rem;line-height:1.25}
 .multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr));
 gap:1.3rem 2rem;align-items:start}
+.multiples h3{margin:0;font-size:.95rem}
 figure{margin:0;min-width:0}
 figcaption{font-weight:600;font-size:.95rem;overflow-wrap:anywhere}
 figcaption span{font-weight:400;color:var(--soft)}
