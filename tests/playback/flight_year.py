@@ -8,27 +8,40 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from serving_graphs.flight_delay.members import candidates
+from serving_graphs.flight_delay.playback import Flights
 from serving_graphs.flight_delay.training import SCHEDULE, training
 from serving_graphs.flight_delay.training import candidates as alone
+from sluice.evaluation.log import records
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.materialise import materialise
 from sluice.live import CHAMPION
+from sluice.message import Choice
 from sluice.playback.replay import Plan, replay
 from sluice.project import Project
+from sluice.routing.decisions import read_decisions
+from sluice.routing.ledger import Credit
+from sluice.routing.rewards import Decision, Earned
+from sluice.routing.statistics import Floats, fields
 from sluice.stores import feature_store, model_store
+from sluice.streams import open_stream
 from sluice.training import Candidate
 from sluice.training.dataset import Dataset, build_dataset
 from sluice.training.fit import Fitting
 from sluice.transform import Columns
+from tests.routing.known import NOW, World, message_of
 
 GRAPH = "flight-delay"
 FOLDER = Path("serving_graphs/flight_delay")
@@ -41,6 +54,7 @@ STATIC = ("request-static", "logistic-static", "xgboost-static")
 MONTHLY = ("logistic", "hist", "xgboost", "last", "binned")
 SEVEN = (*STATIC, "logistic", "hist", "xgboost", "last")
 THREE = ("xgboost", "hist", "binned")
+_RELATIVE = {"of": "brier", "relative": True}
 _SHORT = {"hist-gradient-boosting": "hist", "logistic-regression": "logistic"}
 
 
@@ -153,6 +167,83 @@ class Versions:
     def _between(self, since: float, until: float) -> Dataset:
         asked = self.data.as_of
         return self.data.rows(np.flatnonzero((asked >= since) & (asked < until)))
+
+
+class Said(NamedTuple):
+    """What all members said in a replay.
+
+    Attributes:
+        arms: the members' names [k].
+        asked, known: when each question was asked and its label known [n], NaN for never.
+        labels: [n].
+        scores: of each member [n, k].
+    """
+
+    arms: list[str]
+    asked: Floats
+    known: Floats
+    labels: Floats
+    scores: Floats
+
+
+def said(learnt: Path, arms: Sequence[str], window: tuple[str, str]) -> Said:
+    """What the members said by a replay's events, and the labels of the questions."""
+    questions = Flights().questions(*window)
+    with closing(open_stream(str(learnt / "events.log"))) as stream:
+        found = [
+            decision
+            for record in records(stream, [f"sluice.{GRAPH}.events"])
+            for decision in read_decisions(record.value)
+        ]
+    found.sort(key=lambda decision: (decision.when, _number(decision.place)))
+    assert [d.when for d in found] == questions.asked.tolist()
+    scores = [[d.scores[d.aliases[arm]][0] for arm in arms] for d in found]
+    return Said(list(arms), questions.asked, questions.known, questions.labels, np.array(scores))
+
+
+def _number(place: str) -> int:
+    """A question's place in its replay: ids are "run-first-place/0"."""
+    _, first, offset = place.removesuffix("/0").split("-")
+    return int(first) + int(offset)
+
+
+def chosen(name: str, params: Mapping[str, Any], seen: Said, every_s: float = 7200.0) -> Floats:
+    """What a bandit would have answered [n], labels at their true delay, renewed every so often."""
+    numbers = {arm: str(place) for place, arm in enumerate(seen.arms)}
+    given = {"arms": seen.arms, "keep_by": "alias", "reward": _RELATIVE, **params}
+    made = World(name, given, champion=numbers["xgboost"], **numbers)
+    answers, waiting = np.empty(len(seen.asked)), list[tuple[float, int, Choice]]()
+    for moment in np.unique(seen.asked // every_s) * every_s:
+        waiting.sort(key=itemgetter(0))
+        until = bisect_right(waiting, moment, key=itemgetter(0))
+        _credit(made, seen, waiting[:until])
+        del waiting[:until]
+        made.snapshots.refresh()
+        rows = np.flatnonzero((seen.asked >= moment) & (seen.asked < moment + every_s))
+        message = message_of(len(rows))
+        message.id = f"{moment:.0f}"
+        for row, choice in zip(rows.tolist(), made.policy.choose(message, made.live), strict=True):
+            answers[row] = seen.scores[row, int(choice.version)]
+            if not np.isnan(seen.known[row]):
+                waiting.append((float(seen.known[row]), row, choice))
+    return answers
+
+
+def _credit(made: World, seen: Said, told: Sequence[tuple[float, int, Choice]]) -> None:
+    adds: Counter[str] = Counter()
+    champion = made.live.aliases[CHAMPION]
+    for _, row, choice in told:
+        aliases = {CHAMPION: champion, choice.name: choice.version}
+        scores = {number: [float(seen.scores[row, int(number)])] for number in aliases.values()}
+        when = float(seen.asked[row])
+        decision = Decision(
+            f"{row}/0", when, made.policy.policy, choice.name, choice.version, choice.propensity,
+            aliases, scores,
+        )  # fmt: skip
+        earned = Earned(None, int(seen.labels[row]), (0, 1))
+        adds.update(fields(made.policy.sums(decision, earned)))
+    if told:
+        made.ledger.credit(Credit(0, [f"{row}/0" for _, row, _ in told], adds), 60, NOW)
 
 
 def play(project: Project, month: str, days: int, out: Path, learn: Path | None = None) -> Played:

@@ -26,10 +26,13 @@ from tests.playback.flight_year import (
     SEVEN,
     THREE,
     Played,
+    Said,
     Versions,
     borrow,
+    chosen,
     play,
     project_in,
+    said,
 )
 
 ROWS = int(os.environ.get("YEAR_ROWS", "3000"))
@@ -50,7 +53,13 @@ POLICIES: dict[str, dict[str, Any]] = {
         "forget": {"half_life": "3d", "bucket": "6h"},
     },
 }
+BANDITS: dict[str, dict[str, Any]] = {
+    "epsilon_greedy": {"epsilon": 0.1},
+    "ucb1": {},
+    "thompson": {"family": "gaussian"},
+}
 MOST = {"ensemble": 0.476, "online_stack": 0.474, "hedge": 0.475}
+MOST_BRIER = 0.156
 Year = dict[str, list[Played]]
 
 
@@ -76,6 +85,28 @@ def year(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         for name, made in projects.items():
             year[name].append(asked(made, month, folder / name))
     return year
+
+
+@pytest.fixture(scope="module")
+def members(year: Year, tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """What the members of Hedge said: a bandit would have seen only what it chose."""
+    learnt = tmp_path_factory.getbasetemp() / "year0" / "hedge" / "learnt"
+    first = np.datetime64(MONTHS[0], "D")
+    end = str(first + DAYS) if ROWS else "2014-01-01"
+    return said(learnt, LEARNS["arms"], (str(first), end))
+
+
+@pytest.mark.parametrize("name", BANDITS)
+def test_bandits_over_what_the_members_said(name: str, members: Said) -> None:
+    answers = chosen(name, BANDITS[name], members)
+    there = ~np.isnan(members.labels)
+    whole = Played(answers[there], members.labels[there])
+    losses = ((members.scores - members.labels[:, None]) ** 2)[there].mean(0)
+    tell(
+        f"{name}: Brier {whole.brier:.4f}, log loss {whole.log_loss:.4f}; the members'"
+        f" {losses.min():.4f} to {losses.max():.4f}, one by chance {losses.mean():.4f}"
+    )
+    assert losses.min() - 0.005 <= whole.brier <= (losses.mean() + 0.002 if ROWS else MOST_BRIER)
 
 
 def asked(project: Project, month: str, folder: Path) -> Played:
