@@ -17,8 +17,8 @@ tuning = Tuning(
     group="film.tail",
     sweep={
         "decay": {"weight": [None, 0.2]},
+        "quota": {"least": [None, 3]},  # before mmr, which then chooses the three that are unlike
         "mmr": {"diversity": [None, 0.1, 0.3, 0.5, 0.7]},
-        "quota": {"least": [None, 3]},
     },
     fixed={
         "decay": {"field": "film.year", "at": YEAR, "scale": 5},

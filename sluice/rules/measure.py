@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -46,6 +46,7 @@ class Measure:
         tail = section.take("tail", dict, None)
         self._tail = Where(tail) if tail else None
         self._groups = section.take("groups", str, None)
+        self._name: Callable[[Any], str] = _name
         section.done()
         if self.first < 1:
             raise section.error("first", f"expected 1 or more, found {self.first}")
@@ -60,6 +61,8 @@ class Measure:
                 raise ValueError(f"measure: no column {name!r}")
         if self._age is not None and types[self._age] == "string":
             raise ValueError(f"measure: {self._age} is text: expected numbers")
+        if self._groups is not None and types[self._groups] == "boolean":
+            self._name = _yes
         if self._tail is not None:
             self._tail.open(definitions)
 
@@ -82,7 +85,7 @@ class Measure:
             columns["tail"] = [_mean([member[place] for place in top]) for top in tops]
         if self._groups:
             column = items.column(self._groups)
-            group = {place: _name(column[place]) for place in {*chain.from_iterable(tops)}}
+            group = {place: self._name(column[place]) for place in {*chain.from_iterable(tops)}}
             columns["groups"] = [shares([group[place] for place in top]) for top in tops]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -113,6 +116,11 @@ def _mean(values: Sequence[float]) -> float | None:
     """Of those that are there."""
     known = [value for value in values if value == value]
     return sum(known) / len(known) if known else None
+
+
+def _yes(group: Any) -> str:
+    """The name of a group by true or false, which is 1 or 0 in a row."""
+    return "" if group is None or group != group else str(bool(group)).lower()
 
 
 def _name(group: Any) -> str:

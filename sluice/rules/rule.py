@@ -28,7 +28,8 @@ Which rule wins, where two disagree:
 1. what is dropped stays dropped (deny, allow, require, top_k);
 2. what is pinned stays at its position, and the rules that follow rank around it; only a rule that
    forbids it (deny, allow, require) takes it away;
-3. otherwise the later rule wins. At the end each rule is asked whether what it promises holds for
+3. mmr, which chooses item after item, keeps to what quota, fresh and fair before it promise;
+4. otherwise the later rule wins. At the end each rule is asked whether what it promises holds for
    the list as it is then; what does not is told in the reply's `rules`, under `unmet`.
 
 What can be known to conflict without a request is an error when the graph is loaded.

@@ -22,7 +22,7 @@ RESAMPLES = 1000
 BETTER = {"ndcg": 1, "diversity": 1, "age": -1, "share": 1, "exposure": 1}
 GAINS = ("diversity", "age", "exposure")  # what relevance is given for
 HEADINGS = (
-    "setting", "ndcg", "± 95 %", "diversity", "age", "share", "exposure",
+    "#", "setting", "ndcg", "± 95 %", "diversity", "age", "share", "exposure",
     "test ndcg", "± 95 %", "diversity", "age", "share", "exposure", "", "frontier",
 )  # fmt: skip
 
@@ -110,16 +110,17 @@ def _choose(good: Array, allowed: float) -> int:
 
 
 def rows(tried: Sequence[Tried]) -> list[list[Any]]:
-    """A row per setting, under HEADINGS."""
+    """A row per setting, under HEADINGS; the picture has their numbers."""
     return [
         [
+            number,
             one.setting.name,
             *_cells(one.means["validation"]),
             *_cells(one.means["test"]),
             "chosen" if one.chosen else "",
             ", ".join(one.frontier),
         ]
-        for one in tried
+        for number, one in enumerate(tried)
     ]
 
 
@@ -133,6 +134,7 @@ def as_data(tried: Sequence[Tried]) -> list[dict[str, Any]]:
     """The settings as JSON."""
     return [
         {
+            "number": number,
             "setting": one.setting.name,
             "changed": dict(one.setting.changed),
             "rules": list(one.setting.rules),
@@ -140,7 +142,7 @@ def as_data(tried: Sequence[Tried]) -> list[dict[str, Any]]:
             "chosen": one.chosen,
             **{split: _told(means) for split, means in one.means.items()},
         }
-        for one in tried
+        for number, one in enumerate(tried)
     ]
 
 

@@ -92,7 +92,7 @@ class Run:
         content = {"format": FORMAT, "graph": self._plan.graph, "settings": as_data(tried)}
         data = orjson.dumps(content, option=orjson.OPT_INDENT_2)
         (self._plan.out / "frontier.json").write_bytes(data)
-        draw(tried, self._plan.out / "frontier.png", self._plan.graph)
+        draw(tried, self._tuning, self._plan.out / "frontier.png", self._plan.graph)
         return tried
 
     def _key(self, application: Application) -> str:

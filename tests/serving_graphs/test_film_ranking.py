@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from serving_graphs.film_ranking import sources
 from sluice.batch.scoring import score
 from sluice.errors import RecordError
 from sluice.message import Message
+from sluice.metrics import Registry
 from sluice.project import Project
+from sluice.protocol.meter import Meter
+from sluice.protocol.surface import Surface
 from sluice.service import Service
 from sluice.streams import open_stream
 from tests.conftest import ROOT
+from tests.protocol.events import raw
 from tests.serving import served
 from tests.serving_graphs.films import FILMS, RATINGS, USERS
 from tests.streaming.fakes import TOPICS
@@ -165,6 +170,34 @@ def test_the_patterns_agree(films: Project, ranking: Service, tmp_path: Path) ->
     with served("film-ranking", ROOT, SLUICE_MONITORING="false") as client:
         assert [client.post("/", record).body["outputs"][0] for record in asked] == expected
         assert client.post("/", asked).body["outputs"] == expected
+
+
+def test_what_lists_show_is_in_events_and_metrics(films: Project, tmp_path: Path) -> None:
+    """By rule: diversity, age, share of the tail, and the exposure of each group."""
+    url = f"{tmp_path}/events.log"
+    project = replace(films, settings=replace(films.settings, monitoring=True, events=url))
+    with Service.open(project, "film-ranking") as service:
+        surface = Surface(service, meter=Meter(Registry(tmp_path), service.application))
+        for user in ("7", "8"):
+            assert surface.answer(raw({"user": user, "at": LATER})).status == 200
+        page = bytes(surface.answer(raw(b"", "/metrics", "GET")).body).decode()
+    stream = open_stream(url)
+    events = [
+        json.loads(event.value) for event in read(stream, f"{films.name}.film-ranking.events")
+    ]
+    stream.close()
+    assert len(events) == 2
+    one = events[0]["sluice"]["lists"]
+    assert [step["rule"] for step in one] == ["model", "top_k", "mmr", "top_k 2"]
+    model, after = one[0], one[2]
+    assert after["diversity"] > model["diversity"]
+    assert {"age", "tail", "groups"} <= model.keys()
+    assert set(after["groups"]) <= {"true", "false"}
+    assert sum(after["groups"].values()) == pytest.approx(1.0)
+    assert 'sluice_lists_total{graph="film-ranking",rule="mmr"} 2.0' in page
+    for labels in ('figure="age",graph="film-ranking",group=""', 'figure="exposure"'):
+        assert f"sluice_list_figures_total{{{labels}" in page
+    assert 'group="false",rule="mmr"' in page
 
 
 def test_the_champion_is_the_one_that_ranked_best_on_the_validation_split(

@@ -61,8 +61,8 @@ TABLE: dict[str, tuple[list[dict[str, Any]], tuple[float, float, float, float]]]
     "MMR .5": ([mmr(0.5)], (0.1513, 0.879, 10.0, 0.078)),
     "MMR .3": ([mmr(0.7)], (0.1329, 0.907, 10.6, 0.111)),
     "MMR .7, freshness": ([FRESH, mmr(0.3)], (0.1548, 0.815, 6.8, 0.030)),
-    "MMR .7, tail": ([mmr(0.3), QUOTA], (0.1555, 0.822, 9.6, 0.299)),
-    "all three": ([FRESH, mmr(0.3), QUOTA], (0.1429, 0.831, 7.1, 0.299)),
+    "MMR .7, tail": ([QUOTA, mmr(0.3)], (0.1555, 0.822, 9.6, 0.299)),
+    "all three": ([FRESH, QUOTA, mmr(0.3)], (0.1429, 0.831, 7.1, 0.299)),
 }
 
 
@@ -124,10 +124,8 @@ def test_the_rules(movielens: Films) -> None:
         found = np.nanmean([list(one[name]) for one in lists], axis=0)
         print(f"{name}: " + " ".join(f"{value:.4f}" for value in found))  # noqa: T201
         if len(lists) > 900:
-            assert found[0] == pytest.approx(expected[0], abs=CLOSE), name
-            if name.startswith(("EASE", "MMR .")) and "," not in name:
-                assert found[1] == pytest.approx(expected[1], abs=CLOSE), name
-                assert found[3] == pytest.approx(expected[3], abs=CLOSE), name
+            assert found[[0, 1, 3]] == pytest.approx(np.array(expected)[[0, 1, 3]], abs=CLOSE), name
+            assert found[2] == pytest.approx(expected[2], abs=0.1), name  # printed with one digit
 
 
 def test_over_http_the_served_lists_are_relevant_and_diverse(movielens: Films) -> None:

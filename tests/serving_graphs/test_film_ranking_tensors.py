@@ -99,6 +99,15 @@ def test_triton_is_answered_the_same_lists(
         assert told[f"2/{missing}"] == expected[2]["items"][missing]["defaults"]
 
 
+def test_the_example_in_the_docs(server: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "http.md").read_text("utf-8").partition("**Ranked lists.**")[2]
+    code = page.partition("```python\n")[2].partition("```")[0]
+    exec(code.replace("127.0.0.1:8080", server.url.removeprefix("http://")), {})
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].count("b'") == 3
+    assert rows[1].startswith("[b'50'] [")
+
+
 def test_what_rules_did_is_beside_the_tensors(server: Client, client: Any) -> None:
     result = client.infer(GRAPH, tensors())
     told = json.loads(result.get_response()["parameters"]["rules"])

@@ -16,6 +16,7 @@ from sluice.cli import main
 from sluice.errors import SluiceError
 from sluice.tuning.judge import Measured
 from sluice.tuning.measures import diversity, ndcg
+from sluice.tuning.picture import _sides
 from sluice.tuning.report import report
 from sluice.tuning.results import Results
 from sluice.tuning.sweep import Setting, settings
@@ -78,6 +79,12 @@ def test_the_frontier_and_the_choice_are_of_the_validation_split_alone() -> None
     assert [one.chosen for one in dear] == [False, False, False, True]
 
 
+def test_numbers_in_the_picture_keep_away_from_each_other() -> None:
+    points = [(0.0, 1.0), (0.5, 0.9), (0.52, 0.88), (1.0, 0.0)]
+    assert _sides(points) == dict(zip(points, [-1, -1, 1, 1], strict=True))
+    assert _sides([(0.3, 0.4)]) == {(0.3, 0.4): 1}
+
+
 def test_results_go_on_after_a_kill_and_are_never_mixed(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     results = Results(file, "key")
@@ -108,6 +115,7 @@ def test_a_sweep_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert "mmr.diversity=0.9" in printed
     assert "chosen" in printed
+    assert [line.split()[0] for line in printed.splitlines()[:5]] == ["#", "0", "1", "2", "3"]
     assert (tmp_path / "one" / "frontier.png").stat().st_size > 10_000
     found = json.loads((tmp_path / "one" / "frontier.json").read_text())["settings"]
     assert [one["changed"] for one in found] == [{}] + [
