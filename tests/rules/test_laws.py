@@ -234,6 +234,28 @@ def test_exposure_of_two_groups_is_shared(n: int, seed: int) -> None:
     assert [p for p in after.places if p < n] == [p for p in before.places if p < n]
 
 
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, least=st.integers(1, 3))
+def test_fresh_is_a_quota_of_what_is_new(rows: list[Row], least: int) -> None:
+    fresh = rule("fresh", field="year", at=2000, within=5, least=least, first=4)
+    year = {"field": "year", "op": ">=", "value": 1995}
+    quota = rule("quota", where=year, least=least, first=4)
+    before = ranking(rows)
+    after = fresh.rank(before)
+    assert after.ids == quota.rank(before).ids
+    assert fresh.unmet(before, after) == quota.unmet(before, after)
+
+
+def test_exposure_is_judged_by_the_candidates_that_it_was_handed() -> None:
+    made = rule("exposure", by="seller", first=2, tolerance=0.2)
+    before = plain([4, 3, 2, 1], seller=["x", "x", "y", "y"])
+    after = made.rank(before)
+    assert after.ids == [0, 2, 1, 3]
+    assert made.unmet(before, after) == ""
+    lost = rule("top_k", k=2).rank(before)  # as if a later rule had put it back
+    assert made.unmet(before, lost) == "y has 0.00 of 0.50"
+
+
 def test_quotas_that_follow_each_other_are_told_where_the_later_won() -> None:
     made = rules(
         [
