@@ -13,6 +13,7 @@ parameters:
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
     alerts: [{watch: error_share, above: 0.02}]            # docs/alerts.md; likewise
+    retrain: {incidents: [calibration]}                 # docs/loop.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
 """
@@ -93,6 +94,7 @@ class Parameters:
     rollout: Mapping[str, Any] | None = None
     drift: Mapping[str, Any] | None = None
     alerts: list[Any] | Mapping[str, Any] | None = None
+    retrain: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -112,6 +114,7 @@ class Parameters:
             monitor=MonitorParameters.parse(section.section("monitor", {})),
             drift=section.take("drift", Mapping, None),
             alerts=section.take("alerts", (list, Mapping), None),
+            retrain=section.take("retrain", Mapping, None),
             deploy=section.take("deploy", Mapping, None),
             rollout=section.take("rollout", Mapping, None),
         )

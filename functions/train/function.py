@@ -8,14 +8,20 @@ Every job returns a small dictionary; where MLRun gives it a context, it logs it
 
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
 from typing import Any
 
+import msgspec
+
 from sluice.application import Application
-from sluice.errors import DeclarationError, GateFailed
+from sluice.errors import GateFailed
 from sluice.features.materialise import materialise as fill
 from sluice.gate import Gate
 from sluice.live import CHAMPION
+from sluice.loop.data_trainer import DataTrainer
+from sluice.loop.trainer import Order
 from sluice.mlrun_jobs import logged
 from sluice.models.golden import Golden
 from sluice.models.store import resolve
@@ -24,8 +30,9 @@ from sluice.project import Project
 from sluice.replay import GOLDEN_FILE
 from sluice.service import Service, read_spec
 from sluice.training.dataset import build_dataset
-from sluice.training.fit import Fitted, Fitting
-from sluice.training.training import Training, load_training
+from sluice.training.fit import Fitted
+from sluice.training.fits import Fits, best_of, over
+from sluice.training.training import load_training
 
 
 def materialise(context: Any = None, graph: str = "") -> dict[str, Any]:
@@ -42,25 +49,33 @@ def train(
 ) -> dict[str, Any]:
     """Fit every candidate, log each as a version; `best` did best on the holdout."""
     project, parameters = _graph(graph)
-    training, seed = load_training(project, parameters), project.settings.seed
-    application = Application.open(project, parameters)
-    definitions, models = application.definitions, application.models
-    data = build_dataset(definitions, training, project.root, {**training.window, **(window or {})})
-    candidates = training.candidates(seed)
-    _refuse_incomparable(training, candidates, len(data))
-    fitting = Fitting(training, definitions, data, seed)
-    made: dict[str, tuple[str, Mapping[str, float]]] = {}
-    for name, candidate in candidates.items():
-        fitted = fitting.fit(name, candidate)
-        number = models.log(parameters.graph, fitted.draft, fitted.files)
-        made[number] = (name, fitted.metrics)
-        _log_model(context, f"{parameters.graph}-{number}", fitted)
-        told = f"version {number}: {name}, {_shown(fitted.metrics)}"
-        print(told, file=sys.stderr, flush=True)  # noqa: T201 (what a person watches)
-    application.close()
-    best = min(made, key=lambda n: made[n][1].get(training.compared_by, 0.0))  # one needs none
-    metrics = {f"{made[n][0]}.{k}": v for n in made for k, v in made[n][1].items()}
-    result = {"best": best, "versions": list(made), "rows": len(data), **metrics}
+    training = over(load_training(project, parameters), window)
+    with closing(Application.open(project, parameters)) as application:
+        data = build_dataset(application.definitions, training, project.root, training.window)
+        fits = Fits(project, application, training, data)
+        made = fits.fit(tell=partial(_tell, context, parameters.graph))
+    result = {"best": best_of(made, training.compared_by), "rows": len(data)}
+    metrics = {f"{one.candidate}.{k}": v for one in made.values() for k, v in one.metrics.items()}
+    return logged(context, {**result, "versions": list(made), **metrics})
+
+
+def retrain(
+    context: Any = None, graph: str = "", order: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Train again, and compare with versions that there are on requests that none was fitted on.
+
+    `order` holds the fields of sluice.loop.trainer.Order. Each candidate is fitted on the requests
+    before `since` and scored on those from then on, as the versions `against` are; then it is
+    fitted again on all, and logged. Raises GateFailed where there is too little to compare by.
+    """
+    asked = msgspec.convert(order or {}, Order)
+    project, parameters = _graph(graph)
+    training, root = load_training(project, parameters), project.root
+    with closing(Application.open(project, parameters)) as application:
+        data = partial(build_dataset, application.definitions, training, root)
+        tell = partial(_tell, context, parameters.graph)
+        trainer = DataTrainer(project, application, training, data, tell)
+        result = msgspec.to_builtins(trainer.train(asked))
     return logged(context, result)
 
 
@@ -107,25 +122,15 @@ def _graph(graph: str) -> tuple[Project, Parameters]:
     return project, Parameters.parse(spec.parameters.get("sluice"), spec.file)
 
 
-def _refuse_incomparable(training: Training, candidates: Collection[str], rows: int) -> None:
-    """Without a holdout nothing says which of many candidates is best."""
-    if not candidates:
-        raise DeclarationError("training", "candidates", "there are none")
-    if len(candidates) > 1 and not round(rows * training.holdout):
-        problem = f"{training.holdout} of {rows} rows leaves none to compare on"
-        hint = f"there are {', '.join(candidates)}: a larger share, or one candidate"
-        raise DeclarationError("training", "holdout", problem, hint)
-
-
-def _shown(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-
-
-def _log_model(context: Any, key: str, fitted: Fitted) -> None:
+def _tell(context: Any, graph: str, number: str, name: str, fitted: Fitted) -> None:
+    """Say what was made to who watches, and to MLRun."""
+    figures = ", ".join(f"{metric} {value:.4f}" for metric, value in fitted.metrics.items())
+    told = f"version {number}: {name}, {figures}"
+    print(told, file=sys.stderr, flush=True)  # noqa: T201
     if context is not None:
         draft = fitted.draft
         context.log_model(
-            key,
+            f"{graph}-{number}",
             body=fitted.files[draft.model_file],
             model_file=draft.model_file,
             framework=draft.model_format,

@@ -138,15 +138,18 @@ class _Checked:
                 self.problems.attempt(parse, declared, self.file, file=self.file)
 
     def watched(self, parameters: Parameters) -> None:
-        """The sections of drift and of alerts."""
+        """The sections of drift, of alerts, and of training again."""
         from sluice.alerts.declared import Alerts
         from sluice.drift.settings import DriftSettings
+        from sluice.loop.check import check_retrain
 
         attempt, file = self.problems.attempt, self.file
         attempt(Alerts.parse, parameters.alerts, file, file=file)
         if parameters.drift is not None:
             section = Section(parameters.drift, file, f"{_SLUICE}.drift")
             attempt(DriftSettings.parse, section, file=file)
+        if parameters.retrain is not None:
+            attempt(check_retrain, self.project, parameters, file, file=file)
 
     def redact(self, parameters: Parameters, definitions: Definitions) -> None:
         """That what is to be redacted is there under that name, and can be hashed."""
