@@ -8,7 +8,10 @@ from bench.parts.http import http
 from bench.parts.monitor import monitor
 from bench.parts.routing import routing
 from bench.parts.rules import rules
+from bench.parts.shadow import shadow
 from bench.parts.start import start
 from bench.parts.stream import stream
 
-PARTS: tuple[Part, ...] = (start, graph, rules, routing, http, features, stream, monitor, batch)
+PARTS: tuple[Part, ...] = (
+    start, graph, rules, routing, shadow, http, features, stream, monitor, batch,
+)  # fmt: skip
