@@ -85,11 +85,16 @@ class View:
         return window.requests if window else 0
 
     def same_time(self, now: float) -> list[int]:
-        """The requests of the windows at this time of the day, of those of seven days before on
-        which there were windows yet."""
-        start = int(now) - self._windows.window_s
-        starts = [start - k * DAY_S for k in range(1, _USUAL_DAYS + 1)]
-        return [self._count(begin) for begin in starts if begin >= self._first]
+        """The least requests of a window within an hour of this time of the day, of each of the
+        seven days before on which there were windows yet.
+
+        An hour more or less: where clocks are put forward or back, mornings begin at another one.
+        """
+        length = self._windows.window_s
+        beside = range(-max(3600, length), max(3600, length) + 1, length)
+        starts = [int(now) - length - k * DAY_S for k in range(1, _USUAL_DAYS + 1)]
+        known = [start for start in starts if start + beside[0] >= self._first]
+        return [min(self._count(start + apart) for apart in beside) for start in known]
 
     def _window(self, start: int) -> Window | None:
         if start not in self._recent:
@@ -103,7 +108,7 @@ class View:
         if start not in self._requests:
             found = self._windows.hours(start, start + 1, segment=self._segment)
             self._requests[start] = sum(window.requests for window in found)
-            oldest = start - (_USUAL_DAYS + 1) * DAY_S
+            oldest = start - (_USUAL_DAYS + 2) * DAY_S
             for old in [s for s in self._requests if s < oldest]:
                 del self._requests[old]
         return self._requests[start]

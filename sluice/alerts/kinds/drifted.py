@@ -26,7 +26,7 @@ class Drifted(Kind):
     """
 
     severity: ClassVar[str] = "info"
-    clear_for_s: ClassVar[float] = 3 * DAY
+    clear_for_s: ClassVar[float] = 8 * DAY  # what comes back each weekend is one incident
     cool_down_s: ClassVar[float] = 30 * DAY
     min_rows: ClassVar[int] = 1
     daily: ClassVar[bool] = True

@@ -19,8 +19,9 @@ _DAYS = 3
 
 @dataclass(frozen=True)
 class Traffic(Kind):
-    """A window's requests beside the median of the same hour of the seven days before, of which
-    three at least must be known. Where `min_rows` are not usual nothing is said.
+    """A window's requests beside the median of those at this time of the seven days before, of
+    which three at least must be known. Where `min_rows` are not usual nothing is said; nor in the
+    first and last hour of a day's traffic.
 
     Attributes:
         below: the share of the usual.
@@ -45,6 +46,6 @@ class Traffic(Kind):
             clear=n >= (1 + self.below) / 2 * usual,
             value=float(n),
             why=f"{n} requests came, usually {usual:g} at this time of the day",
-            against=f"the same hour of {len(past)} days before",
+            against=f"this time of {len(past)} days before",
             usual=float(usual),
         )
