@@ -11,6 +11,7 @@ from sluice.application import Application
 from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.monitoring.event import Observation
+from sluice.monitoring.features import Features
 from sluice.reply import told
 from sluice.rules.figures import mean_figures
 
@@ -37,6 +38,13 @@ def observe(application: Application, message: Message, reply: dict[str, Any]) -
             message.headers,
             _members(message),
             mean_figures(list(message.figures.values())) if message.figures else (),
+            Features(
+                message.columns,
+                len(application.definitions.record.names),
+                message.rows,
+                message.values,
+                len(message.records),
+            ),
         )
     )
 

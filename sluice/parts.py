@@ -22,8 +22,8 @@ def join(requests: Sequence[Message]) -> Message:
 def split(message: Message) -> Sequence[Message]:
     """The requests that share an answered message, each with its own part of it.
 
-    That is what a reply and its event are made of: rows, defaults, ages, route, members, outputs,
-    errors.
+    That is what a reply and its event are made of: rows, values, defaults, ages, route, members,
+    outputs, errors.
     """
     owners: list[tuple[Message, int]] = []
     for part in message.parts:
@@ -32,11 +32,14 @@ def split(message: Message) -> Sequence[Message]:
         part.outputs = message.outputs[first : len(owners)]
         part.figures = {}
         part.rows, part.defaults, part.ages, part.route, part.errors = [], [], [], [], {}
-        part.live = message.live
-    rows = zip(message.rows, message.defaults, message.ages, message.route, strict=True)
-    for record, defaults, ages, choice in rows:
+        part.live, part.columns, part.values = message.live, message.columns, []
+    rows = zip(
+        message.rows, message.values, message.defaults, message.ages, message.route, strict=True
+    )
+    for record, values, defaults, ages, choice in rows:
         part, place = owners[record]
         part.rows.append(place)
+        part.values.append(values)
         part.defaults.append(defaults)
         part.ages.append(ages)
         part.route.append(choice)

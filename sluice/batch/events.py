@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
     names = application.definitions.record.names
     inputs = [_list(block.frame.column(name)) for name in names]
     outputs = _outputs(scored)
+    features = _features(block, set(names))
     share = {name: us / max(1, len(block)) for name, us in block.timings.items()}
     for first in range(0, len(block), RECORDS):
         rows = slice(first, first + RECORDS)
@@ -60,8 +61,22 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
                 timings={name: us * count for name, us in share.items()},
                 members=_members(block, rows),
                 routes=_routes(scored, rows) if len(choices) > 1 else {},
+                features=Listed(list(features), [c[rows] for c in features.values()]),
             )
         )
+
+
+def _features(block: Block, own: Collection[str]) -> dict[str, list[Any]]:
+    """By name what was looked up for each record, None for one that has no row."""
+    found = {name: _list(column) for name, column in block.columns.items() if name not in own}
+    if len(block.places) == len(block):
+        return found
+    places = block.places.tolist()
+    for name, values in found.items():
+        whole = found[name] = [None] * len(block)
+        for place, value in zip(places, values, strict=True):
+            whole[place] = value
+    return found
 
 
 def _list(column: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import orjson
 
 from sluice.monitoring.columns import Columns
+from sluice.monitoring.features import NO_FEATURES, Features, FeatureTable
 from sluice.monitoring.listed import Listed
 from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message
@@ -47,6 +48,7 @@ class Observation(NamedTuple):
         members: by version that predicted for a team, its scores: of each record a number, or one
             per class, None where it was not asked; of records with many rows, of each row.
         figures: of ranked lists, before the rules and after each (rules/figures.py).
+        features: by record, what was looked up for it; none where records have several rows.
         routes: of a table whose rows went different ways, `words`: the choices, each with its
             `version`, and `codes`: which of them is each row's, −1 for none.
     """
@@ -66,6 +68,7 @@ class Observation(NamedTuple):
     headers: Mapping[str, str] = {}
     members: Mapping[str, Sequence[Any]] = {}
     figures: Sequence[Mapping[str, Any]] = ()
+    features: Features | Listed = NO_FEATURES
     routes: Mapping[str, Any] = {}
 
 
@@ -107,6 +110,7 @@ class EventBuilder:
         self._source, self._redaction = source, redaction or Redaction()
         self._inputs = Columns(source.inputs, self._redaction)
         self._outputs = Columns(source.outputs, self._redaction)
+        self._features = FeatureTable(self._redaction)
         self._places: dict[str, _Place] = {}  # by graph
         self._second, self._text = 0, _text(0)  # the last second that was an event's
 
@@ -121,6 +125,8 @@ class EventBuilder:
         block = _block(seen)
         if seen.figures:
             block["lists"] = seen.figures
+        if found := self._features.table(seen.features):
+            block["features"] = found
         if seen.members:
             block |= self._redaction.fields({"members": seen.members})
         value = {
