@@ -10,6 +10,7 @@ from sluice.dashboard.html import Html, tag
 
 WIDTH, HEIGHT = 360, 132
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 62, 16, 20
+_THICK = 14.0  # a bar at most
 _APART = 11.0  # labels, from one line to the next
 _DASHES = (None, "5 3", "1.5 3", "8 3 2 3")
 Form = Callable[[float], str]
@@ -30,16 +31,17 @@ class Mark(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """From numbers to places."""
+    """From numbers to places; where all numbers are one, its place is `flat` of the way."""
 
     low: float
     high: float
     begin: float
     end: float
+    flat: float = 0.5
 
     def __call__(self, value: float) -> float:
         width = self.high - self.low
-        part = (value - self.low) / width if width else 0.5
+        part = (value - self.low) / width if width else self.flat
         return round(self.begin + part * (self.end - self.begin), 1)
 
 
@@ -89,7 +91,7 @@ def bars(
     last = max(row[0] for row in rows) + width
     high = max(row[1] for row in rows)
     x, y = _scales((min(row[0] for row in rows), last), (0.0, high), right=6)
-    thick = max(x(x.low + width) - x(x.low) - 1, 0.8)
+    thick = min(max(x(x.low + width) - x(x.low) - 1, 0.8), _THICK)
     drawn = []
     for begin, all_, bad in rows:
         drawn.append(_rect(x(begin), y(all_), thick, y(0) - y(all_), "window"))
@@ -153,7 +155,7 @@ def scatter(label: str, points: Sequence[tuple[float, float, float]]) -> Html:
 def _scales(
     xs: tuple[float, float], ys: tuple[float, float], right: float = _RIGHT
 ) -> tuple[Scale, Scale]:
-    across = Scale(*xs, _LEFT, WIDTH - right)
+    across = Scale(*xs, _LEFT, WIDTH - right, flat=0.0)
     return across, Scale(*ys, HEIGHT - _BOTTOM, _TOP)
 
 

@@ -126,14 +126,12 @@ def _first(figures: Figures) -> Html | None:
         latest = figures.show(minute, "read_until")
         words = note("There were no requests. The latest that was counted is of ", latest, " UTC.")
         return section("empty", "Nothing in this day", words)
-    steps = (
-        ("Count what the graph answers. ", "make serve", " does so; else run beside it"),
-        (f"sluice monitor {graph}",),
-    )
-    lead = note(steps[0][0], tag("code", steps[0][1]), steps[0][2], ":")
+    lead = note("Count what the graph answers. ", tag("code", "make serve"),
+                " does so; else run beside it:")  # fmt: skip
     ask = note("Send a request, as the README shows. Then load this page again: a request is here ",
                "some seconds after its answer.")  # fmt: skip
-    return section("empty", "Nothing has been counted yet", lead, tag("pre", steps[1][0]), ask)
+    command = tag("pre", f"sluice monitor {graph}")
+    return section("empty", "Nothing has been counted yet", lead, command, ask)
 
 
 def _footer(look: Look) -> Html:

@@ -78,7 +78,7 @@ ol.flow strong{display:block;overflow-wrap:anywhere}
 ol.flow span{display:block;font-size:.85rem;color:var(--soft)}
 code,pre{font:.88em/1.5 ui-monospace,monospace}
 pre{background:var(--wash);padding:.7rem .9rem;overflow-x:auto;max-width:46rem}
-footer{color:var(--soft);font-size:.85rem;padding:1rem 1rem 2rem;border-top:1px solid var(--hair)}
+footer{color:var(--soft);font-size:.85rem;padding:1.4rem 1rem 2rem}
 @media (max-width:40rem){h1 small{display:block;margin:.1rem 0 0}
 ol.flow{flex-direction:column;gap:1.5rem}ol.flow li{max-width:none;flex-basis:auto}
 ol.flow li+li::before{content:"↓";left:50%;top:-1.5rem;transform:none}}
