@@ -28,31 +28,30 @@ def alerts(figures: Figures, _: Look) -> Html | None:
         return _away(document, "alerts")
     if not found["incidents"]:
         return note("There has been no incident.")
-    rows = [_incident(figures, i, one) for i, one in enumerate(found["incidents"])]
-    head = ("", "what", "since", "now", "usual", "why")
-    return joined([None if found["open"] else note("No incident is open."),
-                   words("Incidents, open ones first", head, rows)])  # fmt: skip
+    told = [_incident(figures, i, one) for i, one in enumerate(found["incidents"])]
+    lead = None if found["open"] else note("No incident is open. These were:")
+    return joined([lead, tag("ol", *told, class_="told")])
 
 
-def _incident(figures: Figures, place: int, incident: Any) -> list[Html]:
+def _incident(figures: Figures, place: int, incident: Any) -> Html:
+    """What is wrong, since when, and why that is said. Its number is that of its mark in charts."""
     at = ("alerts", "incidents", place)
     about = [incident["condition"], incident["subject"]]
     about += [f"version {incident['version']}"] if incident["version"] else []
     about += [incident["segment"]] if incident["segment"] else []
     severity = incident["severity"]
-    state = tag("span", severity, class_=None if severity == "info" else "bad")
-    if incident["closed"] is not None:
-        state = joined(["over ", figures.show(minute, *at, "closed")])
-    ended = f". Over: {incident['ended']}" if incident["ended"] else ""
-    why = f"{incident['why']}, against {incident['against']}{ended}"
-    return [
-        tag("span", str(place + 1), id=f"incident-{incident['id']}"),
-        joined([", ".join(about), " – ", state]),
+    said: list[str | None] = [
+        tag("strong", ", ".join(about), class_=None if severity == "info" else "bad"),
+        f" – {severity}, since ",
         figures.show(minute, *at, "since"),
-        figures.show(number, *at, "value"),
-        figures.show(number, *at, "usual"),
-        joined([why]),
     ]
+    if incident["closed"] is not None:
+        said += [", over ", figures.show(minute, *at, "closed"), f" ({incident['ended']})"]
+    said += [f". {incident['why']}, against {incident['against']}. Value ",
+               figures.show(number, *at, "value")]  # fmt: skip
+    if incident["usual"] is not None:
+        said += [", usually ", figures.show(number, *at, "usual")]
+    return tag("li", *said, ".", id=f"incident-{incident['id']}")
 
 
 def traffic(figures: Figures, _: Look) -> Html | None:

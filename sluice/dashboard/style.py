@@ -66,9 +66,10 @@ border-bottom:1px solid var(--hair)}
 thead th{color:var(--soft);font-size:.82rem;white-space:nowrap}
 .n{text-align:right;white-space:nowrap}
 .words .n{text-align:left;white-space:normal}
-tbody th{overflow-wrap:anywhere;min-width:6.6rem}.words tbody th{min-width:0}
-.words td{min-width:5rem;max-width:26rem;overflow-wrap:anywhere}
-.words th+td data{white-space:nowrap}
+tbody th{overflow-wrap:break-word;min-width:5.5rem;max-width:16rem}
+.words td{min-width:4.5rem;max-width:26rem;overflow-wrap:break-word}
+ol.told{padding-left:1.6rem;margin:.3rem 0 .8rem;max-width:46rem}
+ol.told li{padding:.2rem 0;overflow-wrap:anywhere}
 ol.flow{list-style:none;display:flex;flex-wrap:wrap;gap:.6rem 1.9rem;padding:0;margin:.6rem 0 1rem}
 ol.flow li{position:relative;flex:1 1 8.6rem;max-width:14rem;border:1px solid var(--soft);
 border-radius:4px;padding:.5rem .7rem;background:var(--wash)}
