@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import random
+import signal
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,8 @@ from sluice.models.aliases import Alias
 from sluice.models.folder import FolderStore
 from tests.loop.worlds import DAY, GRAPH, NOW, Watched, World, incident
 from tests.tiny import Tiny
+
+CRASHES = int(os.environ.get("CRASHES", "5"))
 
 
 def test_an_incident_has_a_version_trained_that_is_better_and_promoted(shop: Tiny) -> None:
@@ -186,11 +192,14 @@ class Mortal(FolderStore):
     def _dying(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         self.left -= 1
         if self.left == 0 and not self.after:
-            raise Killed
+            self.die()
         result = function(*args, **kwargs)
         if self.left == 0:
-            raise Killed
+            self.die()
         return result
+
+    def die(self) -> None:
+        raise Killed
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -209,6 +218,41 @@ def test_a_loop_that_is_killed_goes_on_where_it_was(shop: Tiny, write: int, afte
     assert len(world.models.versions(GRAPH)) == 4
     assert [m.version for m in world.models.history(GRAPH)] == ["2", "3"]
     assert died == (write <= 8)  # so many writes there are
+
+
+class Doomed(Mortal):
+    """The same, by kill -9."""
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_kill_9_changes_nothing(shop: Tiny, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    for crash in range(CRASHES):
+        copy = shop.copy(tmp_path / f"shop{crash}")
+        world = World(copy)
+        world.watched = Watched(incident())
+        died = True
+        while died:
+            died = killed(world, Doomed(copy.models, chance.randint(1, 9), chance.random() < 0.5))
+        assert (world.state(), world.champion) == ("promoted", "3")
+        assert world.models.versions(GRAPH) == ["1", "2", "3", "4"]
+        assert [m.version for m in world.models.history(GRAPH)] == ["2", "3"]
+        [run] = Board(world.models, GRAPH).runs()
+        assert [s.action for s in run.steps] == ["begin", "compare", "gate", "promote"]
+
+
+def killed(world: World, store: Doomed) -> bool:
+    """Whether a process of its own that took a step with a store was killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            world.models = world.taught.models = store
+            world.loop.step(NOW)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
 def test_a_rollback_between_a_promotion_and_a_kill_is_not_undone(shop: Tiny) -> None:
