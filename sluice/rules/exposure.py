@@ -97,13 +97,19 @@ class Exposure(ListRule):
     def _groups(self, ranking: Ranking) -> list[Any]:
         """By place; those of no group are one."""
         column, key = ranking.items.column(self.by), ("groups", self.by)
-        return ranking.items.once(key, lambda: [None if v != v else v for v in column])
+        return ranking.items.once(key, lambda: _without_nan(column))
 
     def _target(self, ranking: Ranking) -> Mapping[Any, float]:
         if self.share is not None:
             return self.share
         counts = Counter(map(self._groups(ranking).__getitem__, ranking.places))
         return {name: count / len(ranking) for name, count in counts.items()}
+
+
+def _without_nan(column: list[Any]) -> list[Any]:
+    if all(value == value for value in set(column)):
+        return column
+    return [None if value != value else value for value in column]
 
 
 def _queues(ranking: Ranking, group: Sequence[Any]) -> dict[Any, list[int]]:

@@ -80,7 +80,7 @@ class Lists:
         if not rows:
             return {"items": []}
         version = message.live.answering(message.route[rows[0]].version)
-        scores = np.array([message.scores[row][0] for row in rows], np.float64)
+        scores = np.array([message.scores[row].item(0) for row in rows], np.float64)
         if not np.isfinite(scores).all():
             return {"error": f"version {version.number} gave no number for this record"}
         steps = [Ranking.of(self._items(message, rows, scores, version))]

@@ -99,16 +99,16 @@ class Measure:
 def diversity(found: Vectors, tops: Sequence[Sequence[int]]) -> list[float]:
     """Of each list, indices into some vectors [m, d], the mean of 1 − cosine over all pairs; 0 for
     fewer than two (Ziegler et al. 2005)."""
-    alike = (found.matrix @ found.matrix.T) * found.scale * found.scale[:, None]
-    alike.flat[:: len(alike) + 1] = 0.0
-    inside = np.zeros((len(tops), len(alike)))
+    inside = np.zeros((len(tops), len(found.scale)))
     rows = [row for row, top in enumerate(tops) for _ in top]
     inside[rows, list(chain.from_iterable(tops))] = 1.0
-    same = np.einsum("sm,sm->s", inside @ alike, inside).tolist()
+    # Over all pairs the cosines are the square of the sum, less each with itself: 1, or 0 of none.
+    total = inside @ found.unit
+    same = (np.einsum("sd,sd->s", total, total) - inside @ (found.scale > 0)).tolist()
     counts = [max(len(top) * (len(top) - 1), 1) for top in tops]
     return [
-        1.0 - total / pairs if len(top) > 1 else 0.0
-        for top, total, pairs in zip(tops, same, counts, strict=True)
+        1.0 - alike / pairs if len(top) > 1 else 0.0
+        for top, alike, pairs in zip(tops, same, counts, strict=True)
     ]
 
 

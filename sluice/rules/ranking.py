@@ -162,8 +162,10 @@ class Ranking:
 
     def ordered(self, places: Sequence[int]) -> Ranking:
         """The list in another order, or a part of it; what is held stays in it, at its position."""
-        held = self.held
-        rest = [place for place in places if place not in held] if held else list(places)
+        held, rest = self.held, list(places)
+        if all(rest[at : at + 1] == [place] for place, at in held.items()):
+            return Ranking(self.items, rest, self.scores, self.kept)
+        rest = [place for place in places if place not in held]
         for place in sorted(held, key=held.__getitem__):
             rest.insert(held[place], place)
         return Ranking(self.items, rest, self.scores, self.kept)

@@ -130,7 +130,7 @@ class ListRule(Rule):
 
     `rank` gives the same list for the same items whatever order they came in, has no item that it
     was not handed, and makes its change by `Ranking.ordered`, `without`, `rescored` or `holding`,
-    which keep to what is pinned.
+    which keep to what is pinned. It drops items or reorders them, not both.
     """
 
     def rank(self, ranking: Ranking) -> Ranking:
@@ -157,12 +157,10 @@ def column_types(definitions: Definitions) -> dict[str, str]:
 
 def moves(before: Ranking, after: Ranking) -> int:
     """How many items have another position than dropping alone would have given them."""
-    if before.places is after.places or before.places == after.places:
-        return 0
     left = before.places
-    if left[: len(after)] == after.places:
-        return 0
     if len(after) < len(before):
+        if not before.held:  # a rule that drops does not reorder
+            return 0
         kept = set(after.places)
         left = [place for place in left if place in kept]
     return 0 if left == after.places else sum(map(ne, left, after.places))

@@ -81,5 +81,5 @@ class _Why(_Columns):
     def __getitem__(self, name: str) -> Array:
         defaults = self._items.defaults
         if not any(defaults):  # as most have none
-            return np.zeros(len(defaults), np.int8)
+            return self._items.once("no defaults", lambda: np.zeros(len(defaults), np.int8))
         return np.array([name in mine for mine in defaults], np.int8)

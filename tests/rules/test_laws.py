@@ -65,6 +65,8 @@ def test_laws(name: str, rows: list[Row], seed: int) -> None:
     assert len(set(after.places)) == len(after.places)
     assert set(after.places) <= set(places)
     assert name in DROP or len(after) == len(before)
+    if name in DROP:
+        assert after.places == [place for place in places if place in after.places]
     mixed = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
     other = rule(name, **EACH[name]).rank(ranking(mixed))
     assert (other.ids, other.scores.tolist()) == (after.ids, after.scores.tolist())
