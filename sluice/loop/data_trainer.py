@@ -41,13 +41,14 @@ class DataTrainer:
     def train(self, order: Order) -> Trained:
         """Fit on what came before `since`, score on the rest, fit again on all, and log.
 
-        Where a version to compare with has learnt from later requests than `since`, those are not
-        held back. Raises GateFailed where there is too little to compare by.
+        Of what is new to all versions to compare with, the later half is held back at most: the
+        first half is what the new one may do better by. Raises GateFailed where there is too
+        little to compare by.
         """
         application, training = self._application, over(self._training, order.window)
         data = self._data(training.window)
         known = [application.models.manifest(application.graph, n) for n in order.against]
-        since = max([order.since, *(learnt_until(manifest) for manifest in known)])
+        since = max([order.since, *(_middle(learnt_until(m), data) for m in known)])
         training = hold_back(training, data, since, order.rows)
         fits = Fits(self._project, application, training, data)
         made = fits.fit(order.candidates, order.tag, self._tell)
@@ -66,3 +67,9 @@ class DataTrainer:
     def check(self, version: str) -> Any:
         """The parity gate, golden requests among it. Raises GateFailed."""
         return Gate.of(self._project, self._application).check(version)
+
+
+def _middle(learnt: float, data: Dataset) -> float:
+    """The moment (epoch s) half way from what a version has learnt from to the end of the data."""
+    last = float(data.as_of[-1]) if len(data) else learnt
+    return max(learnt, (learnt + last) / 2)

@@ -19,7 +19,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         window: arguments of the training's requests.
         since: requests from then on (epoch s) are held back to compare by.
         rows: so many of them must be there.
-        against: versions to compare with; from what they have learnt from, nothing is held back.
+        against: versions to compare with; of what is new to them half is held back, at most.
         candidates: which to fit; empty: all.
         tag: goes into the manifests; what has it already is not fitted again.
     """
