@@ -82,7 +82,8 @@ def _periods(when: Floats, edges: Floats) -> npt.NDArray[np.int64]:
 
 
 def _together(decision: Decision) -> bool:
-    return decision.arm not in decision.aliases
+    """Whether several have a part in the answer; who has no weight is watched."""
+    return sum(weight != 0 for weight in decision.weights.values()) > 1
 
 
 def _parts(found: Rewarded, rule: RewardRule) -> Iterator[_Part]:

@@ -55,7 +55,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 BANDITS: dict[str, dict[str, Any]] = {
     "epsilon_greedy": {"epsilon": 0.1},
-    "ucb1": {},
+    "ucb1": {"width": 0.03},  # differences are small beside their range
     "thompson": {"family": "gaussian"},
 }
 MOST = {"ensemble": 0.476, "online_stack": 0.474, "hedge": 0.475}

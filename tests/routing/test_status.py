@@ -71,7 +71,7 @@ def test_of_members_that_answer_together_weights_and_losses_are_drawn(tmp_path: 
     found = [
         Rewarded(
             Decision(
-                f"{i}/0", NOW + i, "hedge", "mean", "1+2", 1.0, aliases, scores, weights=weights
+                f"{i}/0", NOW + i, "hedge", "champion", "1+2", 1.0, aliases, scores, weights=weights
             ),
             Earned(None, 1, (0, 1)) if i % 2 else None,
         )
