@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 _STATE = tempfile.TemporaryDirectory(prefix="sluice-tests-", ignore_cleanup_errors=True)
@@ -21,6 +22,9 @@ _STATE = tempfile.TemporaryDirectory(prefix="sluice-tests-", ignore_cleanup_erro
 for _name in [n for n in os.environ if n.startswith("SLUICE_") or n == "PORT"]:
     del os.environ[_name]
 os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_THREADS="1")
+
+settings.register_profile("sluice", deadline=None)  # a busy machine fails no law
+settings.load_profile("sluice")
 
 # After the environment is set.
 from tests.streams.broker import broker, pytest_terminal_summary, real_broker  # noqa: E402, F401
