@@ -12,7 +12,7 @@ from sluice.loop.advance import Advance, Hands
 from sluice.loop.causes import causes, hindrance
 from sluice.loop.declared import Retrain
 from sluice.loop.run import (
-    FAILED,
+    CHECKING,
     FORMAT,
     PROMOTED,
     ROLLED_BACK,
@@ -76,8 +76,9 @@ class Loop:
         after = self._advance(run, now)
         if after is None:
             return None
-        trained = run.state == TRAINING and after.state != FAILED
-        ids = [cause.id for cause in run.causes if cause.id] if trained else []
+        # What has brought nothing better is tried again after the cool-down: then more is known.
+        better = run.state == TRAINING and after.state == CHECKING
+        ids = [cause.id for cause in run.causes if cause.id] if better else []
         return msgspec.structs.replace(memory, run=after, handled=[*memory.handled, *ids])
 
     def _begin(self, memory: Memory, now: float) -> Memory | None:

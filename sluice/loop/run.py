@@ -90,7 +90,7 @@ class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first: the first moment (epoch s) that the loop saw.
         quiet: the cool-down counts from here: a run's beginning or a rollback; None: neither was.
         started: when runs began, epoch s.
-        handled: the incidents for which something was trained.
+        handled: the incidents for which something better was trained.
         stopped: who stopped the loop, when and why; None: it runs.
         notes: stops and resumes.
         run: the latest one.

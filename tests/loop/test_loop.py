@@ -101,6 +101,17 @@ def test_what_is_not_better_by_the_margin_is_dropped(shop: Tiny) -> None:
     assert world.champion == "2"
 
 
+def test_what_was_not_better_is_tried_again_after_the_cool_down(shop: Tiny) -> None:
+    world = World(shop)
+    world.taught.losses = {"trees": 0.6, "before": 0.5}
+    world.watched = Watched(incident())
+    assert world.state(NOW) == world.state(NOW + 13 * DAY) == "dropped"
+    world.taught.losses = {"trees": 0.4, "before": 0.5}
+    memory = world.loop.step(NOW + 14 * DAY)
+    assert memory.run is not None
+    assert (memory.run.number, memory.run.state, memory.handled) == (2, "promoted", ["a"])
+
+
 def test_what_the_gate_refuses_is_dropped(shop: Tiny) -> None:
     world = World(shop)
     world.watched, world.taught.refuse = Watched(incident()), "temp differs"
@@ -283,11 +294,10 @@ def test_cool_down_and_budget_are_kept_whatever_comes(
 ) -> None:
     shop = tiny.copy(tmp_path_factory.mktemp("loop") / "shop")
     world = World(shop, {"cool_down": "7d", "budget": {"runs": runs, "per": "60d"}})
-    world.taught.losses = {"trees": 0.6, "before": 0.5}
     now = NOW
     for n, gap in enumerate(days):
         now += gap * DAY
-        world.watched = Watched(*(incident(f"i{k}") for k in range(n)))
+        world.watched = Watched(*(incident(f"i{k}", version="") for k in range(n)))
         world.loop.step(now)
     started = world.loop.board.look()[0].started
     assert all(later - one >= 7 * DAY for one, later in itertools.pairwise(started))
