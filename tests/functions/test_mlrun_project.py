@@ -23,7 +23,7 @@ MLRUN = Path(sys.executable).parent / "mlrun"
 NUCLIO = ["serve", "stream", "ingest", "monitor"]
 NUCLIO += ["enrich", "transform", "router", "model", "postprocess"]
 MAIN = ["materialise", "train", "gate", "promote", "smoke-test"]
-JOBS = [*MAIN, "batch", "deploy"]
+JOBS = [*MAIN[:2], "retrain", *MAIN[2:], "batch", "deploy"]
 CHANGING_PLANES = """
 
 _asked = iter(range(9))
