@@ -35,6 +35,7 @@ from sluice.commands import (
     router,
     run,
     serve,
+    simulate,
     stack,
     stream,
     tune_rules,
@@ -84,8 +85,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"sluice {sluice.__version__}")
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
-        serve, host, run, models, keys, features, replay, ingest, stream, dead_letters, batch,
-        advise, render, deploy, new, check,
+        serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
+        batch, advise, render, deploy, new, check,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

@@ -1,0 +1,68 @@
+"""sluice simulate GRAPH: a recorded time goes through the whole loop at high speed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from sluice.commands.show import say, table
+from sluice.errors import SluiceError
+from sluice.project import Project
+
+
+def add_to(groups: Any) -> None:
+    """Declare the command."""
+    text = "play a recorded time through monitor, alerts, correction and retraining; draw it"
+    parser = groups.add_parser("simulate", help=text, description=text)
+    parser.add_argument("graph", help="the graph's name")
+    add = parser.add_argument
+    add("--from", dest="first", required=True, metavar="DAY", help="a day or a month: 2013-04-01")
+    add("--to", dest="last", required=True, metavar="DAY", help="the last day or month")
+    text = "correct answers by the labels that have come, by these fields of the record"
+    add("--correction", nargs="*", metavar="FIELD", help=text)
+    add("--retrain", action="store_true", help="train again as the graph declares")
+    text = "and at the latest so long after the last time, such as 28d"
+    add("--calendar", default="", metavar="DURATION", help=text)
+    text = "train these; several answer together (default: all are trained, the best answers)"
+    add("--models", nargs="+", default=[], metavar="CANDIDATE", help=text)
+    add("--every", type=int, default=1, metavar="N", help="ask one of N questions")
+    text = "folder of state, report and picture; default: build/simulate"
+    add("--output", type=Path, default=Path("build/simulate"), metavar="FOLDER", help=text)
+    add("--from-start", action="store_true", help="forget how far an earlier run had come")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Simulate, then print, write and draw what happened."""
+    from sluice.playback.recording import window
+    from sluice.simulation.plan import Plan
+    from sluice.simulation.report import HEADINGS, rows
+    from sluice.simulation.simulate import forget, simulate
+
+    start, end = window(options.first, options.last)
+    if options.every < 1:
+        raise SluiceError(f"--every {options.every}: expected a number above 0")
+    if options.calendar and not options.retrain:
+        raise SluiceError("--calendar needs --retrain: it says when")
+    plan = Plan(
+        graph=options.graph,
+        start=start,
+        end=end,
+        out=options.output,
+        correction=None if options.correction is None else tuple(options.correction),
+        retrain=options.retrain,
+        calendar=options.calendar,
+        members=tuple(options.models),
+        sample=options.every,
+    )
+    if options.from_start:
+        forget(plan)
+    try:
+        report = simulate(Project.find(), plan)
+    except KeyboardInterrupt:
+        say("stopped: the same command goes on with the day that it was at")
+        raise
+    table(rows(report), HEADINGS)
+    say(f"{len(report.incidents)} incidents, {len(report.runs)} runs of the loop")
+    say(f"simulation.json and simulate.png are in {plan.out}")
