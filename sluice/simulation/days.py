@@ -185,18 +185,30 @@ def days(
         static = stack.enter_context(first_alone(projects[1], parameters, first))
         monitor = stack.enter_context(opened(project, graph, clock=clock, batch=_MOST)).monitor
         watch = stack.enter_context(closing(Watch.open(project, graph)))
-        learner = None
-        if plan.correction is not None:
-            declared = correction_of(project, graph)
-            learner, ledger = open_correction_learner(project, graph, declared, clock)
-            stack.callback(ledger.close)
-        loop = None
-        if plan.retrain:
-            trainer = trainer_of(project, parameters, plan, service.application)
-            hands = Hands(watch, trainer)
-            loop = Loop(
-                graph, retrain_of(project, graph), service.application.models, hands
-            )  # fmt: skip
+        learner = _learner(project, plan, clock, stack)
+        loop = _loop(project, parameters, plan, (service, watch))
         feedback = Feedback(lambda: pipe, topics.feedback, f"/{project.name}/{graph}", clock.time)
         parts = Parts(service, static, monitor, watch, feedback, learner, loop)
         yield Days(questions, state, parts, pipe, clock), parts
+
+
+def _learner(
+    project: Project, plan: Plan, clock: PlayedClock, stack: ExitStack
+) -> CorrectionLearner | None:
+    if plan.correction is None:
+        return None
+    declared = correction_of(project, plan.graph)
+    learner, ledger = open_correction_learner(project, plan.graph, declared, clock)
+    stack.callback(ledger.close)
+    return learner
+
+
+def _loop(
+    project: Project, parameters: Parameters, plan: Plan, parts: tuple[Service, Watch]
+) -> Loop | None:
+    if not plan.retrain:
+        return None
+    application, watch = parts[0].application, parts[1]
+    trainer = trainer_of(project, parameters, plan, application)
+    retrain = retrain_of(project, plan.graph)
+    return Loop(plan.graph, retrain, application.models, Hands(watch, trainer))
