@@ -6,6 +6,7 @@ Every user is asked over HTTP; FILM_USERS=100 asks about a hundred of them, and 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from sluice.tuning.measures import diversity, ndcg
 from sluice.workflow import run_workflow
 from tests.conftest import ROOT
 from tests.serving import served
+from tests.serving_graphs.films import real
 
 try:
     sources.table("user")
@@ -79,6 +81,7 @@ class Films(NamedTuple):
 def movielens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Films]:
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", real(sys.path))  # another test may have put its own films there
         patch.setenv("SLUICE_STATE", str(state))
         run_workflow(Project.find(ROOT), "main", graph="film-ranking")
         patch.setenv("SLUICE_MONITORING", "false")
