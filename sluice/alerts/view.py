@@ -96,6 +96,24 @@ class View:
         known = [start for start in starts if start + beside[0] >= self._first]
         return [min(self._count(start + apart) for apart in beside) for start in known]
 
+    def usual_then(self, window: Window, figure: Figure, size: Size) -> float | None:
+        """The median of a figure at this time of the seven days before; None without any.
+
+        Of each day the largest, an hour more or less, of so long a stretch with half as many rows.
+        """
+        found = []
+        for back in range(DAY_S, (_USUAL_DAYS + 1) * DAY_S, DAY_S):
+            beside = [self._between(window, apart - back) for apart in (-3600, 0, 3600)]
+            figures = [figure(w) for w in beside if w is not None and 2 * size(w) >= size(window)]
+            if figures:
+                found.append(max(figures))
+        return median(found) if found else None
+
+    def _between(self, window: Window, apart: int) -> Window | None:
+        """What came in a stretch like that of a window, so many seconds later."""
+        start, end = window.start + apart, window.end + apart
+        return _together(self._windows.hours(start, end, segment=self._segment))
+
     def _window(self, start: int) -> Window | None:
         if start not in self._recent:
             found = self._windows.hours(start, start + 1, segment=self._segment)

@@ -88,6 +88,20 @@ def test_defaults_and_stale_values_by_feature(shop: Tiny) -> None:
         ]  # fmt: skip
 
 
+def test_what_is_missing_each_morning_is_usual_then(shop: Tiny) -> None:
+    with Kept(shop, only("{watch: defaults}")) as kept:
+        for hour in range(24 * 9):
+            early = hour % 24 in (5, 6)
+            gone = early or hour >= 24 * 8 + 10
+            kept.put(hour, asked(300, defaults={("place.size", "empty"): 300 if gone else 6}))
+        kept.look(24)
+        before = kept.incidents()
+        kept.look(24 * 8 + 9)
+        assert kept.incidents() == before
+        kept.look(24 * 8 + 11)
+        assert kept.incidents()[len(before) :] == [("defaults", "place.size", 24 * 8 + 11, None)]
+
+
 def test_traffic_that_is_gone(shop: Tiny) -> None:
     """Nights are quiet and no alarm; no event has to come to tell that none does."""
     with Kept(shop, only("{watch: traffic}")) as kept:

@@ -20,7 +20,8 @@ STALE = "stale"
 
 @dataclass(frozen=True)
 class Defaults(Kind):
-    """The share of answered records, per feature, beside the usual share.
+    """The share of answered records, per feature, beside the usual share: of whole days and, where
+    that is exceeded, of this time of the day. In the small hours nothing has left for long.
 
     Attributes:
         above: so much more than usual.
@@ -42,8 +43,13 @@ class Defaults(Kind):
             usual = before.get((feature, ""))
             if usual is None:
                 usual = view.usual(now, partial(self._share, feature), answered)
-            if usual is not None:
-                yield self._reading(feature, usual, window, view.usually)
+            if usual is None:
+                continue
+            reading = self._reading(feature, usual, window, view.usually)
+            if reading.held and feature not in open_:
+                then = view.usual_then(window, partial(self._share, feature), answered)
+                reading = self._reading(feature, max(usual, then or 0.0), window, view.usually)
+            yield reading
 
     def _counts(self, feature: str, window: Window) -> dict[str, int]:
         """By reason, for how many records."""
