@@ -1,6 +1,6 @@
-"""FastAPI with the model as Sluice serves it."""
+"""FastAPI with the ONNX file that Sluice makes, by ONNX Runtime."""
 
-from bench.backends import our_predict
+from bench.backends import onnx_predict
 from bench.fastapi_app import make_app
 
-app = make_app(our_predict())
+app = make_app(onnx_predict())

@@ -10,8 +10,10 @@ from bench.part import Figures
 
 # What stands in the table above the rest: figure, what it is, whether less is better.
 HEADLINES = (
-    ("http_rps_vs_fastapi_onnx", "requests/s, 64 connections, over FastAPI with our back end"),
-    ("http_cpu_vs_fastapi_onnx", "server CPU per request, over FastAPI with our back end"),
+    ("http_rps_vs_fastapi_ours", "requests/s, 64 connections, over FastAPI with our trees"),
+    ("http_cpu_vs_fastapi_ours", "server CPU per request, over FastAPI with our trees"),
+    ("http_rps_vs_fastapi_onnx", "requests/s, over FastAPI with ONNX Runtime"),
+    ("http_cpu_vs_fastapi_onnx", "server CPU per request, over FastAPI with ONNX Runtime"),
     ("http_rps_vs_fastapi", "requests/s, 64 connections, over FastAPI with XGBoost"),
     ("http_cpu_vs_fastapi", "server CPU per request, over FastAPI with XGBoost"),
     ("http_p99_vs_fastapi", "p99 latency, 64 connections, over FastAPI with XGBoost"),

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "http": ["sluice.cli", "serve", "flight-delay", "--workers", str(WORKERS)],
     "fastapi": _uvicorn("fastapi_xgboost"),
     "fastapi_onnx": _uvicorn("fastapi_onnx"),
+    "fastapi_ours": _uvicorn("fastapi_ours"),
 }
 
 

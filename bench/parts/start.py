@@ -30,6 +30,6 @@ def start(bench: Bench) -> Figures:
 
 def _figures(what: str, unit: str, found: dict[str, list[float]]) -> Figures:
     figures = {f"{name}_{what}{unit}": median(values) for name, values in found.items()}
-    for peer in ("fastapi", "fastapi_onnx"):
+    for peer in ("fastapi", "fastapi_onnx", "fastapi_ours"):
         figures[f"{what}_vs_{peer}"] = ratio(found["http"], found[peer])
     return figures
