@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from sluice.commands.pages import serving
 from sluice.commands.show import say
 from sluice.commands.signals import stopped_by_signals
-from sluice.errors import NotFound, SluiceError
+from sluice.errors import NotFound
 from sluice.project import Project
 from sluice.service import read_spec
 from sluice.workflow import has_champion
@@ -58,6 +58,7 @@ def _work(project: Project, options: argparse.Namespace, step: str) -> int | Non
     from tqdm import tqdm
 
     from sluice.streaming.open import opened, settle
+    from sluice.streaming.page import pages
 
     graph, name = options.graph, " ".join(filter(None, [options.graph, step]))
     with (
@@ -67,7 +68,7 @@ def _work(project: Project, options: argparse.Namespace, step: str) -> int | Non
             drained,
             desk,
         ),
-        _pages(project, options.metrics_port, desk),
+        serving(project, options.metrics_port, pages(desk)),
         stopped_by_signals(worker.stop),
     ):
         say(f"{name}: works off {desk.topics.requests}")
@@ -109,22 +110,6 @@ def _work_apart(project: Project, options: argparse.Namespace) -> None:
 
 def _steps(project: Project, graph: str) -> list[str]:
     return [step.name for step in read_spec(project, graph).steps]
-
-
-def _pages(project: Project, port: int | None, desk: Any) -> Any:
-    """The server of metrics and health, if one is asked for."""
-    from sluice.streaming.page import PageServer, pages
-
-    if port is None:
-        return nullcontext()
-    if not 0 <= port < 65_536:
-        raise SluiceError(f"--metrics-port {port}: expected 0 to 65535")
-    try:
-        server = PageServer(project.settings.host, port, pages(desk))
-    except OSError as error:
-        raise SluiceError(f"--metrics-port {port}: {error.strerror}") from None
-    say(f"metrics: http://{project.settings.host}:{server.port}/metrics")
-    return server
 
 
 def _tell(graph: str, done: Summary) -> None:
