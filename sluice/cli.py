@@ -11,6 +11,7 @@ import sluice
 from sluice.commands import (
     advise,
     alerts,
+    audit,
     batch,
     canary,
     check,
@@ -86,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
-        batch, advise, render, deploy, new, check,
+        batch, advise, render, deploy, new, check, audit,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

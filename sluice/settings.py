@@ -78,6 +78,8 @@ class Settings:
     retention_s: float = field(
         default=604_800.0, metadata={"help": "monitoring events kept, seconds", "least": 1.0}
     )
+    audit: str = field(default="", metadata={"help": "audit trail; empty: STATE/audit.jsonl"})
+    actor: str = field(default="", metadata={"help": "who acts, for the audit trail"})
     salt: str = field(default="", metadata={"help": "salt of fields that events carry hashed"})
     api_keys: str = field(default="", metadata={"help": "sums of API keys, after their names"})
     api_keys_file: str = field(default="", metadata={"help": "file with sums of API keys"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sluice.audit.models import AuditedModels
+from sluice.audit.open import open_trail
 from sluice.features.store import OnlineStore
 from sluice.features.store import open_store as open_features
 from sluice.models.store import ModelStore
@@ -14,13 +16,16 @@ from sluice.streams import Stream, is_log, open_stream
 
 
 def model_store(project: Project) -> ModelStore:
-    """The model store: the setting `models`, with a folder per project. Raises DeclarationError."""
+    """The model store: the setting `models`, with a folder per project; the audit trail tells what
+    is done to it. Raises DeclarationError.
+    """
     place, options = project.path(project.settings.models, "models"), ""
     if "://" in place:
         place, mark, options = place.partition("?")
         options = mark + options
     cache = Path(project.path("", "cache/models"))
-    return open_models(f"{place}/{project.name}{options}", cache=cache)
+    models = open_models(f"{place}/{project.name}{options}", cache=cache)
+    return AuditedModels(models, open_trail(project))
 
 
 def feature_store(project: Project, graph: str) -> OnlineStore:

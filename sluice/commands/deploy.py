@@ -116,7 +116,10 @@ def logs(options: argparse.Namespace) -> None:
 
 def stop(options: argparse.Namespace) -> None:
     """End it."""
+    from sluice.audit.act import act
     from sluice.deploy.deployment import find
 
-    find(options.graph, options.target).stop()
+    project = Project.find()
+    with act(project, "stop", graph=options.graph, target=options.target):
+        find(options.graph, options.target, project).stop()
     say(f"{options.graph}: stopped")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from sluice.audit.act import act
 from sluice.deploy.rollout import Plan, Say
 from sluice.errors import DeclarationError, nearest
 from sluice.parameters import Parameters
@@ -80,17 +81,25 @@ def deploy(
         raise DeclarationError("options", "", "workers and port are of the target local", hint)
     found = project if isinstance(project, Project) else Project.find(project)
     plan = plan_of(found, graph)
-    if target == "nuclio":
-        from sluice.deploy.nuclio import deploy_nuclio
 
-        return deploy_nuclio(found, graph, layout, plan, say)
-    if target == "mlrun":
-        from sluice.deploy.mlrun import deploy_mlrun
+    def deployed() -> Deployment:
+        if target == "nuclio":
+            from sluice.deploy.nuclio import deploy_nuclio
 
-        return deploy_mlrun(found, graph, layout, engine=engine, say=say)
-    from sluice.deploy.local import LocalOptions, deploy_local
+            return deploy_nuclio(found, graph, layout, plan, say)
+        if target == "mlrun":
+            from sluice.deploy.mlrun import deploy_mlrun
 
-    return deploy_local(found, graph, LocalOptions(layout, workers, port), plan, say)
+            return deploy_mlrun(found, graph, layout, engine=engine, say=say)
+        from sluice.deploy.local import LocalOptions, deploy_local
+
+        return deploy_local(found, graph, LocalOptions(layout, workers, port), plan, say)
+
+    with act(found, "deploy", graph=graph, target=target) as evidence:
+        evidence |= {"layout": layout, "workers": workers, "engine": engine}
+        deployment = deployed()
+        evidence["url"] = deployment.url
+    return deployment
 
 
 def find(graph: str, target: str = "local", project: Project | None = None) -> Deployment:

@@ -1,0 +1,1 @@
+"""The audit trail: who or what trained, promoted, rolled back, deployed or deleted, and why."""
