@@ -1,20 +1,9 @@
-"""What stands around a graph's functions in a cluster: door, scaling, topics, jobs."""
+"""What stands around a graph's functions in a cluster: door, scaling, topics."""
 
 from __future__ import annotations
 
-from sluice.deploy.declared import Batch, Ingress, Kafka, Size
-from sluice.deploy.function import (
-    HOME,
-    TEMPORARY,
-    Function,
-    Graph,
-    Resource,
-    environment,
-    labels,
-    metadata,
-    pod_security,
-    selector,
-)
+from sluice.deploy.declared import Ingress, Kafka
+from sluice.deploy.function import Function, Graph, Resource, labels, metadata, selector
 
 _NGINX = "nginx.ingress.kubernetes.io"
 _KEDA_SASL = {
@@ -147,56 +136,3 @@ def kafka_topic(graph: Graph, topic: str, kafka: Kafka) -> Resource:
             "replicas": kafka.replication,
         },
     }
-
-
-def batch_job(graph: Graph, batch: Batch) -> Resource:
-    """The batch pattern on a schedule. Not a trigger of Nuclio's: a run may take hours."""
-    name = f"{graph.name}-batch"
-    about = metadata(graph, name, "batch")
-    pod = {
-        "serviceAccountName": "sluice-functions",
-        "automountServiceAccountToken": False,
-        "restartPolicy": "Never",
-        "securityContext": pod_security(),
-        "containers": [container(graph, "batch", batch.image, batch)],
-        "volumes": [temporary()],
-    }
-    job = {"backoffLimit": 3, "template": {"metadata": {"labels": about["labels"]}, "spec": pod}}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": about,
-        "spec": {
-            "schedule": batch.schedule,
-            "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": 300,
-            "jobTemplate": {"spec": job},
-        },
-    }
-
-
-# What a command does not use, its pod does not get.
-_UNUSED = {"batch": ("SLUICE_STREAM",), "learn": ("SLUICE_STREAM", "SLUICE_DATABASE")}
-
-
-def container(graph: Graph, command: str, image: str, size: Batch | Size) -> Resource:
-    """The container of a pod that runs a command of ours on the graph, and nothing of Nuclio's."""
-    return {
-        "name": command,
-        "image": image,
-        "command": ["sluice", command, graph.name],
-        "workingDir": HOME,
-        "env": environment(graph, [], unused=_UNUSED[command]),
-        "resources": {"requests": dict(size.requests), "limits": dict(size.limits)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "tmp", "mountPath": TEMPORARY}],
-    }
-
-
-def temporary() -> Resource:
-    """The only place where such a pod writes."""
-    return {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from sluice.declaration import Section
+from sluice.deploy.beside import CORRECTION, LEARN, MONITOR
 from sluice.deploy.secrets import Reference, reference, references, variables
 from sluice.errors import DeclarationError
 from sluice.graph import GraphSpec
 from sluice.refusals import each
 
 STEPS = ("enrich", "transform", "router", "model", "postprocess")
-ROLES = ("serve", "stream", *STEPS, "learn")
+ROLES = ("serve", "stream", *STEPS, LEARN, CORRECTION, MONITOR)
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _GO_DURATION = re.compile(r"(\d+(ms|s|m|h))+")
 _QUANTITIES = ("cpu", "memory", "ephemeral-storage")
@@ -147,8 +148,8 @@ class Ingress:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The batch pattern as a job. `schedule` is cron's."""
+class Job:
+    """What runs again and again: the batch pattern, the loop. `schedule` is cron's."""
 
     schedule: str
     image: str = "sluice-train"
@@ -156,15 +157,15 @@ class Batch:
     limits: Mapping[str, str] = field(default_factory=lambda: {"cpu": "2", "memory": "2Gi"})
 
     @classmethod
-    def take(cls, section: Section) -> Batch:
+    def take(cls, section: Section) -> Job:
         """The job in a section."""
         schedule = section.take("schedule", str)
         if len(schedule.split()) != 5:
             raise section.error("schedule", f"{schedule!r} is not cron's", '"*/15 * * * *"')
         resources = _resources(section.section("resources", {}), cls(schedule))
-        batch = cls(schedule, section.take("image", str, cls.image), **resources)
+        job = cls(schedule, section.take("image", str, cls.image), **resources)
         section.done()
-        return batch
+        return job
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,8 @@ class Deploy:
         functions: the size of each, by role; what it does not say itself is said for all.
         env: variables by value; secrets: variables by reference.
         claim: a persistent volume claim that holds the state of a graph with embedded stores.
+        windows: the one that holds what the monitor has counted; empty: no monitor is deployed.
+        loop: when the loop looks; None: nowhere.
     """
 
     functions: Mapping[str, Size]
@@ -183,7 +186,9 @@ class Deploy:
     claim: str = ""
     kafka: Kafka | None = None
     ingress: Ingress | None = None
-    batch: Batch | None = None
+    batch: Job | None = None
+    windows: str = ""
+    loop: Job | None = None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], file: object) -> Deploy:
@@ -197,7 +202,9 @@ class Deploy:
             claim=top.take("claim", str, ""),
             kafka=Kafka.take(top.section("kafka")) if "kafka" in top.names else None,
             ingress=Ingress.take(top.section("ingress")) if "ingress" in top.names else None,
-            batch=Batch.take(top.section("batch")) if "batch" in top.names else None,
+            batch=Job.take(top.section("batch")) if "batch" in top.names else None,
+            windows=_claim(top.section("monitor")) if "monitor" in top.names else "",
+            loop=Job.take(top.section("loop")) if "loop" in top.names else None,
         )
         for name in deploy.env.keys() & deploy.secrets.keys():
             raise top.error(f"env.{name}", "is a secret too", "keep one of them")
@@ -233,7 +240,7 @@ def _go_duration(section: Section, name: str, default: str) -> str:
     return text
 
 
-def _resources(section: Section, base: Size | Batch) -> dict[str, Mapping[str, str]]:
+def _resources(section: Section, base: Size | Job) -> dict[str, Mapping[str, str]]:
     found = {kind: section.section(kind, {}) for kind in ("requests", "limits")}
     section.done()
     return {k: {**getattr(base, k), **_quantities(part)} for k, part in found.items()}
@@ -251,10 +258,20 @@ def _functions(section: Section, size: Size) -> dict[str, Size]:
     return each(partial(_size, size), parts)
 
 
-def _size(base: Size, _: str, section: Section) -> Size:
+def _size(base: Size, role: str, section: Section) -> Size:
+    if role == MONITOR:  # all windows of a graph are in one file
+        base = replace(base, least=1, most=1, workers=None, batch_size=0)
     size = Size.take(section, base)
+    if role == MONITOR and (size.least, size.most) != (1, 1):
+        raise section.error("replicas", "one counts, for all windows are in one file", "leave out")
     section.done()
     return size
+
+
+def _claim(section: Section) -> str:
+    claim: str = section.take("claim", str)
+    section.done()
+    return claim
 
 
 def _sasl(section: Section) -> dict[str, Any]:

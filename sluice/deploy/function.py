@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.declaration import Section, read_yaml
+from sluice.deploy.beside import MONITOR
 from sluice.deploy.declared import Deploy, Kafka, Size
 from sluice.errors import DeclarationError
 from sluice.host.function_yaml import FunctionFile
@@ -55,7 +56,8 @@ class Graph:
 
     Attributes:
         settings: those that they will find.
-        learns: whether its policy learns, and so something has to learn for it.
+        taught: the roles of who teaches it (beside.py): its policy, its correction.
+        loops: whether it declares when its models are trained again.
     """
 
     project: Project
@@ -63,7 +65,16 @@ class Graph:
     file: object
     deploy: Deploy
     settings: Settings
-    learns: bool = False
+    taught: tuple[str, ...] = ()
+    loops: bool = False
+
+    @property
+    def kafka_has_events(self) -> bool:
+        """Whether its monitoring events go to the brokers that it declares."""
+        if self.deploy.kafka is None:
+            return False
+        named = "SLUICE_EVENTS" in self.deploy.secrets
+        return named or self.settings.events.startswith("kafka:")
 
 
 def nuclio_function(graph: Graph, function: Function) -> Resource:
@@ -83,10 +94,10 @@ def metadata(graph: Graph, name: str, role: str) -> Resource:
     if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
         hint = f"small letters, digits and hyphens, at most {_NAME_LENGTH}"
         raise DeclarationError(graph.file, "metadata.name", f"{name!r} is no name here", hint)
-    return {"name": name, "labels": {**selector(name), **labels(graph), _COMPONENT: role}}
+    return {"name": name, "labels": {**selector(name), **labels(graph), COMPONENT: role}}
 
 
-_COMPONENT = "app.kubernetes.io/component"
+COMPONENT = "app.kubernetes.io/component"
 
 
 def selector(name: str) -> dict[str, str]:
@@ -128,7 +139,7 @@ def _spec(graph: Graph, function: Function, size: Size) -> Resource:
         "resources": {"requests": dict(size.requests), "limits": dict(size.limits)},
         "serviceAccount": "sluice-functions",
         "securityContext": pod_security(),
-        "volumes": _volumes(graph, function),
+        "volumes": volumes(graph, password=bool(function.topics)),
     }
 
 
@@ -145,6 +156,8 @@ def environment(
         own["SLUICE_NEXT"] = after
     if kafka := graph.deploy.kafka:
         own["SLUICE_STREAM"] = f"kafka://{kafka.brokers}"
+    if events := graph.settings.events:
+        own["SLUICE_EVENTS"] = events
     values = {item["name"]: str(item["value"]) for item in base} | own | dict(graph.deploy.env)
     secrets = {n: r for n, r in graph.deploy.secrets.items() if n not in unused}
     gone = {*unused, *graph.deploy.secrets}
@@ -153,7 +166,8 @@ def environment(
 
 
 def _unused(function: Function) -> set[str]:
-    return {"SLUICE_DATABASE"} | (set() if function.topics else {"SLUICE_STREAM"})
+    worked_off = function.topics and function.role != MONITOR
+    return {"SLUICE_DATABASE"} | (set() if worked_off else {"SLUICE_STREAM"})
 
 
 def _secret_key(secret: str, key: str) -> Resource:
@@ -241,18 +255,23 @@ def _kafka(kafka: Kafka, function: Function, size: Size, base: Mapping[str, Any]
     }
 
 
-def _volumes(graph: Graph, function: Function) -> list[Any]:
-    volumes = [_volume("tmp", TEMPORARY, {"emptyDir": {"sizeLimit": "2Gi"}})]
+def volumes(graph: Graph, password: bool = False) -> list[Any]:
+    """The volumes of a pod, each with its mount: where it may write, and what of Kafka it needs.
+
+    Args:
+        password: whether Nuclio itself connects there, which reads the password from a file.
+    """
+    found = [_volume("tmp", TEMPORARY, {"emptyDir": {"sizeLimit": "2Gi"}})]
     if claim := graph.deploy.claim:
-        volumes.append(_volume("state", KEPT, {"persistentVolumeClaim": {"claimName": claim}}))
-    if function.topics and graph.deploy.kafka:
-        volumes += _kafka_volumes(graph.deploy.kafka)
-    return volumes
+        found.append(_volume("state", KEPT, {"persistentVolumeClaim": {"claimName": claim}}))
+    if graph.deploy.kafka:
+        found += _kafka_volumes(graph.deploy.kafka, password, graph.kafka_has_events)
+    return found
 
 
-def _kafka_volumes(kafka: Kafka) -> list[Any]:
-    found = [("kafka", KAFKA_SECRET, kafka.secret)] if kafka.secret else []
-    if kafka.ca:
+def _kafka_volumes(kafka: Kafka, password: bool, events: bool) -> list[Any]:
+    found = [("kafka", KAFKA_SECRET, kafka.secret)] if kafka.secret and password else []
+    if kafka.ca and (password or events):
         found.append(("kafka-ca", KAFKA_CA, kafka.ca.secret))
     return [
         _volume(name, path, {"secret": {"secretName": secret}}, read_only=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 import sluice
 from sluice.deploy import release as releases
+from sluice.deploy.beside import check_ledgers
 from sluice.deploy.keeper import FORMAT, KEEPER, LOG, TRAFFIC, Traffic, bound
-from sluice.deploy.learner import check_learner, learns
 from sluice.deploy.place import read_place
 from sluice.deploy.probe import Probe, over_http
 from sluice.deploy.rollout import Errors, Plan, Rollout, Say
@@ -127,15 +127,14 @@ def deploy_local(
     """Serve a graph in the background, or replace the release that is served, without a gap.
 
     Raises GateFailed when the new release was refused, with the old one in its place; NotFound
-    when the graph has no champion; StoreUnavailable when what learns for it would not find its
+    when the graph has no champion; StoreUnavailable when what teaches it would not find its
     ledger; OSError when the port is taken.
     """
     project.graph_file(graph)
     if not has_champion(project, graph):
         hint = f"train one: sluice run main --graph {graph}"
         raise NotFound(f"{graph} has no champion yet: {hint}")
-    if learns(project, graph):
-        check_learner(project, graph)
+    check_ledgers(project, graph)
     deployment = at(project, graph)
     deployment.folder.mkdir(parents=True, exist_ok=True)
     with _locked(deployment.folder):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sluice.deploy.beside import teachers
 from sluice.deploy.declared import STEPS
 from sluice.deploy.function import Resource
-from sluice.deploy.learner import learns
 from sluice.deploy.render import check_stores, read_graph, render
 from sluice.deploy.rollout import Say
 from sluice.errors import DeclarationError, GateFailed, NotFound, StoreUnavailable
@@ -95,8 +95,8 @@ def deploy_mlrun(
     """
     functions = make_functions(project, graph, layout, engine)
     db = _server(project) if db is None else db
-    if learns(project, graph):
-        say(f"{graph}: its policy learns: MLRun runs no learner, sluice render has one for kubectl")
+    for role in teachers(project, graph):
+        say(f"{graph}: MLRun runs no `{role}`: sluice render has it for kubectl")
     for function in reversed(functions):  # the last step first: each finds the next one
         function.set_db_connection(db)
         _deploy(function)

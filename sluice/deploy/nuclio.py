@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from sluice.deploy import cluster
+from sluice.deploy.beside import MONITOR
 from sluice.deploy.dashboard import DEFAULT, Dashboard
 from sluice.deploy.declared import STEPS
-from sluice.deploy.function import Resource, selector
+from sluice.deploy.function import COMPONENT, Resource, selector
 from sluice.deploy.place import read_place
 from sluice.deploy.probe import Probe
 from sluice.deploy.render import ADDRESS, read_graph, render
@@ -86,7 +87,7 @@ class NuclioDeployment:
             self.dashboard.delete(name)
 
     def _functions(self) -> dict[str, dict[str, Any]]:
-        names = [self.name, *(f"{self.name}-{step}" for step in STEPS)]
+        names = [self.name, *(f"{self.name}-{step}" for step in (*STEPS, MONITOR))]
         every = [n + suffix for n in names for suffix in ("", CANARY)]
         found = {name: self.dashboard.function(name) for name in every}
         return {name: function for name, function in found.items() if function}
@@ -231,6 +232,8 @@ def deploy_nuclio(
     found = deployment(project, graph)
     target = NuclioTarget(project, graph, layout, found.dashboard)
     roll_out(target, plan, folder_of(project, graph), say)
+    for function in _counting(render(project, graph, layout=layout)):
+        found.dashboard.put(function)
     _say_left(project, graph, layout, say)
     return found
 
@@ -268,9 +271,20 @@ def _beside(address: str) -> str:
 
 
 def _functions(resources: dict[str, Resource]) -> list[Resource]:
-    """The functions of the graph, the door first; a declared canary is the rollout's matter."""
-    found = [r for r in resources.values() if r["kind"] == "NuclioFunction"]
+    """The functions that answer, the door first; a declared canary is the rollout's matter."""
+    counting = _counting(resources)
+    found = [r for r in resources.values() if r["kind"] == "NuclioFunction" and r not in counting]
     return [f for f in found if not f["metadata"]["name"].endswith(CANARY)]
+
+
+def _counting(resources: dict[str, Resource]) -> list[Resource]:
+    """The monitor, which has no canary: two would share a file."""
+    labels = ((r, r["metadata"]["labels"]) for r in resources.values())
+    return [
+        resource
+        for resource, labelled in labels
+        if resource["kind"] == "NuclioFunction" and labelled[COMPONENT] == MONITOR
+    ]
 
 
 def _renamed(resources: dict[str, Resource]) -> list[Resource]:

@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from sluice.deploy.beside import COMMANDS, CORRECTION, LEARN, MONITOR, corrects, learns
 from sluice.deploy.declared import STEPS, check_apart
-from sluice.deploy.learner import learns
 from sluice.models.document import read_document, write_document
 from sluice.project import Project
 from sluice.service import read_spec
 
-FORMAT = 2  # 1 knew nobody that learns
-_READ = (1, FORMAT)
+FORMAT = 3  # 1 knew nobody that learns, 2 neither a correction nor a monitor
+_READ = (1, 2, FORMAT)
 FILE, COPY = "release.json", "project"
-DOOR, LEARN = "door", "learn"
+DOOR = "door"
 _COPIED = {".py", ".pyi", ".so", ".yaml", ".yml", ".json", ".toml", ".txt", ".typed"}
 _PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
 
@@ -37,7 +37,7 @@ class Process(NamedTuple):
         role: "door" for the one that callers talk to, else a step.
         arguments: of the interpreter; its descriptor goes behind them.
         next: the role that its answer goes to; empty: back to the caller.
-        listens: whether it takes connections.
+        listens: whether it takes connections; one that does not gives way to those that do.
     """
 
     role: str
@@ -47,8 +47,12 @@ class Process(NamedTuple):
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a release is made of. `digest` is of all files and options; `learns` says whether its
-    policy has to be taught.
+    """What a release is made of.
+
+    Attributes:
+        digest: of all files and options.
+        learns, corrects: whether its policy, and its correction, have to be taught.
+        monitored: whether its events are counted.
     """
 
     number: str
@@ -57,6 +61,8 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     workers: int | None = None
     learns: bool = False
+    corrects: bool = False
+    monitored: bool = False
     format: int = FORMAT
 
     @classmethod
@@ -66,8 +72,12 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def processes(self) -> list[Process]:
         """What runs, the door first; each is the command that a person would give."""
-        learner = [Process(LEARN, ["-m", "sluice.cli", "learn", self.graph], listens=False)]
-        return self._serving() + (learner if self.learns else [])
+        beside = {LEARN: self.learns, CORRECTION: self.corrects, MONITOR: self.monitored}
+        return self._serving() + [
+            Process(role, ["-m", "sluice.cli", *COMMANDS[role], self.graph], listens=False)
+            for role, needed in beside.items()
+            if needed
+        ]
 
     def _serving(self) -> list[Process]:
         workers = [] if self.workers is None else ["--workers", str(self.workers)]
@@ -112,7 +122,8 @@ def make(
     there = numbers(folder)
     release = Release(
         str(int(there[-1]) + 1 if there else 1), graph, layout, digest.hexdigest(), workers,
-        learns=learns(project, graph),
+        learns=learns(project, graph), corrects=corrects(project, graph),
+        monitored=project.settings.monitoring,
     )  # fmt: skip
     target = folder / "releases" / f"{release.number}.part"
     shutil.rmtree(target, ignore_errors=True)

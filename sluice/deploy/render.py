@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sluice.declaration import Section, read_yaml
-from sluice.deploy import cluster
+from sluice.deploy import cluster, pods
+from sluice.deploy.beside import teachers
 from sluice.deploy.declared import STEPS, Deploy, check_apart
 from sluice.deploy.function import Function, Graph, Resource, nuclio_function
-from sluice.deploy.learner import learner, learns
+from sluice.deploy.monitored import monitor, monitored
 from sluice.deploy.scraping import service_monitor
 from sluice.errors import DeclarationError, nearest
 from sluice.graph import GraphSpec
@@ -56,7 +57,8 @@ def render(
         check_apart(GraphSpec.read(project.graph_file(graph)))
     http = _line(graph, layout, address) if "http" in patterns else []
     stream = _stream(declared, topics, layout) if "stream" in patterns else []
-    check_stores(declared, [*http, *stream], "batch" in patterns)
+    counting = monitor(declared)
+    check_stores(declared, [*http, *stream, *counting], "batch" in patterns)
     resources = dict(_functions(declared, http, stream))
     if "http" in patterns:
         resources |= _door(declared, http[0])
@@ -64,9 +66,11 @@ def render(
         resources |= _kafka(declared, stream, topics)
     if "batch" in patterns:
         batch = _needed(declared, "batch", declared.deploy.batch)
-        resources[f"job-{graph}-batch"] = cluster.batch_job(declared, batch)
-    if declared.learns and (http or stream):
-        resources[f"learner-{graph}"] = learner(declared)
+        resources[f"job-{graph}-batch"] = pods.batch_job(declared, batch)
+    if http or stream:
+        for role in declared.taught:
+            resources[f"teacher-{graph}-{role}"] = pods.teacher(declared, role)
+    resources |= monitored(declared, counting)
     if http or stream:
         # Over HTTP the door alone has /metrics, and counts all steps.
         resources[f"monitor-{graph}"] = service_monitor(declared, [f.name for f in http[1:]])
@@ -82,7 +86,8 @@ def read_graph(project: Project, name: str) -> tuple[Graph, Topics]:
     params = Section(read_yaml(place), place).section("spec").take("params", Mapping, {})
     settings = Settings.load(params.get("sluice"), deploy.env, place)
     topics = Topics.of(project.name, parameters.graph, parameters.stream)
-    return Graph(project, name, spec.file, deploy, settings, learns(project, name)), topics
+    taught, loops = teachers(project, name), parameters.retrain is not None
+    return Graph(project, name, spec.file, deploy, settings, taught, loops), topics
 
 
 def check_stores(graph: Graph, functions: Sequence[Function], batch: bool) -> None:
@@ -91,10 +96,12 @@ def check_stores(graph: Graph, functions: Sequence[Function], batch: bool) -> No
     Raises DeclarationError, with the setting, and what would do.
     """
     pods = sum(graph.deploy.functions[f.role].most for f in functions)
-    several = pods > 1 or ((batch or graph.learns) and pods > 0)
+    several = pods > 1 or ((batch or bool(graph.taught)) and pods > 0)
     stores = {"models": "s3://BUCKET/PREFIX", "features": "redis://HOST:6379/0"}
-    if graph.learns:
-        stores |= {"rewards": "redis://HOST:6379/1", "events": "kafka://HOST:9092"}
+    if graph.taught:
+        stores["rewards"] = "redis://HOST:6379/1"
+    if graph.taught or graph.deploy.windows:
+        stores["events"] = "kafka://HOST:9092"
     if batch:
         stores["database"] = "postgresql+psycopg://… as a secret"
     for setting, instead in stores.items():

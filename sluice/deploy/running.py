@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from sluice.deploy.release import DOOR, Process, Release, copy_of
+from sluice.host.die_with import die_with
 from sluice.host.handed import hand_over
-from sluice.host.process import die_with
 
 _BACK_OFF_S = (0.2, 5.0)  # first and longest wait before a process is started again
 _STEADY_S = 10.0  # one that ran for so long is started again at once
@@ -124,7 +124,7 @@ class Running:
             env={**self._environ, **own},
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
-            preexec_fn=partial(die_with, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads)
+            preexec_fn=partial(_child, os.getpid(), not process.listens),  # noqa: PLW1509 (no threads)
         )
 
     def _ended(self, role: str, code: int) -> None:
@@ -145,6 +145,13 @@ class Running:
             if role in self._processes:
                 self._processes[role].terminate()
                 return
+
+
+def _child(parent: int, gives_way: bool) -> None:
+    """In a new process: end with the keeper, however that ends."""
+    die_with(parent, signal.SIGTERM)
+    if gives_way:
+        os.nice(10)
 
 
 def listening() -> socket.socket:

@@ -29,18 +29,22 @@ ENOUGH: dict[str, Any] = {
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Makes the project; `deploy` is what its graph declares, `params` are its settings, `router`
-    its router's class_args.
+    its router's class_args, `rules` those of its postprocessing, `retrain` when it is trained
+    again.
     """
 
     def project(
-        deploy: Any = ENOUGH, params: Any = None, name: str = "orders", router: Any = None
+        deploy: Any = ENOUGH, params: Any = None, name: str = "orders", **declared: Any
     ) -> Project:
         sluice = {"format": 1, "graph": name, "features": "features.yaml", "deploy": deploy}
+        if "retrain" in declared:
+            sluice["retrain"] = declared["retrain"]
         steps: dict[str, Any] = {
             step: {"class_name": f"functions.{step}.function.{step.title()}", "after": after}
             for step, after in zip(STEPS, ([], *([s] for s in STEPS[:-1])), strict=True)
         }
-        steps["router"]["class_args"] = router or {}
+        steps["router"]["class_args"] = declared.get("router", {})
+        steps["postprocess"]["class_args"] = {"rules": declared.get("rules", [])}
         steps["postprocess"]["responder"] = True
         graph = {
             "kind": "serving",

@@ -1,4 +1,4 @@
-"""What is rendered beside the functions: who learns, who scrapes; and what their image has."""
+"""What is rendered beside the functions: who learns, counts, looks and scrapes; and their image."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.deploy.test_render import SOME, STEPS, changed
 
 ARMS = ["champion", "challenger"]
 THOMPSON = {"policy": "thompson", "arms": ARMS, "reward": {"of": "reward", "low": 0, "high": 1}}
+CORRECTED = [{"rule": "correction", "features": []}]
 SHARED = {
     **ENOUGH["env"],
     "SLUICE_REWARDS": "redis://redis:6379/1",
@@ -28,17 +29,119 @@ def test_a_policy_that_learns_has_a_learner(make: Make) -> None:
     project = make(changed(env=SHARED), router=THOMPSON)
     for patterns in SOME:
         resources = render(project, "orders", patterns=patterns)
-        assert ("learner-orders" in resources) == (patterns != ("batch",))
+        assert ("teacher-orders-learn" in resources) == (patterns != ("batch",))
         for resource in resources.values():
             check(resource)
-    pod = render(project, "orders")["learner-orders"]["spec"]["template"]
+    pod = render(project, "orders")["teacher-orders-learn"]["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     assert container["command"] == ["sluice", "learn", "orders"]
     names = {e["name"] for e in container["env"]}
     assert {"SLUICE_REWARDS", "SLUICE_EVENTS", "SLUICE_MODELS"} <= names
     assert not {"SLUICE_DATABASE", "SLUICE_STREAM"} & names
     assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
-    assert "learner-orders" not in render(make(), "orders")
+    assert "teacher-orders-learn" not in render(make(), "orders")
+
+
+def test_a_correction_has_who_teaches_it(make: Make) -> None:
+    project = make(changed(env=SHARED), rules=CORRECTED)
+    made = render(project, "orders")["teacher-orders-correction"]
+    check(made)
+    assert made["metadata"]["name"] == "orders-correction"
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["sluice", "correction", "learn", "orders"]
+    both = render(make(changed(env=SHARED), rules=CORRECTED, router=THOMPSON), "orders")
+    assert {"teacher-orders-correction", "teacher-orders-learn"} <= set(both)
+    with pytest.raises(DeclarationError, match="SLUICE_REWARDS: is embedded"):
+        render(make(rules=CORRECTED), "orders")
+
+
+WATCHED: Any = {"env": {**ENOUGH["env"], "SLUICE_EVENTS": "kafka://one:9092"}}
+WATCHED |= {"monitor": {"claim": "windows"}}
+LOOKED = {**WATCHED, "loop": {"schedule": "0 * * * *"}}
+
+
+def test_a_monitor_is_one_function_with_a_volume(make: Make) -> None:
+    for patterns in SOME:
+        resources = render(make(changed(**WATCHED)), "orders", patterns=patterns)
+        for resource in resources.values():
+            check(resource)
+        assert "scaling-orders-monitor" not in resources
+        assert "budget-orders-monitor" not in resources
+    spec = resources["function-orders-monitor"]["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 1)
+    asked = spec["triggers"]["events"]["attributes"]
+    assert asked["topics"] == ["shop.orders.events", "shop.orders.feedback"]
+    assert asked["consumerGroup"] == "shop.orders-monitor"
+    assert "eventTimeout" not in spec
+    env = {e["name"]: e.get("value") for e in spec["env"]}
+    assert env["SLUICE_EVENTS"] == "kafka://one:9092"
+    assert env["SLUICE_STATE"] == "/var/lib/sluice"
+    assert not {"SLUICE_STREAM", "SLUICE_DATABASE"} & env.keys()
+    (kept,) = [v["volume"] for v in spec["volumes"] if v["volume"]["name"] == "state"]
+    assert kept["persistentVolumeClaim"] == {"claimName": "windows"}
+    topics = {r["spec"]["topicName"] for r in resources.values() if r["kind"] == "KafkaTopic"}
+    assert {"shop.orders.events", "shop.orders.feedback"} <= topics
+    assert "function-orders-monitor" not in render(make(), "orders")
+
+
+@pytest.mark.parametrize(
+    ("deploy", "why"),
+    [
+        ({"monitor": {"claim": "windows"}}, "SLUICE_EVENTS: is embedded"),
+        ({**WATCHED, "kafka": {}}, "kafka.brokers: is missing"),
+        (
+            {**WATCHED, "functions": {"monitor": {"replicas": {"max": 2}}}},
+            "functions.monitor.replicas: one counts",
+        ),
+        (
+            {**WATCHED, "kafka": {"brokers": "one:9092", "sasl": {"user": "u", "secret": "s"}}},
+            "secrets.SLUICE_EVENTS: is missing",
+        ),
+    ],
+)
+def test_a_monitor_that_could_not_count_is_refused(make: Make, deploy: Any, why: str) -> None:
+    with pytest.raises(DeclarationError, match=why):
+        render(make(changed(**deploy)), "orders")
+
+
+def test_the_loop_is_a_job_beside_the_monitor(make: Make) -> None:
+    job = render(make(changed(**LOOKED), retrain={}), "orders")["job-orders-loop"]
+    check(job)
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["command"] == ["sluice", "loop", "run", "orders", "--once"]
+    assert container["image"] == "sluice-train"
+    mounted = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+    assert mounted == {"tmp": "/tmp", "state": "/var/lib/sluice"}
+    (near,) = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert near["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": "orders-monitor"}
+
+
+def test_a_loop_that_has_nothing_to_do_is_refused(make: Make) -> None:
+    with pytest.raises(DeclarationError, match="nothing is declared under retrain"):
+        render(make(changed(**LOOKED)), "orders")
+    alone = {name: part for name, part in LOOKED.items() if name != "monitor"}
+    with pytest.raises(DeclarationError, match="it looks at what a monitor counts"):
+        render(make(changed(**alone), retrain={}), "orders")
+
+
+def test_who_reads_events_can_check_the_brokers(make: Make) -> None:
+    kafka = {"brokers": "one:9093", "sasl": {"user": "u", "secret": "s", "ca": "authority/ca.crt"}}
+    secrets = {"SLUICE_EVENTS": "s/url"}
+    project = make(
+        changed(kafka=kafka, secrets=secrets, **{k: LOOKED[k] for k in ("monitor", "loop")}),
+        retrain={},
+    )
+    found = render(project, "orders")
+    spec = found["job-orders-loop"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert [v["name"] for v in spec["volumes"]] == ["tmp", "state", "kafka-ca"]
+    names = {
+        name: [v["volume"]["name"] for v in found[f"function-{name}"]["spec"]["volumes"]]
+        for name in ("orders", "orders-monitor")
+    }
+    assert names == {
+        "orders": ["tmp", "kafka-ca"], "orders-monitor": ["tmp", "state", "kafka", "kafka-ca"],
+    }  # fmt: skip
 
 
 def test_what_a_learner_shares_is_not_in_a_pods_files(make: Make) -> None:

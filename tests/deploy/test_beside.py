@@ -1,4 +1,4 @@
-"""A policy that learns is taught beside the service that asks it, as long as that is deployed."""
+"""What works beside a service as long as it is deployed: who teaches its policy, who counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluice.deploy.learner import learns
+from sluice.deploy.beside import corrects, learns, teachers
 from sluice.deploy.local import LocalOptions, at, deploy_local
 from sluice.deploy.probe import over_http
 from sluice.deploy.release import Release, copy_of
@@ -20,6 +20,7 @@ from sluice.errors import StoreUnavailable
 from sluice.project import Project
 from sluice.routing.open import learning_policy
 from sluice.stores import reward_ledger
+from sluice.windows.windows import Windows
 from tests.conftest import ROOT
 from tests.deploy.test_local import until
 from tests.tiny import ORDER, Tiny
@@ -63,7 +64,8 @@ def test_rewards_are_learnt_from_until_it_is_stopped(project: Project) -> None:
         reward("r-1")
         until(lambda: credits() == 1)
         pids = deployment.status()["releases"]["1"]["pids"]
-        assert list(pids) == ["door", "learn"]
+        assert list(pids) == ["door", "learn", "monitor"]
+        assert os.getpriority(os.PRIO_PROCESS, pids["monitor"]) == 10
         os.kill(pids["learn"], signal.SIGKILL)
         until(lambda: deployment.status()["releases"]["1"]["pids"].get("learn") not in
               (None, pids["learn"]))  # fmt: skip
@@ -73,6 +75,13 @@ def test_rewards_are_learnt_from_until_it_is_stopped(project: Project) -> None:
         until(lambda: list(deployment.status()["releases"]) == ["2"])
         reward("r-3")
         until(lambda: credits() == 3)
+        until(lambda: counted(project) == 3)
+
+
+def counted(project: Project) -> int:
+    """How many requests the monitor has counted."""
+    with Windows.open(project, "binary") as windows:
+        return sum(hour.requests for hour in windows.hours())
 
 
 def test_a_policy_that_does_not_learn_has_none(project: Project, shop: Tiny) -> None:
@@ -80,7 +89,7 @@ def test_a_policy_that_does_not_learn_has_none(project: Project, shop: Tiny) -> 
     assert not learns(project, "classes")
     shop.edit("graphs/binary/graph.yaml", THOMPSON, "{policy: champion}")
     with deploy_local(project, "binary", ONE, PLAN) as deployment:
-        assert list(deployment.status()["releases"]["1"]["pids"]) == ["door"]
+        assert list(deployment.status()["releases"]["1"]["pids"]) == ["door", "monitor"]
 
 
 def test_one_whose_learner_can_not_start_is_refused(project: Project, shop: Tiny) -> None:
@@ -99,6 +108,16 @@ def test_a_release_of_the_format_before_is_read(project: Project, shop: Tiny) ->
     file.write_text(json.dumps(old), "utf-8")
     release = Release.load(folder, "1")
     assert [p.role for p in release.processes()] == ["door"]
-    file.write_text(json.dumps({**old, "format": 3}), "utf-8")
+    file.write_text(json.dumps({**old, "format": 2, "learns": True}), "utf-8")
+    assert [p.role for p in Release.load(folder, "1").processes()] == ["door", "learn"]
+    file.write_text(json.dumps({**old, "format": 4}), "utf-8")
     with pytest.raises(ValueError, match="format"):
         Release.load(folder, "1")
+
+
+def test_a_correction_is_taught_too(project: Project, shop: Tiny) -> None:
+    assert not corrects(project, "binary")
+    assert teachers(project, "binary") == ("learn",)
+    ruled = "responder: true\n        class_args: {rules: [{rule: correction, features: []}]}"
+    shop.edit("graphs/binary/graph.yaml", "responder: true", ruled)
+    assert teachers(project, "binary") == ("learn", "correction")
