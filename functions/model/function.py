@@ -12,7 +12,7 @@ from sluice.protocol.apart import StepSurface
 from sluice.routing.ensemble_ask import Asking, Tensors
 from sluice.routing.ensemble_carry import answer_message, answer_table
 from sluice.routing.ensemble_scores import Ask
-from sluice.routing.shadow_plan import of_message, of_table
+from sluice.routing.offered import of_message, of_table
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Model(Step):
         """`do` for many records at once."""
         answer_table(block, self._ask(block.live, block.tensors, False))
         if block.shadows and self._application.shadow is not None:
-            self._application.shadow.offer(of_table(block))
+            for part in of_table(block):
+                self._application.shadow.offer(part)
         block.lap(self.name)
         return block
 

@@ -20,8 +20,8 @@ from sluice.commands.host import add_options, apply_environment, host_options, l
 from sluice.declaration import Section, read_yaml
 from sluice.errors import NotFound
 from sluice.host import serve as run
+from sluice.host.die_with import die_with
 from sluice.host.function_yaml import FunctionFile
-from sluice.host.process import die_with
 from sluice.project import FILE, Project
 from sluice.settings import Settings, export, variables
 from sluice.workflow import has_champion

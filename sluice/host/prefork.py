@@ -20,11 +20,12 @@ from collections.abc import Callable
 from sluice.errors import SluiceError
 from sluice.host.board import Board
 from sluice.host.child import Child
+from sluice.host.die_with import die_with
 from sluice.host.function import check_name
 from sluice.host.link import DRAIN, READY
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
-from sluice.host.process import die_with, main
+from sluice.host.process import main
 from sluice.host.renewal import Renewal
 from sluice.host.signals import SIGNALS, Signals
 from sluice.host.switchboard import Switchboard

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import os
 import signal
 import socket
 import sys
@@ -12,19 +10,6 @@ import sys
 from sluice.host.board import Board
 from sluice.host.options import HostOptions
 from sluice.host.worker import Worker
-
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel signal this process when its parent ends, however that comes about.
-
-    Elsewhere than on Linux a worker ends when it next looks at its link.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def main(

@@ -1,211 +1,194 @@
 """Shadow: versions that answer what others have answered, off the reply's path, to be compared.
 
-The model step hands its answers over; that is all that a request pays. A thread gathers what
-comes for a moment, asks each shadow once for all of it, and sends an event per row to the topic
-<project>.<graph>.shadow. What does not fit into its buffer is dropped and counted: a shadow is
-never waited for. docs/routing/shadow.md has the fields of the event.
+The model step hands its answers over: a copy of their bytes into memory that is shared with a
+process of the shadow's own, which asks and compares (comparer.py). That is all that a request pays;
+what does not fit is dropped and counted: a shadow is never waited for.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
 
-import numpy as np
-import numpy.typing as npt
-import orjson
+import msgspec
 
-from sluice.live import Live, Version
-from sluice.monitoring.emitter import Emitter
-from sluice.streams import Clock, Message
+from sluice.routing.comparer import Comparer
+from sluice.routing.offered import Offered, encode
+from sluice.routing.ring import Ring
+from sluice.streaming.backoff import Backoff
+from sluice.streams import Clock
 
 log = logging.getLogger("sluice.shadow")
 
-Array = npt.NDArray[Any]
-FORMAT = 1
-FULL, CLOSED, FAILED = "full", "closed", "failed"
-_LINGER_S = 0.02
+FULL, CLOSED, FAILED, LOST = "full", "closed", "failed", "lost"
+_TICK_S = 0.005
 
 
-class Answered(NamedTuple):
-    """A row that was answered: its request's id and place in it ("id/0"), when, by whom, what."""
+class Process(Protocol):
+    """What `subprocess.Popen` does too."""
 
-    place: str
-    when: float
-    version: str
-    score: Sequence[float]
+    def wait(self) -> int:
+        """Wait for its end; its exit status."""
 
-
-class Offered(NamedTuple):
-    """What is handed over; nobody changes it.
-
-    Attributes:
-        live: the versions.
-        shadows: which of them answer too.
-        tensors: by transform digest, [n, …].
-        n: how many rows.
-        rows: says what was answered to them, in their order; called in the thread.
-    """
-
-    live: Live
-    shadows: tuple[str, ...]
-    tensors: Mapping[str, Mapping[str, Array]]
-    n: int
-    rows: Callable[[], Sequence[Answered]]
-
-
-class Compared(NamedTuple):
-    """A row that was answered, and by shadow its score [k], or why it has none."""
-
-    answered: Answered
-    shadows: Mapping[str, Sequence[float] | str]
-    records: tuple[None] = (None,)  # what it counts for in an emitter's buffer
-
-
-def event(row: Any, sampling_percentage: float = 100.0) -> Message:
-    """The event of a Compared row; its key is the request's id."""
-    place, when, version, score = row.answered
-    id, _, record = place.rpartition("/")
-    said = row.shadows.items()
-    value = {
-        "format": FORMAT,
-        "id": id,
-        "record": int(record),
-        "when": when,
-        "version": version,
-        "score": score,
-        "shadows": {number: s for number, s in said if not isinstance(s, str)},
-        "errors": {number: why for number, why in said if isinstance(why, str)},
-        "sampling_percentage": sampling_percentage,
-    }
-    return Message(orjson.dumps(value), id, {"content-type": "application/json"})
+    def kill(self) -> None:
+        """End it now."""
 
 
 class Shadow:
-    """Asks shadows, in a thread that begins with the first request.
+    """Hands rows to a process that compares them. It is started with the first request.
+
+    A thread waits for the process's end, without the interpreter, and starts it again. Where none
+    can be had, the thread compares by itself, and the log says so.
 
     Args:
-        emitter: where the events go, made by `event`; None: nowhere.
-        capacity: how many rows may wait.
+        comparer: compares what comes through a ring.
+        process: starts a process that does; None: the thread does.
+        size: how many bytes may wait.
         clock: for waiting.
-        seen: is told of each row that was compared.
-
-    Attributes:
-        compared: how many rows.
-        dropped: how many were not, by reason: "full" buffer, "closed", "failed" by a defect.
     """
 
     def __init__(
         self,
-        emitter: Emitter | None = None,
+        comparer: Callable[[Ring], Comparer],
+        process: Callable[[Ring], Process] | None = None,
         *,
-        capacity: int = 10_000,
+        size: int = 1 << 22,
         clock: Clock = time,
-        seen: Callable[[Compared], None] = lambda _: None,
     ) -> None:
-        self._emitter, self._capacity, self._clock, self._seen = emitter, capacity, clock, seen
-        self._begin()
+        self._comparer, self._start, self._size, self._clock = comparer, process, size, clock
+        self._reset()
+        _shadows.add(self)
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._waiting: deque[Offered] = deque()
-        self._rows, self._closed = 0, False
-        self._lock, self._filled, self._idle = (
-            threading.Lock(),
-            threading.Event(),
-            threading.Event(),
-        )
+    def _reset(self) -> None:
+        """Begin as a process does: what waited is another's."""
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._ring: Ring | None = None
         self._thread: threading.Thread | None = None
-        self.compared = 0
-        self.dropped: Counter[str] = Counter()
+        self._process: Process | None = None
+        self._refused: Counter[str] = Counter()
 
     def offer(self, offered: Offered) -> None:
         """Compare rows, if there is room. Returns at once."""
-        if self._pid != os.getpid():
-            self._begin()  # what waited is the parent's
+        rows, ring = offered.answered, self._ring
+        if self._closing.is_set():
+            self._refuse(CLOSED, rows)
+            return
+        try:
+            frame = encode(offered)
+        except (TypeError, ValueError, msgspec.MsgspecError):  # a model of texts that are none
+            self._refuse(FAILED, rows)
+            return
+        if ring is None:
+            ring = self._begin()
+        if not ring.put(frame, rows):
+            self._refuse(FULL, rows)
+
+    def _refuse(self, reason: str, rows: int) -> None:
         with self._lock:
-            if self._closed or self._rows + offered.n > self._capacity:
-                self.dropped[CLOSED if self._closed else FULL] += offered.n
-                return
-            self._rows += offered.n
-            self._idle.clear()
-            self._waiting.append(offered)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sluice-shadow", daemon=True)
+            self._refused[reason] += rows
+
+    def _begin(self) -> Ring:
+        with self._lock:
+            if self._ring is None:
+                self._ring = Ring.make(self._size)
+                target, name = self._run, "sluice-shadow"
+                self._thread = threading.Thread(target=target, name=name, daemon=True)
                 self._thread.start()
-        if not self._filled.is_set():
-            self._filled.set()
+            return self._ring
+
+    @property
+    def compared(self) -> int:
+        """How many rows were compared, and their events taken by the stream."""
+        return self._ring.compared if self._ring else 0
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many rows were not, by reason: "full" buffer, "closed", "failed" by a defect or
+        because the stream was away, "lost" with a process that died."""
+        counts = Counter(self._refused)
+        if self._ring is not None:
+            counts += Counter({FAILED: self._ring.failed, LOST: self._ring.lost})
+        return counts
 
     def wait(self, timeout_s: float = 5.0) -> bool:
-        """Wait until all that was offered is compared; whether it is."""
-        return self._thread is None or self._idle.wait(timeout_s)
+        """Wait until all that was offered is compared or dropped; whether it is."""
+        until, ring = self._clock.monotonic() + timeout_s, self._ring
+        while ring is not None and (ring.waiting or ring.in_hand):
+            if self._clock.monotonic() >= until:
+                return False
+            self._clock.sleep(_TICK_S)
+        return True
 
-    def close(self, timeout_s: float = 2.0) -> None:
+    def close(self, timeout_s: float = 5.0) -> None:
         """Take no more, and compare and send what waits, as far as the time goes."""
-        with self._lock:
-            self._closed = True
-        self._filled.set()
-        if self._thread is not None and self._pid == os.getpid():
-            self._thread.join(timeout_s)
-        if self._emitter is not None:
-            self._emitter.close(timeout_s)
+        ring, thread, first = self._ring, self._thread, not self._closing.is_set()
+        self._closing.set()
+        if ring is None or thread is None or not first:
+            return
+        ring.close()
+        thread.join(timeout_s)
+        if self._process is not None and thread.is_alive():
+            self._process.kill()
+            thread.join(timeout_s)
+        self._refuse(CLOSED, ring.waiting)
+        if not thread.is_alive():
+            ring.release()
 
     # -- in the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._closed or self._waiting:
-            self._filled.wait()
-            if not self._closed:
-                self._clock.sleep(_LINGER_S)  # many rows in one call cost little more than one
-            self._filled.clear()
-            with self._lock:
-                taken = list(self._waiting)
-                self._waiting.clear()
-            self._work(taken)
-            with self._lock:
-                self._rows -= sum(offered.n for offered in taken)
-                if not self._waiting:
-                    self._idle.set()
+        ring = self._ring
+        assert ring is not None
+        if self._start is None or not self._watch(self._start, ring):
+            self._comparer(ring).run()
 
-    def _work(self, taken: Sequence[Offered]) -> None:
-        groups: dict[tuple[int, tuple[str, ...]], list[Offered]] = {}
-        for offered in taken:
-            groups.setdefault((id(offered.live), offered.shadows), []).append(offered)
-        for group in groups.values():
+    def _watch(self, start: Callable[[Ring], Process], ring: Ring) -> bool:
+        """See to it that a process compares; False where none can be had."""
+        backoff = Backoff(seed=os.getpid())
+        while True:
             try:
-                self._compare(group)
-            except Exception:  # a defect here costs comparisons, and no reply
-                log.exception("rows were not compared with their shadows")
-                self.dropped[FAILED] += sum(offered.n for offered in group)
-
-    def _compare(self, group: Sequence[Offered]) -> None:
-        live, shadows = group[0].live, group[0].shadows
-        said = {number: _scores(live.version(number), group) for number in shadows}
-        answered = [row for offered in group for row in offered.rows()]
-        for place, row in enumerate(answered):
-            if not row.version:  # nobody answered
-                continue
-            own = {n: s if isinstance(s, str) else s[place].tolist() for n, s in said.items()}
-            compared = Compared(row, own)
-            if self._emitter is not None:
-                self._emitter.emit(compared)  # type: ignore[arg-type]  # its build takes these
-            self._seen(compared)
-            self.compared += 1
-            self._clock.sleep(0)  # a request that waits for the interpreter goes first
+                self._process = start(ring)
+            except OSError as error:
+                return _without(str(error))
+            status = self._process.wait()
+            ring.lose()
+            if ring.closed:
+                return True
+            if not ring.began:
+                return _without(f"it ended with status {status}")
+            pause = backoff.next()
+            log.error("the shadows' process ended (%d), again in %.1f s", status, pause)
+            self._closing.wait(pause)
 
 
-def _scores(version: Version, group: Sequence[Offered]) -> Array | str:
-    """What a shadow says of all rows [rows, k], or why it says nothing."""
-    tensors = [offered.tensors[version.digest] for offered in group]
-    joined = {name: np.concatenate([t[name] for t in tensors]) for name in tensors[0]}
-    try:
-        scores: Array = version.model.predict(joined)
-    except Exception as error:  # whatever it is, it is the shadow's
-        log.warning("shadow %s raised", version.number, exc_info=error)
-        return f"raised {type(error).__name__}"
-    return scores
+def _without(why: str) -> bool:
+    log.error("shadows have no process, and take time from replies: %s", why)
+    return False
+
+
+_shadows: WeakSet[Shadow] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """What waits is the parent's; a child has a process of its own."""
+    for shadow in list(_shadows):
+        if shadow._ring is not None:
+            shadow._ring.release()
+        shadow._reset()
+
+
+def _at_exit() -> None:
+    for shadow in list(_shadows):
+        shadow.close(timeout_s=2.0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

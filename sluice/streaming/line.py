@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from sluice.errors import SluiceError
-from sluice.host.process import die_with
+from sluice.host.die_with import die_with
 from sluice.streaming.backoff import Backoff
 from sluice.streams import Clock
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,17 @@ import numpy as np
 import pytest
 
 from sluice.batch.scoring import score
-from sluice.errors import DeclarationError
+from sluice.errors import DeclarationError, NotFound, StoreUnavailable
 from sluice.message import Message
 from sluice.models.model import Input
-from sluice.monitoring.emitter import Emitter
 from sluice.parts import join
-from sluice.routing.shadow import CLOSED, FULL, Answered, Compared, Offered, Shadow, event
+from sluice.routing.comparer import Compared, Comparer, Models, event
+from sluice.routing.offered import Offered, decode, encode, unpack
+from sluice.routing.shadow import CLOSED, FAILED, FULL, Shadow
 from sluice.routing.shadow_plan import ShadowPlan
 from sluice.service import Service
+from sluice.streams import Message as Sent
+from tests.routing.shadowing import Kept, in_thread
 from tests.tiny import ORDER, Tiny
 
 WHEN = 1.7e9
@@ -27,19 +31,23 @@ RECORDS = [{**ORDER, "visits": i % 9} for i in range(5)]
 
 
 @pytest.fixture
-def seen() -> list[Compared]:
-    return []
+def kept() -> Kept:
+    return Kept()
 
 
 @pytest.fixture
-def service(shop: Tiny, seen: list[Compared]) -> Iterator[Service]:
+def service(shop: Tiny, kept: Kept) -> Iterator[Service]:
     """The champion answers, the challenger is its shadow."""
-    shop.models.promote("binary", "1", "challenger")
+    yield from shadowed(shop, kept, "binary")
+
+
+def shadowed(shop: Tiny, kept: Kept, graph: str) -> Iterator[Service]:
+    shop.models.promote(graph, "1", "challenger")
     declared = "{policy: champion, shadow: {versions: [challenger, nobody]}}"
-    shop.edit("graphs/binary/graph.yaml", "{policy: champion}", declared)
-    application = shop.open("binary")
-    application.shadow = Shadow(seen=seen.append)
-    with shop.service("binary", application) as opened:
+    shop.edit(f"graphs/{graph}/graph.yaml", "{policy: champion}", declared)
+    application = shop.open(graph)
+    application.shadow = in_thread(application, kept)
+    with shop.service(graph, application) as opened:
         yield opened
 
 
@@ -48,37 +56,46 @@ def wait(service: Service) -> None:
     assert service.application.shadow.wait()
 
 
-def check(service: Service, seen: list[Compared], ids: list[str]) -> None:
+def check(service: Service, kept: Kept, ids: list[str]) -> None:
     wait(service)
-    assert [row.answered.place for row in seen] == ids
+    assert [f"{e['id']}/{e['record']}" for e in kept.events] == ids
     own = service.predict(RECORDS[: len(ids)], version="challenger")
     answered = service.predict(RECORDS[: len(ids)], version="champion")
-    assert [row.shadows for row in seen] == [{"1": [o["probability"]]} for o in own]
-    assert [list(row.answered.score) for row in seen] == [[a["probability"]] for a in answered]
-    assert {(row.answered.version, row.answered.when) for row in seen} == {("2", WHEN)}
+    assert [e["shadows"] for e in kept.events] == [{"1": [o["probability"]]} for o in own]
+    assert [e["score"] for e in kept.events] == [[a["probability"]] for a in answered]
+    champion = service.application.live().champion.number
+    assert {(e["version"], e["when"]) for e in kept.events} == {(champion, WHEN)}
+    assert service.application.shadow
+    assert service.application.shadow.compared == len(ids)
 
 
-def test_a_request_is_compared(service: Service, seen: list[Compared]) -> None:
+def test_a_request_is_compared(service: Service, kept: Kept) -> None:
     reply = service.run(Message(RECORDS[:1], "id", WHEN))
     assert reply["version"] == "2"
-    check(service, seen, ["id/0"])
+    check(service, kept, ["id/0"])
 
 
-def test_requests_that_share_a_message(service: Service, seen: list[Compared]) -> None:
+def test_requests_that_share_a_message(service: Service, kept: Kept) -> None:
     requests = [Message(RECORDS[:2], "a", WHEN), Message(RECORDS[2:3], "b", WHEN)]
     service.graph.run_many(join(requests))
-    check(service, seen, ["a/0", "a/1", "b/0"])
+    check(service, kept, ["a/0", "a/1", "b/0"])
 
 
-def test_a_table(service: Service, seen: list[Compared]) -> None:
+def test_a_table(service: Service, kept: Kept) -> None:
     score(service, RECORDS, ids=list("abcde"), when=WHEN)
-    check(service, seen, [f"{id}/0" for id in "abcde"])
+    check(service, kept, [f"{id}/0" for id in "abcde"])
 
 
-def test_a_named_version_has_no_shadow(service: Service, seen: list[Compared]) -> None:
+def test_texts_are_handed_over_too(shop: Tiny, kept: Kept) -> None:
+    for service in shadowed(shop, kept, "pipeline"):
+        service.run(Message(RECORDS, "id", WHEN))
+        check(service, kept, [f"id/{i}" for i in range(5)])
+
+
+def test_a_named_version_has_no_shadow(service: Service, kept: Kept) -> None:
     service.predict(ORDER, version="champion")
     wait(service)
-    assert seen == []
+    assert kept.messages == []
 
 
 class Model:
@@ -94,9 +111,7 @@ class Model:
         return self._does()
 
 
-def test_a_shadow_that_raises_costs_its_own_score_alone(
-    service: Service, seen: list[Compared]
-) -> None:
+def test_a_shadow_that_raises_costs_its_own_score_alone(service: Service, kept: Kept) -> None:
     def fail() -> Any:
         raise ZeroDivisionError("a secret")
 
@@ -106,43 +121,130 @@ def test_a_shadow_that_raises_costs_its_own_score_alone(
     reply = service.run(Message([ORDER], "id"))
     assert "error" not in reply["outputs"][0]
     wait(service)
-    assert [row.shadows for row in seen] == [{"1": "raised ZeroDivisionError"}]
+    assert [e["errors"] for e in kept.events] == [{"1": "raised ZeroDivisionError"}]
 
 
-def test_what_does_not_fit_is_dropped_and_counted(tiny: Tiny) -> None:
-    gate, begun = threading.Event(), threading.Event()
+def offered(rows: int = 2, values: Any = None) -> Offered:
+    return Offered(
+        (("2", "digest"),),
+        {"digest": {"features": ("d", (rows, 1), values or bytes(8 * rows))}},
+        [f"id/{i}" for i in range(rows)],
+        [WHEN] * rows,
+        ["1"] * rows,
+        [[0.5]] * rows,
+    )
+
+
+def test_it_reads_what_it_wrote() -> None:
+    texts: list[list[Any]] = [["a", None, float("inf")], ["b", "", 1.0]]
+    row = offered(values=[v for line in texts for v in line])
+    row.tensors["digest"]["texts"] = ("O", (2, 3), [v for line in texts for v in line])
+    read = decode(encode(row))
+    assert read == row
+    assert unpack(read.tensors["digest"]["texts"]).tolist() == texts
+
+
+def test_what_does_not_fit_is_dropped_and_counted() -> None:
+    gate, begun, kept = threading.Event(), threading.Event(), Kept()
 
     def hang() -> Any:
         begun.set()
         gate.wait(20)
         return np.zeros((2, 1))
 
-    live = tiny.open("binary").live()
-    slow = replace(live.champion, model=Model(hang))
-    offered = Offered(
-        replace(live, versions={"2": slow}),
-        ("2",),
-        {slow.digest: {"features": np.zeros((2, 1))}},
-        2,
-        lambda: [Answered(f"id/{i}", 0.0, "2", [0.5]) for i in range(2)],
+    size = 8 + len(encode(offered()))
+    shadow = Shadow(
+        lambda ring: Comparer(ring, lambda _: Model(hang), lambda: kept, "t"), size=size
     )
-    shadow = Shadow(capacity=4)
-    shadow.offer(offered)
+    shadow.offer(offered())
     assert begun.wait(10)
     for _ in range(3):
-        shadow.offer(offered)  # returns at once: one has room
-    assert shadow.dropped == {FULL: 4}
+        shadow.offer(offered())  # returns at once: one has room
+    assert (shadow.dropped, shadow.wait(0.0)) == ({FULL: 4}, False)
     gate.set()
     assert shadow.wait()
     shadow.close()
-    assert shadow.compared == 4
-    shadow.offer(offered)
+    assert shadow.compared == len(kept.messages) == 4
+    shadow.offer(offered())
+    shadow.close()
     assert shadow.dropped == {FULL: 4, CLOSED: 2}
 
 
+def test_what_has_no_bytes_is_dropped_and_counted() -> None:
+    shadow = in_thread(None, Kept())  # type: ignore[arg-type]
+    shadow.offer(offered(values=[object()]))
+    assert (shadow.dropped, shadow.wait()) == ({FAILED: 2}, True)
+
+
+class Away(Kept):
+    """A stream that is not there the first times, or raises what it should not."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        super().__init__()
+        self.errors = errors
+
+    def produce_many(self, topic: str, messages: Sequence[Sent]) -> list[tuple[int, int]]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().produce_many(topic, messages)
+
+
+def zeros(kept: Kept) -> Shadow:
+    model = Model(lambda: np.zeros((2, 1)))
+    return Shadow(lambda ring: Comparer(ring, lambda _: model, lambda: kept, "t"))
+
+
+def test_a_stream_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Away([StoreUnavailable("away"), StoreUnavailable("away")])
+    shadow = zeros(kept)
+    shadow.offer(offered())
+    assert shadow.wait()
+    shadow.close()
+    assert (shadow.compared, shadow.dropped, len(kept.messages)) == (2, {}, 2)
+    assert caplog.text.count("comparisons wait for their stream") == 1
+
+
+def test_a_defect_costs_comparisons(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Away([ZeroDivisionError()])
+    shadow = zeros(kept)
+    for _ in range(2):
+        shadow.offer(offered())
+        assert shadow.wait()
+    shadow.close()
+    assert (shadow.compared, shadow.dropped) == (2, {FAILED: 2})
+    assert "rows were not compared" in caplog.text
+
+
+def test_a_version_that_the_store_refuses_is_asked_for_once() -> None:
+    asked = []
+
+    def load(number: str) -> Any:
+        asked.append(number)
+        raise NotFound(number)
+
+    models = Models(load)
+    for _ in range(2):
+        with pytest.raises(NotFound, match="7"):
+            models("7")
+    assert asked == ["7"]
+
+
+def test_a_forked_child_begins_anew(kept: Kept) -> None:
+    shadow = zeros(kept)
+    shadow.offer(offered())
+    assert shadow.wait()
+    pid = os.fork()
+    if pid == 0:
+        shadow.offer(offered())
+        os._exit(int(shadow.wait(20) and shadow.compared == 2))
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+    shadow.close()
+    assert shadow.compared == 2
+
+
 def test_the_event_of_a_row() -> None:
-    compared = Compared(Answered("a/b/3", WHEN, "2", [0.25]), {"1": [0.5], "4": "raised E"})
-    made = event(compared)
+    made = event(Compared("a/b/3", WHEN, "2", [0.25], {"1": [0.5], "4": "raised E"}))
     assert made.key == "a/b"
     assert json.loads(made.value) == {
         "format": 1,
@@ -155,23 +257,6 @@ def test_the_event_of_a_row() -> None:
         "errors": {"4": "raised E"},
         "sampling_percentage": 100.0,
     }
-
-
-def test_events_go_to_the_emitter(service: Service) -> None:
-    sent: list[Any] = []
-
-    class Producer:
-        def produce_many(self, topic: str, messages: Any) -> None:
-            sent.extend((topic, m.key) for m in messages)
-
-        def close(self) -> None:
-            pass
-
-    emitter = Emitter(Producer, "p.g.shadow", event)  # type: ignore[arg-type]
-    service.application.shadow = Shadow(emitter)
-    service.run(Message(RECORDS, "id"))
-    service.application.shadow.close(10)
-    assert sent == [("p.g.shadow", "id")] * 5
 
 
 def test_a_share_of_the_requests(service: Service) -> None:

@@ -17,7 +17,8 @@ from sluice.models.model import Input
 from sluice.observe import observe
 from sluice.protocol.meter import Meter
 from sluice.protocol.surface import Surface
-from sluice.routing.shadow import Shadow
+from tests.routing.shadowing import Kept as Comparisons
+from tests.routing.shadowing import in_thread
 from tests.tiny import ORDER, Tiny
 
 
@@ -53,7 +54,7 @@ def surface(shop: Tiny, tmp_path: Path) -> Iterator[Surface]:
     }
     shop.edit("graphs/binary/graph.yaml", "{policy: champion}", json.dumps(declared))
     application = shop.open("binary")
-    application.shadow = Shadow()
+    application.shadow = in_thread(application, Comparisons())
     with shop.service("binary", application) as service:
         meter = Meter(Registry(tmp_path / "metrics"), application)
         yield Surface(service, meter=meter)
