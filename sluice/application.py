@@ -23,7 +23,6 @@ from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Source
-from sluice.monitoring.open import open_redaction
 from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
@@ -57,7 +56,6 @@ class Application:
         clock: seconds, monotonic.
 
     Attributes:
-        redaction: what of records and outputs does not leave the process.
         arm: the alias that this function is for, behind a gateway that splits the traffic.
         policy: the router's, once the graph has loaded it.
         correction: what its rule of that name knows, once the graph has loaded it.
@@ -84,7 +82,6 @@ class Application:
         self.emitter = emitter
         self.rewards = rewards
         self.arm = ""
-        self.redaction = Redaction()
         self.refusal: str | None = None
         self.policy: Policy | None = None
         self.correction: Copies | None = None
@@ -114,8 +111,6 @@ class Application:
             refresh=settings.refresh,
         )
         application.arm = settings.arm
-        application.redaction = open_redaction(project, parameters)
-        definitions.record.hide(application.redaction)
         if settings.monitoring:
             application.shadow = Shadow(
                 partial(open_comparer, project, graph), partial(start_process, project, graph)
@@ -224,7 +219,13 @@ def make_emitter(
         worker=worker,
         inputs=definitions.record.names,
     )
-    redaction = open_redaction(project, parameters)
+    try:
+        redaction = Redaction(parameters.redact, settings.salt.encode())
+    except ValueError as error:
+        where, hint = "spec.parameters.sluice.redact", "the salt is the setting SLUICE_SALT"
+        raise DeclarationError(
+            project.graph_file(parameters.graph), where, str(error), hint
+        ) from None
     events_url(project)  # what names no stream is an error now, not when the first event is sent
 
     topic = f"{project.name}.{parameters.graph}.events"
