@@ -27,10 +27,8 @@ from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.routing.comparer import open_comparer
 from sluice.routing.ledger import Ledger
-from sluice.routing.shadow import Shadow
-from sluice.routing.shadow_process import start_process
+from sluice.routing.shadow import Shadow, event
 from sluice.settings import Settings
 from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
 from sluice.streams import Producer
@@ -112,9 +110,8 @@ class Application:
         )
         application.arm = settings.arm
         if settings.monitoring:
-            application.shadow = Shadow(
-                partial(open_comparer, project, graph), partial(start_process, project, graph)
-            )
+            topic = f"{project.name}.{graph}.shadow"
+            application.shadow = Shadow(Emitter(partial(_producer, project), topic, event))
         return application
 
     def live(self) -> Live:
@@ -150,7 +147,8 @@ class Application:
     def load(self) -> Live:
         """Load the live versions now. Raises VersionRefused, NotFound."""
         token = self.models.aliases_token(self.graph)
-        live = load_live(self.graph, self.definitions, self.models, self.features)
+        before = self._live.versions if self._live else None  # of the same declarations
+        live = load_live(self.graph, self.definitions, self.models, self.features, before)
         self._token, self._live, self.refusal = token, live, None
         self._outdated = False
         for alias, why in live.refused.items():

@@ -6,7 +6,7 @@ one takes its place, and requests on their way finish with the one that they beg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,20 +45,17 @@ class Version:
     calibration: Calibration | None = None
 
 
-def load_version(stored: Stored, definitions: Definitions) -> Version:
-    """A version from its verified files.
+def load_version(
+    stored: Stored, definitions: Definitions, loaded: Iterable[Version] = ()
+) -> Version:
+    """A version from its verified files; it shares the transform of a `loaded` one that has it.
 
     Raises VersionRefused when it does not load, or when a column that it was trained with is
     declared differently now: it would be served other values than it learnt from.
     """
     manifest = stored.manifest
     _refuse_changed(manifest, definitions)
-    try:
-        transform = read_transform(stored.files[TRANSFORM_FILE])
-    except (SluiceError, KeyError, ValueError, TypeError) as error:
-        raise _refused(manifest, TRANSFORM_FILE, str(error)) from error
-    if transform.digest != manifest.transform_digest:
-        raise _refused(manifest, TRANSFORM_FILE, "is not the transform that the manifest names")
+    transform = _transform(stored, loaded)
     model = load_model(manifest, stored.files)
     looked_up = wanted(definitions, [n for n in transform.inputs if n in definitions.features])
     return Version(
@@ -66,12 +63,28 @@ def load_version(stored: Stored, definitions: Definitions) -> Version:
         manifest=manifest,
         model=model,
         transform=transform,
-        digest=transform.digest,
-        digests=(transform.digest,),
+        digest=manifest.transform_digest,
+        digests=(manifest.transform_digest,),
         calibration=_calibration(stored),
         used=frozenset(transform.inputs),
         features={entity: tuple(f.name for f in found) for entity, found in looked_up.items()},
     )
+
+
+def _transform(stored: Stored, loaded: Iterable[Version]) -> Transform:
+    """The transform of a version: the one of a loaded version that has the same file, or read."""
+    manifest = stored.manifest
+    transform: Transform | None = None
+    if file := manifest.files.get(TRANSFORM_FILE):
+        same = (v.transform for v in loaded if v.manifest.files[TRANSFORM_FILE] == file)
+        transform = next(same, None)
+    try:
+        transform = transform or read_transform(stored.files[TRANSFORM_FILE])
+    except (SluiceError, KeyError, ValueError, TypeError) as error:
+        raise _refused(manifest, TRANSFORM_FILE, str(error)) from error
+    if transform.digest != manifest.transform_digest:
+        raise _refused(manifest, TRANSFORM_FILE, "is not the transform that the manifest names")
+    return transform
 
 
 def _calibration(stored: Stored) -> Calibration | None:
@@ -196,13 +209,18 @@ def _team(members: Sequence[Version]) -> Version:
 
 
 def load_live(
-    graph: str, definitions: Definitions, models: ModelStore, features: OnlineStore
+    graph: str,
+    definitions: Definitions,
+    models: ModelStore,
+    features: OnlineStore,
+    before: Mapping[str, Version] | None = None,
 ) -> Live:
-    """Load every version that an alias points at.
+    """Load every version that an alias points at; those in `before` are loaded, and stay.
 
     A version that is refused is left out, and `refused` says why; but without its champion a
     graph can't serve. Raises VersionRefused for a refused champion, NotFound when there is none.
     """
+    before = before or {}
     aliases = {name: a.version for name, a in models.aliases(graph).items()}
     if CHAMPION not in aliases:
         raise NotFound(f"{graph} has no champion yet: train one (sluice run main --graph {graph})")
@@ -210,8 +228,11 @@ def load_live(
     refused: dict[str, str] = {}
     for alias, number in sorted(aliases.items(), key=lambda item: item[0] != CHAMPION):
         try:
-            if number not in versions:
-                versions[number] = load_version(models.read(graph, number), definitions)
+            if number in before:
+                versions[number] = before[number]
+            elif number not in versions:
+                others = (*before.values(), *versions.values())
+                versions[number] = load_version(models.read(graph, number), definitions, others)
         except (VersionRefused, NotFound) as error:
             if alias == CHAMPION:
                 raise
@@ -236,7 +257,8 @@ def bind(
     names = [n for n in definitions.features if n in wanted]
     names.sort(key=definitions.is_of_item)
     columns = [*definitions.record.names, *names]
-    transforms = {v.digest: v.transform.bind(columns) for v in versions.values()}
+    distinct = {v.digest: v.transform for v in versions.values()}
+    transforms = {digest: transform.bind(columns) for digest, transform in distinct.items()}
     of_record = [n for n in names if not definitions.is_of_item(n)]
     lookup = Lookup(definitions, of_record, features)
     item_lookup = Lookup(definitions, names[len(of_record) :], features) if candidates else None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
+from sluice.lazy_tensors import LazyTensors
+from sluice.live import Live
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
 from sluice.step import Step
@@ -14,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Transform(Step):
-    """Computes one set of tensors per distinct transform among the live versions."""
+    """Computes one set of tensors per distinct transform among the live versions.
+
+    Where there are several, that of the champion is computed here, and the others when a version
+    is asked that takes them: what the model step then takes longer.
+    """
 
     many = True
 
@@ -32,19 +40,31 @@ class Transform(Step):
         return message
 
     def _transform(self, message: Message) -> None:
-        for digest in message.live.transforms:
-            tensors, unknown = message.live.rows(digest, message.columns)(message.values)
-            message.tensors[digest], message.unknown[digest] = tensors, unknown
+        live, columns, values = message.live, message.columns, message.values
+        if len(live.transforms) == 1:
+            [digest] = live.transforms
+            message.tensors[digest], message.unknown[digest] = live.rows(digest, columns)(values)
+            return
+        message.tensors = LazyTensors(
+            live.transforms, lambda digest: live.rows(digest, columns)(values), message.unknown
+        )
+        if message.pin is None:
+            message.tensors[live.champion.digest]
 
     def do_table(self, block: Block) -> Block:
         """`do` for many records at once, by column."""
         if len(block.places):
-            for digest in block.live.transforms:
-                transform = block.live.transform(digest)
-                tensors = block.tensors[digest] = transform.transform(block.columns)
-                block.unknown[digest] = transform.unknown(block.columns, tensors)
+            make = partial(_of_table, block.live, block.columns)
+            block.tensors = LazyTensors(block.live.transforms, make, block.unknown)
+            block.tensors[block.live.champion.digest]
         block.lap(self.name)
         return block
+
+
+def _of_table(live: Live, columns: Mapping[str, Any], digest: str) -> tuple[dict[str, Any], Any]:
+    transform = live.transform(digest)
+    tensors = transform.transform(columns)
+    return tensors, transform.unknown(columns, tensors)
 
 
 def init_context(context: Any) -> None:

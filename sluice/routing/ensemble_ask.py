@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sluice.lazy_tensors import computed
 from sluice.live import Live, Version
 from sluice.routing.ensemble_scores import Asked, Wanted
 
@@ -55,7 +56,7 @@ class Asking:
         timed = {n: w for n, w in wanted.items() if waited_for and w.budget_s < math.inf}
         if not timed:
             return {n: _ask(live.version(n), tensors, w) for n, w in wanted.items()}
-        waiting = self._begin(live, tensors, timed)
+        waiting = self._begin(live, computed(tensors, live, timed), timed)
         here = [(n, w) for n, w in wanted.items() if n not in timed]
         asked = {n: _ask(live.version(n), tensors, w) for n, w in here}
         return asked | waiting()
