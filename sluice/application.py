@@ -27,8 +27,10 @@ from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
+from sluice.routing.comparer import open_comparer
 from sluice.routing.ledger import Ledger
-from sluice.routing.shadow import Shadow, event
+from sluice.routing.shadow import Shadow
+from sluice.routing.shadow_process import start_process
 from sluice.settings import Settings
 from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
 from sluice.streams import Producer
@@ -110,8 +112,9 @@ class Application:
         )
         application.arm = settings.arm
         if settings.monitoring:
-            topic = f"{project.name}.{graph}.shadow"
-            application.shadow = Shadow(Emitter(partial(_producer, project), topic, event))
+            application.shadow = Shadow(
+                partial(open_comparer, project, graph), partial(start_process, project, graph)
+            )
         return application
 
     def live(self) -> Live:

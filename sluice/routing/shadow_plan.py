@@ -1,20 +1,13 @@
-"""Which requests are shadowed, by whom; and what of a message or a table the shadows are handed."""
+"""Which requests are shadowed, and by whom."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sluice.declaration import Section
-from sluice.lazy_tensors import computed
 from sluice.live import Live
-from sluice.message import Message
-from sluice.routing.shadow import Answered, Offered
-
-if TYPE_CHECKING:
-    from sluice.batch.block import Block
 
 _TOP = 1 << 56
 
@@ -53,34 +46,3 @@ def _unit(id: str) -> float:
     """A number from 0 to below 1, uniform over ids, the same everywhere."""
     digest = blake2b(f"shadow\0{id}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big") / _TOP
-
-
-def of_message(message: Message) -> Offered:
-    """An answered message."""
-
-    def rows() -> list[Answered]:
-        times = message.times()
-        given = zip(message.places(), message.rows, message.route, message.scores, strict=True)
-        return [
-            Answered(place, times[record], choice.version, score.tolist())
-            for place, record, choice, score in given
-        ]
-
-    tensors = computed(message.tensors, message.live, message.shadows)
-    return Offered(message.live, message.shadows, tensors, len(message.rows), rows)
-
-
-def of_table(block: Block) -> Offered:
-    """An answered table."""
-
-    def rows() -> list[Answered]:
-        names, when = block.names(), block.when[block.places].tolist()
-        nothing = Answered("", math.nan, "", ())
-        answered = [nothing] * len(names)
-        for number, (there, scores) in block.scores.items():
-            for row, score in zip(there.tolist(), scores.tolist(), strict=True):
-                answered[row] = Answered(names[row], when[row], number, score)
-        return answered
-
-    tensors = computed(block.tensors, block.live, block.shadows)
-    return Offered(block.live, block.shadows, tensors, len(block.places), rows)
