@@ -1,37 +1,24 @@
-"""Counts a table of events into cells."""
+"""Counts events into cells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-from sluice.drift.distribution import Bins
-from sluice.schema import Schema, seconds
-from sluice.windows.cell import Name
-from sluice.windows.event import known
-from sluice.windows.grid import AGES, TIMES, LogGrid, Places
-from sluice.windows.table import ABSENT, ANSWERED, NONE, Coded, Table
+from sluice.schema import Schema
+from sluice.windows.coded import Coded
+from sluice.windows.columns import Columns
+from sluice.windows.event import Event, known
+from sluice.windows.facts import Facts, Timed
+from sluice.windows.grid import AGES, TIMES, Floats, Places
+from sluice.windows.table import ABSENT, ANSWERED, Table, tables
 from sluice.windows.versions import Versions
 from sluice.windows.views import Cells, Tally, View, views
 
-_PLAIN = {str, int, float, bool, type(None)}
-Timed = dict[str, tuple[Places, Places]]  # by name which events tell of it, and the place of each
-
-
-class _Column(NamedTuple):
-    """What has bins: the name of its counts, which rows, the cell of each, how many cells."""
-
-    name: Name
-    rows: Places
-    cells: Places
-    size: int
-
 
 class Counting:
-    """Counts tables.
+    """Counts events.
 
     Args:
         versions: what is known of versions.
@@ -46,177 +33,109 @@ class Counting:
         self._versions, self._fields, self._window_s = versions, fields, window_s
         self._moments = {f.name for f in schema.fields if f.type == "timestamp"}
 
-    def views(self, table: Table) -> list[View]:
-        """The segments of a table's rows."""
-        return list(views(table, self._versions, self._fields))
+    def facts(self, events: Sequence[Event]) -> list[Facts]:
+        """What some hundred events come to. Raises as Table does."""
+        return [
+            Facts.of(table, list(views(table, self._versions, self._fields)), self._columns(table))
+            for table in tables(events)
+        ]
 
-    def starts(self, table: Table) -> Places:
-        """When the window of each row begins [n]."""
-        seconds: Places = np.rint(table.when * 1e6).astype(np.int64) // 1_000_000
-        return seconds // self._window_s * self._window_s
-
-    def count(self, table: Table, found: Sequence[View], rows: Places, cells: Cells) -> None:
-        """Add some rows of a table to cells."""
+    def count(self, facts: Facts, rows: Places, cells: Cells) -> None:
+        """Add some rows to cells."""
         if not len(rows):
             return
-        facts = _Facts(table, self.starts(table))
-        columns = self._columns(table, rows)
-        versions = table.versions.words, table.versions.codes[rows]
-        for view in found:
+        starts = self._starts(facts)
+        for view in facts.views:
             here = view.some(rows)
-            _count_requests(facts, rows, here, cells)
-            tally = Tally(cells, facts.starts[rows], versions, here)
-            _count_records(table, rows, tally, columns)
+            _count_requests(facts, starts, rows, here, cells)
+            tally = Tally(cells, starts[rows], facts.versions.some(rows), here)
+            _count_records(facts, rows, tally)
 
-    def _columns(self, table: Table, rows: Places) -> list[_Column]:
+    def _starts(self, facts: Facts) -> Places:
+        """When the window of each row begins [n]."""
+        seconds: Places = np.rint(facts.when * 1e6).astype(np.int64) // 1_000_000
+        return seconds // self._window_s * self._window_s
+
+    def _columns(self, table: Table) -> list[Columns]:
         """The columns and the scores that have bins, as far as records were answered."""
-        found: list[_Column] = []
-        answered = table.kind[rows] == ANSWERED
-        by_row = table.versions.codes[rows]
+        answered = table.kind == ANSWERED
+        found = []
         for code, version in enumerate(table.versions.words):
-            here = np.flatnonzero(answered & (by_row == code))
-            if not len(here):
-                continue
+            rows = np.flatnonzero(answered & (table.versions.codes == code))
             known = self._versions.of(version)
-            for name, bins in known.bins.items():
-                if name in table.columns:
-                    values = _some(table.columns[name], rows[here])
-                    cells = _cells(bins, values, _moment if name in self._moments else None)
-                    found.append(_Column(("feature", name, bins.identity), here, cells, len(bins)))
-            for k, bins in enumerate(known.scores[: table.scores.shape[1]]):
-                cells = np.asarray(bins.places(table.scores[rows[here], k]), np.int64)
-                found.append(_Column(("score", str(k), bins.identity), here, cells, len(bins)))
+            if len(rows) and (known.bins or known.scores):
+                found.append(Columns.of(table, rows, known, self._moments))
         return found
 
 
-class _Facts:
-    """What is told of events as a whole [e].
-
-    Attributes:
-        table, starts: the rows, and when the window of each begins [n].
-        versions: who answered.
-        requests: how many requests an event tells of.
-        latency: the place of each request's time.
-        steps, ages: by name.
-        defaults: as JSON.
-    """
-
-    def __init__(self, table: Table, starts: Places) -> None:
-        self.table, self.starts, blocks = table, starts, table.blocks
-        self.events = table.events
-        self.versions = Coded([block.version or NONE for block in blocks])
-        one = np.ones(len(blocks), np.int64)
-        several = bool(table.own.any())
-        self.requests = np.maximum(1, [len(b.ids) for b in blocks]) if several else one
-        times = np.array([e.microsec for e in self.events], np.float64)
-        self.latency = TIMES.place(times / self.requests)
-        self.steps = _timed(TIMES, [block.timings for block in blocks], self.requests)
-        self.ages = _timed(AGES, [block.ages for block in blocks], one)
-        self.defaults = Coded([bytes(block.defaults) for block in blocks])
-
-
-def _timed(grid: LogGrid, told: Sequence[Mapping[str, float]], shares: Places) -> Timed:
-    """By name which of the events tell of it, and the place of what they tell, shared out."""
-    layouts = Coded(list(map(tuple, told)))
-    found: dict[str, list[tuple[Places, Places]]] = {}
-    for code, names in enumerate(layouts.words):
-        here = np.flatnonzero(layouts.codes == code)
-        alike = told if len(layouts.words) == 1 else [told[n] for n in here.tolist()]
-        values = np.fromiter(chain.from_iterable(one.values() for one in alike), np.float64)
-        rows = values.reshape(len(here), len(names)) / shares[here, None]
-        for name, places in zip(names, grid.place(rows).T, strict=True):
-            found.setdefault(name, []).append((here, places))
-    return {
-        name: (np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
-        for name, parts in found.items()
-    }
-
-
-def _count_requests(facts: _Facts, rows: Places, view: View, cells: Cells) -> None:
+def _count_requests(facts: Facts, starts: Places, rows: Places, view: View, cells: Cells) -> None:
     """Requests, and what events tell of them as a whole; a request whose records are in two
     segments counts in both."""
-    table, width = facts.table, len(view.names)
-    _, first = np.unique(table.request[rows] * width + view.codes, return_index=True)
+    whole, width = facts.whole, len(view.words)
+    _, first = np.unique(facts.request[rows] * width + view.codes, return_index=True)
     asked, here = rows[first], view.some(first)
-    events = table.event[asked]
+    events = facts.event[asked]
     # A request of its own has one record, and so one version; another that of its event.
-    words = [*table.versions.words, *facts.versions.words]
-    of_event = len(table.versions.words) + facts.versions.codes[events]
-    versions = words, np.where(table.own[asked], table.versions.codes[asked], of_event)
-    tally = Tally(cells, facts.starts[asked], versions, here)
+    by = Coded.joined([facts.versions.some(asked), whole.versions.some(events)])
+    chosen = np.where(facts.own[asked], by.codes[: len(asked)], by.codes[len(asked) :])
+    tally = Tally(cells, starts[asked], Coded(by.words, chosen), here)
     tally.count(("requests",), np.zeros(len(asked), np.int64), 1)
-    if table.events[0].resp is None:
-        for row, event in enumerate(events.tolist()):
-            tally.cell(row).bump(("status", str(facts.events[event].sluice.status)), 0, 1)
+    statuses = whole.statuses[events]
+    for status in np.unique(statuses[statuses > 0]).tolist():
+        failed = np.flatnonzero(statuses == status)
+        tally.count(("status", str(status)), np.zeros(len(failed), np.int64), 1, failed)
     pairs, first, counts = np.unique(
         events * width + here.codes, return_index=True, return_counts=True
     )
-    told, weights = pairs // width, counts.astype(np.float64)
-    by_event = facts.versions.words, facts.versions.codes[told]
-    whole = Tally(cells, facts.starts[asked[first]], by_event, View(view.names, pairs % width))
-    _count_events(facts, told, weights, whole)
-    if width == 1 or len(table) == len(facts.events):
-        _count_defaults(facts, told, whole)
+    told = pairs // width
+    segments = Coded(view.words, pairs % width)
+    by_event = Tally(cells, starts[asked[first]], whole.versions.some(told), segments)
+    _count_events(facts, told, counts.astype(np.float64), by_event)
+    # Which of an event's records defaults stood in for is not told: its segments must be one.
+    alone = np.flatnonzero(np.bincount(told)[told] == 1)
+    _count_defaults(facts, told, alone, by_event)
 
 
-def _count_events(facts: _Facts, told: Places, weights: Any, tally: Tally) -> None:
-    tally.count(("latency",), facts.latency[told], len(TIMES), None, weights)
-    for kind, timed, size in (("step", facts.steps, len(TIMES)), ("age", facts.ages, len(AGES))):
-        for name, (which, places) in timed.items():
-            at = np.full(len(facts.events), -1)
+def _count_events(facts: Facts, told: Places, weights: Floats, tally: Tally) -> None:
+    whole = facts.whole
+    tally.count(("latency",), whole.latency[told], len(TIMES), None, weights)
+    timed: tuple[tuple[str, Timed, int], ...] = (
+        ("step", whole.steps, len(TIMES)), ("age", whole.ages, len(AGES))
+    )  # fmt: skip
+    for kind, by_name, size in timed:
+        for name, (which, places) in by_name.items():
+            at = np.full(len(whole), -1)
             at[which] = places
             rows = np.flatnonzero(at[told] >= 0)
             tally.count((kind, name), at[told[rows]], size, rows, weights[rows])
 
 
-def _count_defaults(facts: _Facts, told: Places, tally: Tally) -> None:
+def _count_defaults(facts: Facts, told: Places, rows: Places, tally: Tally) -> None:
     """Defaults are counted by event: of many alike at once."""
-    width = len(facts.defaults.words)
-    mixed = tally.codes * width + facts.defaults.codes[told]
-    for pair, times in zip(*map(list, np.unique(mixed, return_counts=True)), strict=True):
-        cell, raw = tally.cells[pair // width], facts.defaults.words[pair % width]
-        for feature, reasons in known(raw).items():
+    words = facts.whole.defaults.words
+    mixed = tally.codes[rows] * len(words) + facts.whole.defaults.codes[told[rows]]
+    for pair, times in zip(
+        *map(np.ndarray.tolist, np.unique(mixed, return_counts=True)), strict=True
+    ):
+        cell = tally.cells[pair // len(words)]
+        for feature, reasons in known(words[pair % len(words)]).items():
             for why, count in reasons.items():
-                cell.bump(("default", feature, why), 0, 1, count * int(times))
+                cell.bump(("default", feature, why), 0, 1, count * times)
 
 
-def _count_records(table: Table, rows: Places, tally: Tally, columns: Sequence[_Column]) -> None:
-    kinds = table.kind[rows]
+def _count_records(facts: Facts, rows: Places, tally: Tally) -> None:
+    kinds = facts.kind[rows]
     there = np.flatnonzero(kinds != ABSENT)
     if len(there):
         tally.count(("records",), (kinds[there] != ANSWERED).astype(np.int64), 2, there)
-    by_route, answered = table.routes.codes[rows], kinds == ANSWERED
-    for code, (policy, name) in enumerate(table.routes.words):
+    by_route, answered = facts.routes.codes[rows], kinds == ANSWERED
+    for code, (policy, name) in enumerate(facts.routes.words):
         here = np.flatnonzero(answered & (by_route == code))
         if len(here):
             tally.count(("route", policy, name), np.zeros(len(here), np.int64), 1, here)
-    for column in columns:
-        tally.count(column.name, column.cells, column.size, column.rows)
-
-
-def _some(values: Sequence[Any], rows: Places) -> Sequence[Any]:
-    return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
-
-
-def _cells(bins: Bins, values: Sequence[Any], read: Callable[[Any], Any] | None) -> Places:
-    """The cells of values, each read first if there is something to read it by.
-
-    Values are mostly few, or numbers.
-    """
-    kinds = set(map(type, values))
-    if not kinds <= _PLAIN:
-        values = [v if type(v) in _PLAIN else None for v in values]
-    if read is None and not kinds & {str, bool}:
-        return np.asarray(bins.places(np.array(values, np.float64)), np.int64)
-    distinct = list(dict.fromkeys(values))
-    found = bins.places(distinct if read is None else [read(value) for value in distinct])
-    places = dict(zip(distinct, found.tolist(), strict=True))
-    return np.array([places[value] for value in values], np.int64)
-
-
-def _moment(value: Any) -> float | None:
-    """A time of a record in seconds; None for what is none."""
-    try:
-        return seconds(value)
-    except (ValueError, OverflowError):
-        return None
+    place = np.full(len(facts), -1)
+    place[rows] = np.arange(len(rows))
+    for columns in facts.columns:
+        at = place[columns.rows]
+        here = np.flatnonzero(at >= 0)
+        tally.count_grids(columns.grids, columns.places[:, here], at[here])

@@ -6,7 +6,7 @@ once for all that are alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -46,7 +46,7 @@ class Routes(msgspec.Struct, frozen=True, gc=False):
 class Block(msgspec.Struct, frozen=True, gc=False):
     """What an event says beside what MLRun reads of it."""
 
-    format: int
+    format: Annotated[int, msgspec.Meta(le=FORMAT)]
     version: str | None
     route: msgspec.Raw
     ages: dict[str, float]
@@ -55,8 +55,8 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     errors: dict[str, str]
     details: msgspec.Raw
     status: int = 200
-    ids: list[str] = []
-    when: list[float] = []
+    ids: tuple[str, ...] = ()
+    when: tuple[float, ...] = ()
     routes: Routes | None = None
     features: Named | None = None
 
@@ -83,15 +83,15 @@ _decode = msgspec.json.Decoder(Event).decode
 _mark = msgspec.json.Decoder(_Marked).decode
 
 
-def read_event(value: bytes) -> Event:
-    """An event. Raises ValueError for what is none, or is of a newer format."""
+def read_events(values: Sequence[bytes]) -> list[Event]:
+    """Events. Raises ValueError where one is none, or is of a newer format."""
     try:
-        event = _decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(_problem(value) or f"no event: {error}") from None
-    if event.sluice.format > FORMAT:
-        raise ValueError(_newer(event.sluice.format))
-    return event
+        return list(map(_decode, values))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no event: {error}") from None
+    except msgspec.DecodeError as error:
+        problem = next(filter(None, map(_problem, values)), "")
+        raise ValueError(problem or f"no event: {error}") from None
 
 
 def _problem(value: bytes) -> str:

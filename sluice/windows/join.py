@@ -25,11 +25,11 @@ import numpy as np
 from sluice.routing.decisions import Feedback
 from sluice.windows import state
 from sluice.windows.cell import Cell
+from sluice.windows.facts import Facts, digest
 from sluice.windows.grid import Places
 from sluice.windows.judge import Judged, judge, put, truth_of
-from sluice.windows.table import Table
 from sluice.windows.versions import Versions
-from sluice.windows.views import WHOLE, Cells, Key, View
+from sluice.windows.views import WHOLE, Cells, Key
 
 log = logging.getLogger("sluice.monitor")
 
@@ -39,11 +39,6 @@ _MOST = 100  # labels that wait for one answer
 _JUDGED = ("classification", "regression")
 _AT_ONCE = 20_000  # answers that one transaction drops
 Answers = list[tuple[bytes, bytes]]  # digests and values
-
-
-def digest(place: str) -> bytes:
-    """What stands for a request's id and the record's place in it, "id/0"."""
-    return blake2b(place.encode(), digest_size=12).digest()
 
 
 def micros(moment: float) -> int:
@@ -104,10 +99,12 @@ class Join:
 
     # -- answers -------------------------------------------------------------------------------
 
-    def fresh(self, table: Table, names: Sequence[bytes]) -> Places:
-        """The rows of a table that were not counted before, by their ids and times."""
-        moments = np.rint(table.when * 1e6).astype(np.int64).tolist()
+    def fresh(self, facts: Facts, names: Sequence[bytes]) -> Places:
+        """The rows of facts that were not counted before, by their ids and times."""
         known = dict(self._txn.cursor().getmulti(names))
+        if not known and len(set(names)) == len(names):
+            return np.arange(len(names))
+        moments = np.rint(facts.when * 1e6).astype(np.int64).tolist()
         seen = {(name, value[: _WHEN.size]) for name, value in known.items()}
         rows = []
         for row, (name, moment) in enumerate(zip(names, moments, strict=True)):
@@ -115,26 +112,24 @@ class Join:
             if one not in seen:
                 seen.add(one)
                 rows.append(row)
-        if len(rows) < len(table):
-            self._counts["repeated_records"] += len(table) - len(rows)
+        if len(rows) < len(facts):
+            self._counts["repeated_records"] += len(facts) - len(rows)
         return np.array(rows, np.int64)
 
-    def names(self, table: Table) -> list[bytes]:
+    def names(self, facts: Facts) -> list[bytes]:
         """Under which name each row's answer is kept."""
         span, names = self._made.span_s, []
         made: dict[float, bytes] = {}
-        for place, moment in zip(table.ids, (table.when // span).tolist(), strict=True):
+        for one, moment in zip(facts.digests, (facts.when // span).tolist(), strict=True):
             bucket = made.get(moment)
             if bucket is None:
                 bucket = made[moment] = b"a" + state.bucket_of(moment * span, span)
-            names.append(bucket + digest(place))
+            names.append(bucket + one)
         return names
 
-    def keep(
-        self, table: Table, names: Sequence[bytes], views: Sequence[View], rows: Places
-    ) -> None:
-        """Keep the answers in some rows of a table; labels that waited for them are joined."""
-        values = _values(table, self._codes(table, views))
+    def keep(self, facts: Facts, names: Sequence[bytes], rows: Places) -> None:
+        """Keep the answers in some rows; labels that waited for them are joined."""
+        values = _values(facts, self._codes(facts))
         kept = [(names[row], values[row]) for row in rows.tolist()]
         waiting = self._waiting([name[5:] for name, _ in kept])
         self._txn.cursor().putmulti(kept)
@@ -143,13 +138,13 @@ class Join:
                 self._drop(name[5:], labels)
                 self._txn.put(name, reduce(self._judge, labels, value))
 
-    def _codes(self, table: Table, views: Sequence[View]) -> list[bytes]:
+    def _codes(self, facts: Facts) -> list[bytes]:
         """Of each row what stands for its version and its segments."""
-        segments = [[view.names[c] for c in view.codes.tolist()] for view in views[1:]]
+        segments = [[v.words[c] for c in v.codes.tolist()] for v in facts.views[1:]]
         found: dict[tuple[str, ...], bytes] = {}
         codes = []
-        words = table.versions.words
-        versions = [words[code] for code in table.versions.codes.tolist()]
+        words = facts.versions.words
+        versions = [words[code] for code in facts.versions.codes.tolist()]
         for key in zip(versions, *segments, strict=True):
             code = found.get(key)
             if code is None:
@@ -260,17 +255,17 @@ class Join:
         return found
 
 
-def _values(table: Table, codes: Sequence[bytes]) -> list[bytes]:
+def _values(facts: Facts, codes: Sequence[bytes]) -> list[bytes]:
     """Each row's answer, as it is kept; one that has no number has no scores."""
     kind = [("when", "<i8"), ("code", "<u8"), ("labelled", "u1"), ("label", "<f8"),
-            ("scores", "<f8", (table.scores.shape[1],))]  # fmt: skip
-    rows = np.zeros(len(table), np.dtype(kind))
-    rows["when"] = np.rint(table.when * 1e6)
+            ("scores", "<f8", (facts.scores.shape[1],))]  # fmt: skip
+    rows = np.zeros(len(facts), np.dtype(kind))
+    rows["when"] = np.rint(facts.when * 1e6)
     rows["code"] = np.frombuffer(b"".join(codes), "<u8")
-    rows["scores"] = table.scores
+    rows["scores"] = facts.scores
     data, size = rows.tobytes(), rows.itemsize
     values = [data[begin : begin + size] for begin in range(0, len(data), size)]
-    for row in np.flatnonzero(np.isnan(table.scores).any(axis=1)).tolist():
+    for row in np.flatnonzero(np.isnan(facts.scores).any(axis=1)).tolist():
         values[row] = values[row][: _HEAD.size]
     return values
 

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import msgspec
-
 from sluice.environment import Environment
 from sluice.errors import StoreUnavailable
 from sluice.routing.decisions import Feedback, read_feedback
@@ -25,20 +23,22 @@ from sluice.windows import state
 from sluice.windows.cell import Cell
 from sluice.windows.counting import Counting
 from sluice.windows.declared import DAY_S, MonitorParameters
-from sluice.windows.event import Event, read_event
+from sluice.windows.event import read_events
+from sluice.windows.facts import Facts
 from sluice.windows.join import Join, forget
-from sluice.windows.table import Table, tables
 from sluice.windows.versions import Versions
 from sluice.windows.views import Cells, Key
 
 log = logging.getLogger("sluice.monitor")
 
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, msgspec.DecodeError)
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+_CHUNK = 256  # events that are read and laid out at once: what was read of them stays near
 _IDLE_S = 0.5
 _TIDY_S = 5.0  # between two looks at what is old
 _PATIENCE = 10  # polls that bring nothing, for a broker that is slow to begin
 _TICK_S = 0.1
 Bounds = Callable[[str], dict[int, tuple[int, int]]]
+_Read = Callable[[Sequence[bytes], "_Batch"], float]
 
 
 class Topics(NamedTuple):
@@ -176,42 +176,38 @@ class Monitor:
                 # Nothing is from later than when it was written, whatever it says.
                 moment = min(max(moments, default=-math.inf), last.timestamp)
                 batch.read[place] = last.offset + 1, moment
-        batch.tables = self._tables(batch)
         return batch
 
     def _read_some(self, topic: str, records: Sequence[Record], batch: _Batch) -> list[float]:
         """Read records of one partition; the times of the last one that could be read."""
-        events = topic == self._parts.topics.events
-        found: list[Any] = []
-        try:
-            found += map(read_event if events else read_feedback, [r.value for r in records])
-        except ValueError:  # one of them: whose it is shows one by one
-            found, good = [], []
-            for record in records:
-                try:
-                    found.append((read_event if events else read_feedback)(record.value))
-                    good.append(record)
-                except ValueError as error:
-                    batch.letters.append((record, error))
-            records = good
-        if events:
-            batch.events += zip(records, found, strict=True)
-        else:
-            batch.feedback += found
-        return [one.when.timestamp() for one in found[-1:]]
+        if topic != self._parts.topics.events:
+            return self._read_chunk(self._read_feedback, records, batch)
+        moments: list[float] = []
+        for first in range(0, len(records), _CHUNK):
+            chunk = records[first : first + _CHUNK]
+            moments = self._read_chunk(self._read_events, chunk, batch) or moments
+        return moments
 
-    def _tables(self, batch: _Batch) -> list[Table]:
+    def _read_chunk(self, read: _Read, records: Sequence[Record], batch: _Batch) -> list[float]:
         try:
-            return tables([event for _, event in batch.events])
-        except _UNREADABLE:  # one of them: whose it is shows one by one
-            good: list[Event] = []
-            for record, event in batch.events:
-                try:
-                    tables([event])
-                    good.append(event)
-                except _UNREADABLE as error:
-                    batch.letters.append((record, error))
-            return tables(good)
+            return [read([record.value for record in records], batch)]
+        except _UNREADABLE as error:
+            if len(records) == 1:
+                batch.letters.append((records[0], error))
+                return []
+        # One of them: whose it is shows one by one.
+        moments = [m for record in records for m in self._read_chunk(read, [record], batch)]
+        return moments[-1:]
+
+    def _read_events(self, values: Sequence[bytes], batch: _Batch) -> float:
+        events = read_events(values)
+        batch.facts += self._parts.counting.facts(events)
+        batch.events += len(events)
+        return events[-1].when.timestamp()
+
+    def _read_feedback(self, values: Sequence[bytes], batch: _Batch) -> float:
+        batch.feedback += list(map(read_feedback, values))
+        return batch.feedback[-1].when.timestamp()
 
     def _refuse(self, letters: Sequence[tuple[Record, Exception]]) -> None:
         for record, error in letters:
@@ -227,12 +223,11 @@ class Monitor:
         """All of a batch, in a transaction."""
         parts = self._parts
         join = Join(txn, parts.made, parts.declared.horizon_s, parts.versions)
-        for table in batch.tables:
-            views = parts.counting.views(table)
-            names = join.names(table)
-            rows = join.fresh(table, names)
-            parts.counting.count(table, views, rows, join.cells)
-            join.keep(table, names, views, rows)
+        for facts in batch.joined():
+            names = join.names(facts)
+            rows = join.fresh(facts, names)
+            parts.counting.count(facts, rows, join.cells)
+            join.keep(facts, names, rows)
         labels = [entry for entry in batch.feedback if entry.label is not None]
         join.labels(labels)
         join.finish()
@@ -243,7 +238,7 @@ class Monitor:
                 raise StoreUnavailable(f"another monitor has read {place}: read again")
             state.put_offset(txn, place, next_, max(moment, before[1]))
         for name, by in (
-            ("events", sum(len(table.events) for table in batch.tables)),
+            ("events", batch.events),
             ("feedback", len(batch.feedback)),
             ("rewards", len(batch.feedback) - len(labels)),
             ("dead_letters", len(batch.letters)),
@@ -298,10 +293,17 @@ class _Batch:
     def __init__(self, before: dict[state.Place, tuple[int, float]]) -> None:
         self.before = before
         self.read: dict[state.Place, tuple[int, float]] = {}
-        self.events: list[tuple[Record, Event]] = []
+        self.events = 0
+        self.facts: list[Facts] = []
         self.feedback: list[Feedback] = []
         self.letters: list[tuple[Record, Exception]] = []
-        self.tables: list[Table] = []
+
+    def joined(self) -> list[Facts]:
+        """The facts, by how many scores they have."""
+        found: dict[int, list[Facts]] = {}
+        for facts in self.facts:
+            found.setdefault(facts.scores.shape[1], []).append(facts)
+        return [Facts.joined(parts) for parts in found.values()]
 
 
 def _by_place(records: Sequence[Record]) -> dict[state.Place, list[Record]]:

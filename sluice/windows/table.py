@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sluice.windows.coded import Coded
 from sluice.windows.event import Block, Event, Named, Row, names_of, route_of, told
 from sluice.windows.grid import Floats, Places
 
@@ -18,21 +19,9 @@ from sluice.windows.grid import Floats, Places
 ANSWERED, REFUSED, FAILED, ABSENT = range(4)
 NONE = ""  # the version of what none answered
 _CLASS = "probabilities."
+_NOTHING = msgspec.Raw()
 _LATEST = 253_402_300_800.0  # the year 10000
 Route = tuple[str, str]
-W = TypeVar("W", bound=Hashable)
-
-
-class Coded(Generic[W]):
-    """Values of few kinds: `words`, and which of them each one is, `codes` [n]."""
-
-    def __init__(self, values: Sequence[W]) -> None:
-        self.words = list(dict.fromkeys(values))
-        if len(self.words) > 1:
-            numbers = {word: code for code, word in enumerate(self.words)}
-            self.codes: Places = np.array([numbers[value] for value in values], np.int64)
-        else:
-            self.codes = np.zeros(len(values), np.int64)
 
 
 class Table:
@@ -84,9 +73,13 @@ class Table:
         outputs = [len(e.resp.outputs) for e in answered if e.resp is not None]
         if [len(e.request.inputs) for e in answered] != outputs:
             raise ValueError("no event: as many outputs as records are expected")
-        for block, n in zip(self.blocks, sizes.tolist(), strict=True):
-            if block.ids or block.when or block.routes or block.features:
+        self._special = any([b.ids or b.when or b.routes for b in self.blocks])  # noqa: C419 (fast)
+        if self._special:
+            for block, n in zip(self.blocks, sizes.tolist(), strict=True):
                 _check_lists(block, n)
+        told = [len(b.features.rows) for b in self.blocks if b.features is not None]
+        if told and told != sizes.tolist():
+            raise ValueError("no event: as many rows of features as records are expected")
 
     def _kinds(self) -> npt.NDArray[np.int8]:
         answered = self.events[0].resp is not None
@@ -103,11 +96,11 @@ class Table:
         """When each row was asked, under which id, and which rows are one request."""
         self.when = self.moments[self.event]
         self.own = np.zeros(len(self), np.bool_)
-        own = [number for number, block in enumerate(self.blocks) if block.ids]
-        if self._simple and not own:
+        if self._simple and not self._special:
             self.ids = [f"{e.request.id}/0" for e in self.events]
             self.request = self.event
         else:
+            own = [number for number, block in enumerate(self.blocks) if block.ids]
             self.own = np.isin(self.event, own)
             self.ids = list(chain.from_iterable(_ids(e) for e in self.events))
             begins = self.own.copy()
@@ -136,13 +129,13 @@ class Table:
         own = outputs.get("version")
         if own is not None:
             versions = [str(o or v) for o, v in zip(own, versions, strict=True)]
-        self.routes, self.versions = Coded(routes), Coded(versions)
+        self.routes, self.versions = Coded.of(routes), Coded.of(versions)
         self.scores = _scores(outputs, details, len(self))
 
     def _choices(self) -> tuple[list[Route], list[str]]:
         """Of each row policy and name of its choice, and the version that was chosen."""
         blocks = self.blocks
-        if self._simple and not any([block.routes for block in blocks]):  # noqa: C419 (is faster)
+        if self._simple and not self._special:
             routes = [route_of(bytes(block.route)) for block in blocks]
             return routes, [block.version or NONE for block in blocks]
         sizes = np.bincount(self.event, minlength=len(self.events)).tolist()
@@ -167,8 +160,6 @@ def _check_lists(block: Block, n: int) -> None:
     lists: dict[str, Sequence[Any]] = {"ids": block.ids, "times": block.when}
     if block.routes is not None:
         lists["routes"] = block.routes.codes
-    if block.features is not None:
-        lists["features"] = block.features.rows
     for name, found in lists.items():
         if found and len(found) != n:
             raise ValueError(f"no event: {n} records and {name} of {len(found)}")
@@ -230,17 +221,25 @@ def _floats(values: Sequence[Any]) -> Floats:
 
 def tables(events: Sequence[Event]) -> list[Table]:
     """Events by tables. Raises as Table does."""
+    if not events or _alike(events):
+        return [Table(events)] if events else []
     groups: dict[tuple[bytes, ...], list[Event]] = {}
     for event in events:
-        request, response, features = event.request, event.resp, event.sluice.features
-        key = (
-            bytes(request.input_schema),
-            b"" if response is None else bytes(response.output_schema),
-            b"" if features is None else bytes(features.schema),
-        )
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [event]
-        else:
-            group.append(event)
+        groups.setdefault(tuple(map(bytes, _layout(event))), []).append(event)
     return [Table(group) for group in groups.values()]
+
+
+def _layout(event: Event) -> tuple[msgspec.Raw, ...]:
+    """What the events of one table have alike."""
+    response, features = event.resp, event.sluice.features
+    return (
+        event.request.input_schema,
+        _NOTHING if response is None else response.output_schema,
+        _NOTHING if features is None else features.schema,
+    )
+
+
+def _alike(events: Sequence[Event]) -> bool:
+    """Whether all of them are of one table; they mostly are, and comparing is cheaper."""
+    parts = zip(*map(_layout, events), strict=True)
+    return all(part.count(part[0]) == len(part) for part in parts)

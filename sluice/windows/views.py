@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sluice.windows.cell import Cell, Name
-from sluice.windows.grid import Floats, Places
-from sluice.windows.table import Coded, Table
+from sluice.windows.coded import Coded
+from sluice.windows.grid import Counts, Floats, Places
+from sluice.windows.table import Table
 from sluice.windows.versions import Versions
 
 WHOLE = ""  # the segment of all
@@ -24,32 +25,21 @@ class Key(NamedTuple):
 
 
 Cells = dict[Key, Cell]
-
-
-class View(NamedTuple):
-    """One way to tell rows apart: the segments, and which of them each row is in [n]."""
-
-    names: Sequence[str]
-    codes: Places
-
-    def some(self, rows: Places) -> View:
-        """Some rows."""
-        return View(self.names, self.codes[rows])
+View = Coded[str]  # one way to tell rows apart: the segments, and which of them each row is in
 
 
 def views(table: Table, versions: Versions, fields: Sequence[str]) -> Iterator[View]:
     """All of a table's rows, then by each field's values."""
-    yield View([WHOLE], np.zeros(len(table), np.int64))
+    yield Coded([WHOLE], np.zeros(len(table), np.int64))
     known = [versions.of(version) for version in table.versions.words]
     for field in fields:
-        values: Coded[str | None] = Coded(
+        values: Coded[str | None] = Coded.of(
             [None if v is None else str(v) for v in table.columns.get(field, [None] * len(table))]
         )
         # Of each version and value the segment, then which of the segments that is.
         names = [[k.segment(field, value) for value in values.words] for k in known]
-        found = Coded([name for by_value in names for name in by_value])
-        places = found.codes[table.versions.codes * len(values.words) + values.codes]
-        yield View([f"{field}={name}" for name in found.words], places)
+        found = Coded.of([f"{field}={name}" for by_value in names for name in by_value])
+        yield found.some(table.versions.codes * len(values.words) + values.codes)
 
 
 class Tally:
@@ -58,23 +48,21 @@ class Tally:
     Args:
         cells: where the cells are, and new ones go.
         starts: of the window of each row [n].
-        versions: of each row: their names, and which of them [n].
-        view: the segments, and which of them each row is in [n].
+        versions: of each row [n].
+        view: the segment of each row [n].
     """
 
-    def __init__(
-        self, cells: Cells, starts: Places, versions: tuple[Sequence[str], Places], view: View
-    ) -> None:
-        names, by_version = versions
-        first, width = int(starts.min(initial=1 << 60)), len(view.names)
-        mixed = ((starts - first) * len(names) + by_version) * width + view.codes
+    def __init__(self, cells: Cells, starts: Places, versions: Coded[str], view: View) -> None:
+        first, width = int(starts.min(initial=1 << 60)), len(view.words)
+        names = versions.words
+        mixed = ((starts - first) * len(names) + versions.codes) * width + view.codes
         found, codes = np.unique(mixed, return_inverse=True)
         self.codes: Places = codes
         self.cells: list[Cell] = []
         for code in found.tolist():
             rest, segment = divmod(code, width)
             start, version = divmod(rest, len(names))
-            key = Key(start + first, names[version], view.names[segment])
+            key = Key(start + first, names[version], view.words[segment])
             self.cells.append(cells.setdefault(key, Cell()))
 
     def count(
@@ -92,6 +80,17 @@ class Tally:
         for code in np.flatnonzero(counts.any(axis=1)).tolist():
             self.cells[code].count(name, counts[code])
 
-    def cell(self, row: int) -> Cell:
-        """The cell that a row is in."""
-        return self.cells[int(self.codes[row])]
+    def count_grids(self, grids: Sequence[tuple[Name, int]], places: Places, rows: Places) -> None:
+        """Count some rows on many grids at once.
+
+        `grids` are names and sizes; `places` [grids, r] are in all of them, one after the other.
+        """
+        size = sum(own for _, own in grids)
+        flat = self.codes[rows] * size + places
+        counts: Counts = np.bincount(flat.ravel(), minlength=len(self.cells) * size)
+        by_cell = counts.reshape(len(self.cells), size)
+        for code in np.unique(self.codes[rows]).tolist():
+            begin = 0
+            for name, own in grids:
+                self.cells[code].count(name, by_cell[code, begin : begin + own])
+                begin += own
