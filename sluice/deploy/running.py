@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from sluice.deploy.beside import MONITOR
 from sluice.deploy.release import DOOR, Process, Release, copy_of
 from sluice.host.die_with import die_with
 from sluice.host.handed import hand_over
@@ -130,7 +131,7 @@ class Running:
     def _ended(self, role: str, code: int) -> None:
         if self._ending is not None:
             self._tell_next()
-        elif not self.lasting:
+        elif not self.lasting and role != MONITOR:  # requests are answered without it
             self.failed = f"{role} ended with exit code {code}"
         else:
             steady = self._clock() - self._begun[role] >= _STEADY_S
