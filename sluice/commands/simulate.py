@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ def add_to(groups: Any) -> None:
     add = parser.add_argument
     add("--from", dest="first", required=True, metavar="DAY", help="a day or a month: 2013-04-01")
     add("--to", dest="last", required=True, metavar="DAY", help="the last day or month")
-    text = "correct answers by the labels that have come, by these fields of the record"
-    add("--correction", nargs="*", metavar="FIELD", help=text)
+    text = "correct answers by the labels that have come, by these fields; and its parameters"
+    add("--correction", nargs="*", metavar="FIELD|NAME=VALUE", help=text)
     add("--retrain", action="store_true", help="train again as the graph declares")
     text = "and at the latest so long after the last time, such as 28d"
     add("--calendar", default="", metavar="DURATION", help=text)
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
         start=start,
         end=end,
         out=options.output,
-        correction=None if options.correction is None else tuple(options.correction),
+        correction=None if options.correction is None else correction(options.correction),
         retrain=options.retrain,
         calendar=options.calendar,
         members=tuple(options.models),
@@ -66,3 +67,23 @@ def run(options: argparse.Namespace) -> None:
     table(rows(report), HEADINGS)
     say(f"{len(report.incidents)} incidents, {len(report.runs)} runs of the loop")
     say(f"simulation.json and simulate.png are in {plan.out}")
+
+
+def correction(words: Sequence[str]) -> dict[str, Any]:
+    """The rule's parameters: fields, and names with values as graph.yaml has them.
+
+    >>> correction(["origin", "dest", "half_life=1d", "share={dest: 1.0}"])
+    {'features': ['origin', 'dest'], 'half_life': '1d', 'share': {'dest': 1.0}}
+    """
+    import yaml
+
+    try:
+        values = {name: yaml.safe_load(value) for name, value in map(_halves, words) if value}
+    except yaml.YAMLError as error:
+        raise SluiceError(f"--correction {' '.join(words)}: {error}") from None
+    return {"features": [word for word in words if "=" not in word], **values}
+
+
+def _halves(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value

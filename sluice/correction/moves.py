@@ -108,7 +108,7 @@ def _of(effects: Mapping[str, float], value: str | None) -> float:
 def moved(score: float, move: Move) -> float:
     """A score after a move.
 
-    >>> moved(0.5, Move(1, math.log(3), 0.0, False))
+    >>> round(moved(0.5, Move(1, math.log(3), 0.0, False)), 9)
     0.75
     >>> moved(10.0, Move(1, -0.5, 4.0, False))
     8.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -16,7 +16,8 @@ RULE = "correction"
 HOLD, FADE = "hold", "fade"
 _DAY = 86_400.0
 _HALVES = 16  # a sixty-thousandth is left
-_RANGES = {"prior": (1e-6, 1e9), "share": (0.0, 1.0), "bound": (1e-6, 20.0), "margin": (0.0, 1.0)}
+_RANGES = {"prior": (1e-6, 1e9), "bound": (1e-6, 20.0), "margin": (0.0, 1.0)}
+_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Plan:
         half_life_s: a label counts half of what one does that was asked about so much later.
         every_s: how often what is known is put together anew.
         prior: how many labels' worth of doubt there is that a value needs a move of its own.
-        share: of the move of a value that is made: features overlap.
+        share: of the move of a value that is made, by feature: they overlap.
         bound: the furthest that an answer is moved: in log-odds, or in spreads of a number.
         frozen_after_s: what is known is frozen when it is so old.
         silence: what becomes of a frozen move: it is held, or fades by half each half-life.
@@ -45,7 +46,7 @@ class Plan:
     half_life_s: float
     every_s: float
     prior: float
-    share: float
+    share: Mapping[str, float]
     bound: float
     frozen_after_s: float
     silence: str
@@ -61,12 +62,13 @@ class Plan:
     def parse(cls, params: Mapping[str, Any]) -> Plan:
         """What a declaration says. Raises DeclarationError."""
         section = Section(params, "graph.yaml", RULE)
+        features = _names(section)
         plan = cls(
-            features=_names(section),
+            features=features,
             half_life_s=section.duration("half_life", 2 * _DAY),
             every_s=section.duration("every", 3600.0),
             prior=float(section.take("prior", (int, float), 20)),
-            share=float(section.take("share", (int, float), 0.75)),
+            share=_shares(section, features),
             bound=float(section.take("bound", (int, float), 1.0)),
             frozen_after_s=section.duration("frozen_after", 2 * _DAY),
             silence=section.choose("silence", (HOLD, FADE), HOLD),
@@ -135,6 +137,20 @@ def _names(section: Section) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise section.error("features", "expected a list of record fields, each once")
     return tuple(names)
+
+
+def _shares(section: Section, features: Sequence[str]) -> dict[str, float]:
+    """By feature; one number is for all of them, and of those that have none it is 0.75."""
+    told = section.take("share", (int, float, Mapping), _SHARE)
+    by_name = isinstance(told, Mapping)
+    for share in told.values() if by_name else [told]:
+        if type(share) not in (int, float) or not 0.0 <= share <= 1.0:
+            raise section.error("share", "expected a number from 0 to 1, or one by feature")
+    found = dict(told) if by_name else dict.fromkeys(features, told)
+    for name in found:
+        if name not in features:
+            raise section.error("share", f"no feature {name!r}: {nearest(str(name), features)}")
+    return {name: float(found.get(name, _SHARE)) for name in features}
 
 
 def found_in(params: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -167,7 +167,7 @@ def _learnt(
             # What moving all answers leaves.
             left = float(of[RESIDUAL]) - slope * float(of[CURVATURE])
             step = _step(left / (float(of[CURVATURE]) + doubt), plan, numbers)
-            effects[feature][value] = plan.share * step
+            effects[feature][value] = plan.share[feature] * step
     return Learnt(
         labels=round(float(sums[LABELS])),
         base=_step(slope, plan, numbers),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sluice.correction.plan import RULE
 from sluice.declaration import read_yaml
 from sluice.errors import SluiceError
 from sluice.live import CHAMPION
@@ -25,7 +26,7 @@ class Plan:
         graph: its name.
         start, end: the first day, and the day after the last.
         out: the folder of state, report and picture.
-        correction: the fields that a correction tells apart; None: there is none.
+        correction: the parameters of the rule of that name; None: as the graph declares.
         retrain: whether models are trained again, as the graph declares.
         calendar: and so long after the last time at the latest, such as 28d; empty: as declared.
         members: the candidates that are trained. The first becomes champion; several answer
@@ -38,7 +39,7 @@ class Plan:
     start: str
     end: str
     out: Path
-    correction: tuple[str, ...] | None = None
+    correction: Mapping[str, Any] | None = None
     retrain: bool = False
     calendar: str = ""
     members: tuple[str, ...] = ()
@@ -84,8 +85,8 @@ def varied(declared: Any, plan: Plan) -> dict[str, Any]:
     steps = graph["spec"]["graph"]["steps"].values()
     if plan.correction is not None:
         rules = _arguments(steps, "rules", plan)["rules"]
-        rules[:] = [r for r in rules if r.get("rule") != "correction"]
-        rules.insert(0, {"rule": "correction", "features": list(plan.correction)})
+        rules[:] = [r for r in rules if r.get("rule") != RULE]
+        rules.insert(0, {"rule": RULE, **plan.correction})
     if len(plan.members) > 1:
         router = _arguments(steps, "policy", plan)
         router.clear()

@@ -66,6 +66,16 @@ def test_a_value_of_its_own_moves_further() -> None:
     assert learnt.move(("elsewhere",), 1.0) == learnt.base == learnt.move((None,), 1.0)
 
 
+def test_each_feature_may_have_a_share_of_its_own() -> None:
+    told = [(0.0, 0.5, ("Aden", "Bonn")[i % 2], int(i % 2)) for i in range(2000)]
+    plans = [plan_of(share=share) for share in (1, {"city": 0.5}, {"city": 0}, {})]
+    one, half, none, usual = (learn(plan, told, T0 + HOUR).versions["1"] for plan in plans)
+    assert half.effects["city"]["Bonn"] == one.effects["city"]["Bonn"] / 2 > 0
+    assert none.effects["city"]["Bonn"] == 0.0
+    assert usual.effects["city"]["Bonn"] == 0.75 * one.effects["city"]["Bonn"]
+    assert {learnt.base for learnt in (one, half, none, usual)} == {one.base}
+
+
 @given(
     st.lists(
         st.tuples(
@@ -235,6 +245,8 @@ def test_no_move_is_to_the_bit() -> None:
         ({"features": ["a", "a"]}, "each once"),
         ({"bound": 0}, "bound: expected a number"),
         ({"share": 2}, "share: expected a number"),
+        ({"share": {"city": True}}, "share: expected a number"),
+        ({"share": {"cty": 0.5}}, "share: no feature 'cty': did you mean"),
         ({"prior": 0}, "prior: expected a number"),
         ({"margin": 2}, "margin: expected a number"),
         ({"keep": 0}, "keep: expected a whole number"),

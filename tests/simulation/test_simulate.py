@@ -26,7 +26,7 @@ from sluice.training.dataset import Dataset
 from tests.streams.fakes import FakeClock
 
 GRAPH = "flight-delay"
-ORIGINS = ("origin", "carrier")
+ORIGINS = {"features": ["origin", "carrier"], "half_life": "1d"}
 
 
 def plan(out: Path, **told: object) -> Plan:
@@ -98,7 +98,7 @@ def test_the_projects_own_stores_are_left_alone(project: Project, tmp_path: Path
 
 
 def test_what_is_asked_is_declared(project: Project, tmp_path: Path) -> None:
-    several = plan(tmp_path, retrain=True, calendar="28d", correction=())
+    several = plan(tmp_path, retrain=True, calendar="28d", correction={"features": []})
     several = replace(several, members=("xgboost", "hist-gradient-boosting"))
     declared = json.loads(json.dumps(_declared()))
     graph = varied(declared, several)
@@ -150,6 +150,7 @@ def test_offsets_of_a_pipe_go_on() -> None:
         (["--every", "0"], "--every 0"),
         (["--calendar", "28d"], "needs --retrain"),
         (["--from", "2013-05-01"], "is before --from"),
+        (["--correction", "origin", "share={origin"], "--correction origin share"),
     ],
 )
 def test_what_makes_no_sense_is_refused(told: list[str], named: str) -> None:
