@@ -23,6 +23,7 @@ from sluice.commands import (
     features,
     history,
     host,
+    import_,
     ingest,
     keys,
     learn,
@@ -87,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
-        batch, advise, render, deploy, new, check, audit,
+        batch, advise, render, deploy, new, import_, check, audit,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

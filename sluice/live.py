@@ -56,7 +56,7 @@ def load_version(
     manifest = stored.manifest
     _refuse_changed(manifest, definitions)
     transform = _transform(stored, loaded)
-    model = load_model(manifest, stored.files)
+    model = load_model(manifest, stored.files, definitions.servers)
     looked_up = wanted(definitions, [n for n in transform.inputs if n in definitions.features])
     return Version(
         number=manifest.version,

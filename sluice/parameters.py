@@ -16,6 +16,7 @@ parameters:
     retrain: {incidents: [calibration]}                 # docs/loop.md; likewise
     deploy: {replicas: {min: 2, max: 6}}                # docs/deploy.md; read by `sluice render`
     rollout: {percentages: [10, 50, 100], hold: 30s}    # docs/rollout.md; read by `sluice deploy`
+    mlrun: {outputs: label, models: {m1: m1}}           # docs/import.md: who asked MLRun before
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Parameters:
     drift: Mapping[str, Any] | None = None
     alerts: list[Any] | Mapping[str, Any] | None = None
     retrain: Mapping[str, Any] | None = None
+    mlrun: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, data: Any, file: object) -> Parameters:
@@ -117,6 +119,7 @@ class Parameters:
             retrain=section.take("retrain", Mapping, None),
             deploy=section.take("deploy", Mapping, None),
             rollout=section.take("rollout", Mapping, None),
+            mlrun=section.take("mlrun", Mapping, None),
         )
         section.done()
         return parameters

@@ -24,10 +24,10 @@ events:
     lateness: 15m                   # how much later than others it may come
     retention: 90d                  # of what aggregates over it keep
     fields: {at: {type: timestamp}, origin: {type: string}, late: {type: boolean}}
-fetch: [weather.temp]               # features that every row has, whether or not a version uses
-                                    # them: for policies and rules
+fetch: [weather.temp]               # features of every row, used by a version or not, for rules
 candidates: {field, given, of, without}  # of a ranking graph: candidates.py
 undated: request                    # a record that as_of has no time of is as of its request's
+servers: servers.yaml               # beside this file: code that versions run (models/servers.py)
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ class Definitions:
     fetch: tuple[str, ...] = ()
     candidates: Candidates | None = None
     undated: bool = False
+    servers: Path | None = None
     features: Mapping[str, Feature] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -163,8 +164,7 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     Raises DeclarationError naming file, section and field.
     """
     top = Section(read_yaml(path), path)
-    version = top.take("format", int)
-    if version != FORMAT:
+    if (version := top.take("format", int)) != FORMAT:
         raise top.error("format", f"{version} is not read by this Sluice", f"it reads {FORMAT}")
     record = Schema.parse(top.sections("record"), FLOAT32)
     events = each(EventType.parse, top.sections("events", {}))
@@ -172,10 +172,10 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     entities = each(lambda n, s: _Reader(n, s, record, events).read(), sections)
     as_of = top.take("as_of", str, None)
     fetch = tuple(top.take("fetch", list, []))
-    ranked = (
-        Candidates.parse(top.section("candidates"), record) if "candidates" in top.names else None
-    )
+    given = "candidates" in top.names
+    ranked = Candidates.parse(top.section("candidates"), record) if given else None
     undated = top.choose("undated", ("request",), None) is not None
+    servers = top.take("servers", str, None)
     top.done()
     timed = [e.name for e in entities.values() if e.timestamp]
     if timed and as_of is None:
@@ -184,7 +184,9 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     if clash := next((n for n in events if n in entities), None):
         raise top.error(f"events.{clash}", "an entity has that name: its rows come as such events")
     function = load_object(as_of, path, "as_of", root) if as_of else None
-    made = Definitions(path, record, entities, as_of, function, events, fetch, ranked, undated)
+    beside = path.parent / servers if servers else None
+    read = (record, entities, as_of, function, events, fetch, ranked, undated, beside)
+    made = Definitions(path, *read)
     if ranked is not None:
         keys = {name: entity.keys.values() for name, entity in entities.items()}
         ranked.check(path, made.features, keys)
@@ -208,13 +210,12 @@ class _Reader:
 
     def read(self) -> Entity:
         section, event = self.section, self.event
-        keys = self._keys()
         max_age = section.duration("max_age", math.inf)
         features = section.sections("features")
         entity = Entity(
             name=self.name,
             source=event.source if event else section.take("source", str),
-            keys=keys,
+            keys=self._keys(),
             features=tuple(each(partial(self._feature, max_age), features).values()),
             timestamp=event.time if event else section.take("timestamp", str, None),
             delay=section.duration("delay", 0.0),
@@ -224,18 +225,17 @@ class _Reader:
             events=event.name if event else None,
         )
         section.done()
-        if not keys or not features:
-            raise section.error("features" if keys else "keys", "is empty")
+        if not entity.keys or not features:
+            raise section.error("features" if entity.keys else "keys", "is empty")
         self._refuse_ageless(entity)
         return entity
 
     def _keys(self) -> dict[str, str]:
-        keys = {str(k): str(v) for k, v in self.section.section("keys").rest().items()}
-        for column, source_field in keys.items():
-            if source_field not in self.record.by_name:
-                hint = nearest(source_field, self.record.names)
-                problem = f"no record field {source_field!r}"
-                raise self.section.error(f"keys.{column}", problem, hint)
+        keys = {k: str(v) for k, v in self.section.section("keys").rest().items()}
+        for column, source in keys.items():
+            if source not in self.record.by_name:
+                hint = nearest(source, self.record.names)
+                raise self.section.error(f"keys.{column}", f"no record field {source!r}", hint)
             if self.event is not None:
                 self._field(f"keys.{column}", column)
         return keys

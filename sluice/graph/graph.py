@@ -129,6 +129,10 @@ class Graph:
             self.context.push_error(event, message, source="_handler")
             raise RequestError(message) from None
 
+    def step(self, name: str) -> Any:
+        """The object of a step that is a class."""
+        return getattr(self._nodes[name].call, "__self__", None)
+
     def _load(self, steps: tuple[StepSpec, ...], binder: Binder) -> tuple[_Node, ...]:
         return tuple(self._node(step, binder) for step in steps)
 

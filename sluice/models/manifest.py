@@ -26,7 +26,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What training knows of a version, before the store gives it a number.
 
     task: classification, regression or ranking.
-    model_format: how `model_file` is read: onnx, xgboost-json, skops or item-item.
+    model_format: how `model_file` is read: onnx, xgboost-json, skops, item-item or mlrun.
     classes: the labels in the order of the model's probabilities; of two, the second is the
         positive one. Empty for the other tasks.
     outputs: the names of what the version answers.
@@ -37,7 +37,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     task: Literal["classification", "regression", "ranking"]
-    model_format: Literal["onnx", "xgboost-json", "skops", "item-item"]
+    model_format: Literal["onnx", "xgboost-json", "skops", "item-item", "mlrun"]
     model_file: str
     classes: list[Label]
     outputs: list[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from sluice.errors import VersionRefused
@@ -18,7 +19,9 @@ LOADERS = {
     "xgboost-json": "sluice.models.formats.xgboost_json:XgboostModel",
     "item-item": "sluice.models.formats.item_item:ItemItemModel",
     "skops": "sluice.models.formats.skops:SkopsModel",
+    "mlrun": "sluice.models.formats.served:ServedModel",
 }
+SERVED = "mlrun"  # its files are for the user's own class, which servers.yaml has to declare
 TREES = "trees.bin"  # a forest beside an ONNX file (formats/trees.py)
 _log = logging.getLogger(__name__)
 
@@ -54,8 +57,11 @@ class Model(Protocol):
         """
 
 
-def load_model(manifest: Manifest, files: Files) -> Model:
+def load_model(manifest: Manifest, files: Files, servers: Path | None = None) -> Model:
     """The model of a verified version, from the very bytes that were verified.
+
+    `servers` declares the model servers whose code a version may run (models/servers.py); without
+    it none does.
 
     Where a forest of trees lies beside an ONNX file, and this installation has what walks it, that
     answers. A format other than ONNX imports its library, and the log says so. Raises
@@ -68,7 +74,12 @@ def load_model(manifest: Manifest, files: Files) -> Model:
             return TreesModel(manifest, files[TREES], forest)
         _log.info("sluice was installed without a C compiler: trees by ONNX Runtime")
     module, _, name = LOADERS[manifest.model_format].partition(":")
-    model: Model = getattr(import_module(module), name)(manifest, files[manifest.model_file])
+    made = getattr(import_module(module), name)
+    model: Model
+    if manifest.model_format == SERVED:
+        model = made(manifest, files, servers)
+    else:
+        model = made(manifest, files[manifest.model_file])
     if model.imports:
         _log.warning("%s", fallback_note(manifest, model))
     return model

@@ -25,6 +25,7 @@ from sluice.metrics import Registry, shared_folder
 from sluice.observe import observe_failure
 from sluice.project import Project
 from sluice.protocol import mlrun_v2, open_inference, openapi
+from sluice.protocol.callers import Callers
 from sluice.protocol.feedback import Feedback
 from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
 from sluice.protocol.meter import Meter
@@ -91,6 +92,7 @@ class Surface:
         self._application = service.application
         definitions = service.application.definitions
         self._schema, self._ranked = definitions.record, Ranked.of(service.steps, definitions)
+        self._callers = Callers.of(service.graph)
         self._document: tuple[Live, bytes] | None = None
         self._paths: dict[str, Methods] = {
             "/": {"POST": Prediction(self._plain)},
@@ -166,7 +168,7 @@ class Surface:
 
     def _model(self, path: str) -> Methods:
         """What can be asked of a path under /v2/models. Raises NotFound."""
-        graph, version, operation = _model_path(path)
+        graph, version, operation = self._callers.meant(*_model_path(path))
         if graph != self.service.name:
             raise NotFound(f"no model {graph!r}: this is {self.service.name}")
         if operation in ("infer", "predict"):
@@ -183,7 +185,7 @@ class Surface:
                 self._application.live().version(prediction.version)
             message, wrap = prediction.unwrap(request, id)
             message.when = request.when() or message.when
-            message.pin = prediction.version
+            message.pin = prediction.version or message.pin
             message.headers = request.trace() | self._looked_at(request)
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
@@ -242,7 +244,8 @@ class Surface:
 
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
         message = mlrun_v2.unwrap(body, self._schema, id)
-        return message, lambda reply: Answer(200, dumps(mlrun_v2.wrap(reply)))
+        message.pin = self._callers.pin(body)
+        return message, lambda reply: Answer(200, dumps(self._callers.wrap(reply)))
 
     def _tensors(
         self, request: Request, id: str | None, version: str | None

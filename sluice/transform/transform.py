@@ -95,9 +95,10 @@ def read_transform(data: bytes) -> Transform:
     Raises SluiceError when its format is newer, its kind unknown, or it is none at all.
     """
     from sluice.transform.columns import Columns
+    from sluice.transform.exact import Exact
     from sluice.transform.inputs import Inputs
 
-    kinds: dict[str, Any] = {Columns.kind: Columns, Inputs.kind: Inputs}
+    kinds: dict[str, Any] = {kind.kind: kind for kind in (Columns, Inputs, Exact)}
     content = orjson.loads(data)
     if not isinstance(content, dict):
         raise SluiceError("is not a transform")

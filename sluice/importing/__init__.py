@@ -1,0 +1,1 @@
+"""From an MLRun serving function to a graph: its plan, its files, its versions."""

@@ -1,0 +1,206 @@
+"""Imports one function: plan, original answers, files, versions, and the comparison."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sluice.application import Application
+from sluice.errors import GateFailed, SluiceError
+from sluice.gate import Gate
+from sluice.importing.answers import Answers, read_answers
+from sluice.importing.compare import Comparison, compare
+from sluice.importing.layout import Layout, aliases
+from sluice.importing.original import Original, original, rows_of
+from sluice.importing.plan import Plan, Route
+from sluice.importing.record import Record, read_record
+from sluice.importing.source import Function
+from sluice.importing.versions import Asked, Made, Versions
+from sluice.live import CHAMPION
+from sluice.models.formats.served import load_server
+from sluice.models.servers import read_server
+from sluice.models.store import ModelStore
+from sluice.parameters import Parameters
+from sluice.project import FILE, Project
+from sluice.scaffold.listing import with_entry
+from sluice.service import read_spec
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a function answered: the outputs of each request by model, and where none is named."""
+
+    outputs: Mapping[str, list[list[Any]]]
+    unnamed: list[list[Any]]
+    answers: Answers
+
+    def of(self, model: str) -> list[Any]:
+        return [output for one in self.outputs[model] for output in one]
+
+
+@dataclass
+class Imported:
+    """What an import has made.
+
+    Attributes:
+        files: that were written, from the project's folder.
+        versions: the number of each model's version; notes: why one was not converted.
+        comparisons: how the answers of each model compare, those of nobody's name under "".
+    """
+
+    files: list[str]
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    comparisons: list[Comparison] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Imports a function into a project. It runs the function's code.
+
+    Attributes:
+        function, plan: what; the plan refuses nothing.
+        layout: the new graph's name and folder.
+        bodies: requests to ask before and after.
+        fields: the names of the values of an input that is a list.
+        convert: the models to convert to ONNX, where that answers as they do.
+    """
+
+    project: Project
+    function: Function
+    plan: Plan
+    layout: Layout
+    bodies: Sequence[Mapping[str, Any]]
+    fields: Sequence[str] = ()
+    convert: frozenset[str] = frozenset()
+
+    def run(self) -> Imported:
+        """Import. Raises SluiceError, and then no file is left that was not there."""
+        record = read_record(rows_of(self.bodies), self.fields)
+        with self._writing() as written:
+            self._write(written, self._texts(record))
+            with original(self.function, self.plan, self._code()) as before:
+                known = self._ask(before)
+            yaml = self.layout.graph_yaml(self.function, self.plan, known.answers)
+            self._write(written, dict([yaml]))
+            self._list()
+            return self._finish(Imported(written), record, known)
+
+    def _finish(self, made: Imported, record: Record, known: _Known) -> Imported:
+        """Log the versions, and ask what was asked before."""
+        settings = replace(self.project.settings, monitoring=False)
+        project = replace(Project.read(self.project.root), settings=settings)
+        spec = read_spec(project, self.layout.graph)
+        parameters = Parameters.parse(spec.parameters["sluice"], spec.file)
+        with closing(Application.open(project, parameters)) as application:
+            versions = Versions(application.definitions, record)
+            gate = Gate.of(project, application)
+            for route in tqdm(self.plan.routes, "models", unit="model", disable=None):
+                version = self._version(versions, route, known)
+                self._log(made, application.models, gate, route, version)
+        asked = {**known.outputs, "": known.unnamed} if self.plan.routed else {"": known.unnamed}
+        made.comparisons = compare(project, self.layout.graph, self.bodies, asked)
+        return made
+
+    def _log(
+        self, made: Imported, models: ModelStore, gate: Gate, route: Route, version: Made
+    ) -> None:
+        """Log a version, replay it, and name it."""
+        graph = self.layout.graph
+        number = made.versions[route.name] = models.log(graph, version.draft, version.files)
+        if version.note:
+            made.notes[route.name] = version.note
+        evidence = {"parity": gate.check(number)}
+        named = [aliases([r.name for r in self.plan.routes])[route.name]]
+        if route is self.plan.routes[0]:
+            named.append(CHAMPION)
+        for alias in named:
+            models.promote(graph, number, alias, evidence, "import")
+
+    def _version(self, versions: Versions, route: Route, known: _Known) -> Made:
+        asked = Asked(rows_of(self.bodies), known.of(route.name), known.answers)
+        served = versions.served(route.name, Path(route.path), asked)
+        if route.name not in self.convert:
+            return served
+        if self.plan.before or self.plan.after:
+            return replace(served, note="there are steps around it, which ONNX would lose")
+        try:
+            return versions.converted(self._estimator(route), asked)
+        except GateFailed as error:
+            return replace(served, note=str(error))
+
+    def _estimator(self, route: Route) -> Any:
+        """What a model server has loaded, if it keeps it where MLRun's have it."""
+        servers = self.project.root / self.layout.folder / "servers.yaml"
+        server = read_server(servers, route.name)
+        return getattr(load_server(server, route.path).step(server.model), "model", None)
+
+    def _ask(self, before: Original) -> _Known:
+        """What the function answers. Raises SluiceError where its models answer differently."""
+        outputs = {r.name: [before.ask(b, r.name) for b in self.bodies] for r in self.plan.routes}
+        unnamed = [before.ask(body) for body in self.bodies]
+        first, *others = [(r, self._answers(r, outputs[r.name])) for r in self.plan.routes]
+        for route, answers in others:
+            if answers != first[1]:
+                text = f"{first[0].name} answers {first[1]}, {route.name} {answers}"
+                hint = "a graph's versions answer alike: import each by itself, with --only"
+                raise SluiceError(f"{text}: {hint}")
+        return _Known(outputs, unnamed, first[1])
+
+    def _answers(self, route: Route, outputs: Sequence[Sequence[Any]]) -> Answers:
+        try:
+            return read_answers([o for one in outputs for o in one], self._estimator(route))
+        except SluiceError as error:
+            raise SluiceError(f"model {route.name}: {error}") from None
+
+    def _texts(self, record: Record) -> dict[str, str]:
+        rows = rows_of(self.bodies)
+        required = {n for n in record.fields if record.lists or all(n in row for row in rows)}
+        return self.layout.texts(self.function, self.plan, record, required)
+
+    def _code(self) -> dict[str, Any]:
+        """The names of the function's own code, as the new graph imports it."""
+        if self.function.code is None:
+            return {}
+        root = str(self.project.root)
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        importlib.invalidate_caches()
+        try:
+            return vars(importlib.import_module(self.layout.module))
+        except Exception as error:  # the user's code: it is told
+            raise SluiceError(f"the function's code does not import: {error!r}") from error
+
+    def _write(self, written: list[str], texts: Mapping[str, str]) -> None:
+        for name, text in texts.items():
+            path = self.project.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            written.append(name)
+
+    def _list(self) -> None:
+        listing = self.project.root / FILE
+        entry = {"name": self.layout.graph, "url": f"{self.layout.folder}/graph.yaml"}
+        listing.write_text(with_entry(listing, entry), "utf-8")
+
+    @contextmanager
+    def _writing(self) -> Iterator[list[str]]:
+        """Where it fails, the new folder and the entry go again."""
+        listing, folder = self.project.root / FILE, self.project.root / self.layout.folder
+        before = listing.read_bytes()
+        if folder.exists():
+            raise SluiceError(f"{self.layout.folder} is there already: say another --name")
+        try:
+            yield []
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            listing.write_bytes(before)
+            raise
