@@ -60,8 +60,7 @@ class Model(Step):
         """`do` for many records at once."""
         answer_table(block, self._ask(block.live, block.tensors, False))
         if block.shadows and self._application.shadow is not None:
-            for part in of_table(block):
-                self._application.shadow.offer(part)
+            self._application.shadow.offer(of_table(block))
         block.lap(self.name)
         return block
 

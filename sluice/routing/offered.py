@@ -1,9 +1,10 @@
-"""What a shadow is handed: rows that were answered, as bytes, and the tensors they came from."""
+"""What a shadow is handed: rows that were answered, and the tensors that they came from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sluice.batch.block import Block
 
 Array = npt.NDArray[Any]
+Shadows = tuple[tuple[str, str], ...]  # a version's number, and its transform's digest
+Tensors = Mapping[str, Mapping[str, Array]]  # by transform digest
 Packed = tuple[str, tuple[int, ...], bytes | list[Any]]  # numpy's type code, shape, values
 _AT_ONCE = 1000  # rows of a table
 
@@ -24,7 +27,7 @@ class Offered(msgspec.Struct, frozen=True, array_like=True):
     """Rows that were answered. Lists have an entry per row, in the order of the tensors' rows.
 
     Attributes:
-        shadows: who answers too: each version's number, and its transform's digest.
+        shadows: who answers too.
         tensors: by transform digest, named arrays [rows, …].
         places: the request's id and the record's place in it ("id/0").
         times: the request's, seconds since 1970.
@@ -32,7 +35,7 @@ class Offered(msgspec.Struct, frozen=True, array_like=True):
         scores: what was answered [k].
     """
 
-    shadows: tuple[tuple[str, str], ...]
+    shadows: Shadows
     tensors: dict[str, dict[str, Packed]]
     places: list[str]
     times: list[float]
@@ -59,11 +62,42 @@ def unpack(packed: Packed) -> Array:
     return array.reshape(shape)
 
 
-def of_message(message: Message) -> Offered:
+class Answered(NamedTuple):
+    """Rows that were answered, as the request left them: it pays for no more than this.
+
+    Attributes:
+        rows: how many.
+        offers: makes what is handed over; for another thread.
+    """
+
+    rows: int
+    offers: Callable[[], Iterable[Offered]]
+
+
+def of_message(message: Message) -> Answered:
     """An answered message, for `message.shadows`."""
+    asked = _asked(message.live, message.shadows, message.tensors)
+    return Answered(len(message.rows), partial(_offer_message, message, *asked))
+
+
+def of_table(block: Block) -> Answered:
+    """An answered table, for `block.shadows`."""
+    asked = _asked(block.live, block.shadows, block.tensors)
+    rows = sum(len(there) for there, _ in block.scores.values())
+    return Answered(rows, partial(_offer_table, block, *asked))
+
+
+def _asked(live: Live, numbers: Iterable[str], tensors: Tensors) -> tuple[Shadows, Tensors]:
+    """Who is asked, and what."""
+    shadows = tuple([(number, live.version(number).digest) for number in numbers])
+    return shadows, {digest: tensors[digest] for _, digest in shadows}
+
+
+def _offer_message(message: Message, shadows: Shadows, tensors: Tensors) -> Iterator[Offered]:
     times = message.times()
-    return Offered(
-        *_asked(message.live, message.shadows, message.tensors),
+    yield Offered(
+        shadows,
+        _pack(tensors, slice(None)),
         message.places(),
         [times[record] for record in message.rows],
         [choice.version for choice in message.route],
@@ -71,8 +105,7 @@ def of_message(message: Message) -> Offered:
     )
 
 
-def of_table(block: Block) -> Iterator[Offered]:
-    """An answered table, in parts, for `block.shadows`."""
+def _offer_table(block: Block, shadows: Shadows, tensors: Tensors) -> Iterator[Offered]:
     places, times = block.names(), block.when[block.places].tolist()
     versions, answers = [""] * len(places), [[]] * len(places)  # type: list[str], list[list[float]]
     for number, (there, scores) in block.scores.items():
@@ -80,25 +113,14 @@ def of_table(block: Block) -> Iterator[Offered]:
             versions[row], answers[row] = number, score
     for start in range(0, len(places), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        asked = _asked(block.live, block.shadows, block.tensors, part)
-        yield Offered(*asked, places[part], times[part], versions[part], answers[part])
+        parts = places[part], times[part], versions[part], answers[part]
+        yield Offered(shadows, _pack(tensors, part), *parts)
 
 
-def _asked(
-    live: Live,
-    numbers: Iterable[str],
-    tensors: Mapping[str, Mapping[str, Array]],
-    rows: slice | None = None,
-) -> tuple[tuple[tuple[str, str], ...], dict[str, dict[str, Packed]]]:
-    """Who is asked, and what."""
-    shadows = tuple([(number, live.version(number).digest) for number in numbers])
-    packed = {
-        digest: {name: _pack(t if rows is None else t[rows]) for name, t in tensors[digest].items()}
-        for _, digest in shadows
-    }
-    return shadows, packed
+def _pack(tensors: Tensors, rows: slice) -> dict[str, dict[str, Packed]]:
+    return {d: {n: _packed(t[rows]) for n, t in named.items()} for d, named in tensors.items()}
 
 
-def _pack(tensor: Array) -> Packed:
+def _packed(tensor: Array) -> Packed:
     code = tensor.dtype.char
     return code, tensor.shape, tensor.ravel().tolist() if code == "O" else tensor.tobytes()

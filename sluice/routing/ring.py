@@ -36,7 +36,7 @@ class Ring:
         self._numbers = memory[:_PAGE].cast("q")
         self._bytes = memory[_PAGE:]
         self._size = len(self._bytes)
-        self._lock, self._fence = threading.Lock(), threading.Lock()
+        self._fence = threading.Lock()
         if self._numbers[_FORMAT] != FORMAT:
             raise ValueError(f"the ring has format {self._numbers[_FORMAT]}, expected {FORMAT}")
 
@@ -51,17 +51,16 @@ class Ring:
     # -- who puts ------------------------------------------------------------------------------
 
     def put(self, frame: bytes, rows: int) -> bool:
-        """Put a frame of so many rows; False when there is no room for it. Any threads may."""
+        """Put a frame of so many rows; False when there is no room for it."""
         data = (rows << 32 | len(frame)).to_bytes(_HEAD, "little") + frame
         numbers = self._numbers
-        with self._lock:
-            at = numbers[_PUT]
-            if at + len(data) - numbers[_GOT] > self._size:
-                return False
-            self._write(at % self._size, data)
-            with self._fence:  # no processor may show the number before the bytes
-                numbers[_OFFERED] += rows
-            numbers[_PUT] = at + len(data)
+        at = numbers[_PUT]
+        if at + len(data) - numbers[_GOT] > self._size:
+            return False
+        self._write(at % self._size, data)
+        with self._fence:  # no processor may show the number before the bytes
+            numbers[_OFFERED] += rows
+        numbers[_PUT] = at + len(data)
         return True
 
     def _write(self, at: int, data: bytes) -> None:
@@ -79,9 +78,7 @@ class Ring:
     def lose(self) -> None:
         """Count as lost what was taken and has come to nothing: who took it is dead."""
         numbers = self._numbers
-        with self._lock:
-            offered, end = numbers[_OFFERED], numbers[_PUT]
-        got = numbers[_GOT]
+        offered, got, end = numbers[_OFFERED], numbers[_GOT], numbers[_PUT]
         while got < end:
             rows, length = self._head(got)
             offered -= rows

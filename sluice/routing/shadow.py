@@ -1,8 +1,9 @@
 """Shadow: versions that answer what others have answered, off the reply's path, to be compared.
 
-The model step hands its answers over: a copy of their bytes into memory that is shared with a
-process of the shadow's own, which asks and compares (comparer.py). That is all that a request pays;
-what does not fit is dropped and counted: a shadow is never waited for.
+The model step hands its answers over; that is all that a request pays. A thread gathers what comes
+for a moment and copies it into memory that is shared with a process of the shadow's own, which asks
+and compares (comparer.py): the interpreter of this one is for replies. What does not fit is dropped
+and counted: a shadow is never waited for.
 """
 
 from __future__ import annotations
@@ -12,96 +13,73 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
 from weakref import WeakSet
 
-import msgspec
-
 from sluice.routing.comparer import Comparer
-from sluice.routing.offered import Offered, encode
+from sluice.routing.keeper import Keeper, Start
+from sluice.routing.offered import Answered, encode
 from sluice.routing.ring import Ring
-from sluice.streaming.backoff import Backoff
 from sluice.streams import Clock
 
 log = logging.getLogger("sluice.shadow")
 
 FULL, CLOSED, FAILED, LOST = "full", "closed", "failed", "lost"
-_TICK_S = 0.005
-
-
-class Process(Protocol):
-    """What `subprocess.Popen` does too."""
-
-    def wait(self) -> int:
-        """Wait for its end; its exit status."""
-
-    def kill(self) -> None:
-        """End it now."""
+_TICK_S = 0.05
+_IN_A_ROW = 16  # messages, while a request may wait for the interpreter
+_LOOK_S = 0.005
 
 
 class Shadow:
-    """Hands rows to a process that compares them. It is started with the first request.
-
-    A thread waits for the process's end, without the interpreter, and starts it again. Where none
-    can be had, the thread compares by itself, and the log says so.
+    """Hands rows over to who compares them. It starts its thread with the first request.
 
     Args:
         comparer: compares what comes through a ring.
-        process: starts a process that does; None: the thread does.
-        size: how many bytes may wait.
+        start: starts a process that does. Without, or where none can be had, the comparer has a
+            thread here.
+        capacity: how many rows may wait for the thread.
+        size: how many bytes may wait in the ring.
         clock: for waiting.
     """
 
     def __init__(
         self,
         comparer: Callable[[Ring], Comparer],
-        process: Callable[[Ring], Process] | None = None,
+        start: Start | None = None,
         *,
+        capacity: int = 10_000,
         size: int = 1 << 22,
         clock: Clock = time,
     ) -> None:
-        self._comparer, self._start, self._size, self._clock = comparer, process, size, clock
+        self._comparer, self._start, self._clock = comparer, start, clock
+        self._capacity, self._size = capacity, size
         self._reset()
         _shadows.add(self)
 
     def _reset(self) -> None:
         """Begin as a process does: what waited is another's."""
-        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
+        self._waiting: deque[Answered] = deque()
+        self._rows = self._offered = 0  # that wait, and all
+        self._refused: Counter[str] = Counter()
+        self._closed, self._by = False, 0.0  # and when to end
         self._ring: Ring | None = None
         self._thread: threading.Thread | None = None
-        self._process: Process | None = None
-        self._refused: Counter[str] = Counter()
 
-    def offer(self, offered: Offered) -> None:
-        """Compare rows, if there is room. Returns at once."""
-        rows, ring = offered.answered, self._ring
-        if self._closing.is_set():
-            self._refuse(CLOSED, rows)
-            return
-        try:
-            frame = encode(offered)
-        except (TypeError, ValueError, msgspec.MsgspecError):  # a model of texts that are none
-            self._refuse(FAILED, rows)
-            return
-        if ring is None:
-            ring = self._begin()
-        if not ring.put(frame, rows):
-            self._refuse(FULL, rows)
-
-    def _refuse(self, reason: str, rows: int) -> None:
+    def offer(self, answered: Answered) -> None:
+        """Compare rows, if there is room. Returns at once; nobody may change them."""
+        rows = answered.rows
         with self._lock:
-            self._refused[reason] += rows
-
-    def _begin(self) -> Ring:
-        with self._lock:
-            if self._ring is None:
-                self._ring = Ring.make(self._size)
-                target, name = self._run, "sluice-shadow"
-                self._thread = threading.Thread(target=target, name=name, daemon=True)
+            self._offered += rows
+            if self._closed or self._rows + rows > self._capacity:
+                self._refused[CLOSED if self._closed else FULL] += rows
+                return
+            self._rows += rows
+            self._waiting.append(answered)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="sluice-shadow", daemon=True)
                 self._thread.start()
-            return self._ring
 
     @property
     def compared(self) -> int:
@@ -112,65 +90,70 @@ class Shadow:
     def dropped(self) -> Counter[str]:
         """How many rows were not, by reason: "full" buffer, "closed", "failed" by a defect or
         because the stream was away, "lost" with a process that died."""
-        counts = Counter(self._refused)
+        with self._lock:
+            counts = Counter(self._refused)
         if self._ring is not None:
             counts += Counter({FAILED: self._ring.failed, LOST: self._ring.lost})
         return counts
 
     def wait(self, timeout_s: float = 5.0) -> bool:
         """Wait until all that was offered is compared or dropped; whether it is."""
-        until, ring = self._clock.monotonic() + timeout_s, self._ring
-        while ring is not None and (ring.waiting or ring.in_hand):
+        until = self._clock.monotonic() + timeout_s
+        while self.compared + self.dropped.total() < self._offered:
             if self._clock.monotonic() >= until:
                 return False
-            self._clock.sleep(_TICK_S)
+            self._clock.sleep(_LOOK_S)
         return True
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Take no more, and compare and send what waits, as far as the time goes."""
-        ring, thread, first = self._ring, self._thread, not self._closing.is_set()
-        self._closing.set()
-        if ring is None or thread is None or not first:
+        if self._closed:
             return
-        ring.close()
-        thread.join(timeout_s)
-        if self._process is not None and thread.is_alive():
-            self._process.kill()
-            thread.join(timeout_s)
-        self._refuse(CLOSED, ring.waiting)
-        if not thread.is_alive():
-            ring.release()
+        self._by = self._clock.monotonic() + timeout_s
+        with self._lock:
+            self._closed = True
+        if self._thread is not None:
+            self._thread.join(2 * timeout_s)
 
     # -- in the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ring = self._ring
-        assert ring is not None
-        if self._start is None or not self._watch(self._start, ring):
-            self._comparer(ring).run()
+        ring = self._ring = Ring.make(self._size)
+        keeper = Keeper(ring, self._comparer, self._start, self._clock)
+        while not self._closed:
+            self._feed(ring)
+            keeper.look()
+            self._clock.sleep(_TICK_S)
+        self._feed(ring)
+        ring.close()
+        keeper.end(self._by)
+        self._refuse(CLOSED, ring.waiting)
+        ring.release()
 
-    def _watch(self, start: Callable[[Ring], Process], ring: Ring) -> bool:
-        """See to it that a process compares; False where none can be had."""
-        backoff = Backoff(seed=os.getpid())
-        while True:
+    def _feed(self, ring: Ring) -> None:
+        """Put what waits into the ring. A request that waits for the interpreter goes first."""
+        number = 0
+        while self._waiting:
+            answered = self._waiting.popleft()
             try:
-                self._process = start(ring)
-            except OSError as error:
-                return _without(str(error))
-            status = self._process.wait()
-            ring.lose()
-            if ring.closed:
-                return True
-            if not ring.began:
-                return _without(f"it ended with status {status}")
-            pause = backoff.next()
-            log.error("the shadows' process ended (%d), again in %.1f s", status, pause)
-            self._closing.wait(pause)
+                self._put(ring, answered)
+            except Exception:  # a defect here costs comparisons, and no reply
+                log.exception("rows were not handed to their shadows")
+                self._refuse(FAILED, answered.rows)
+            with self._lock:
+                self._rows -= answered.rows
+            number += 1
+            if number % _IN_A_ROW == 0:
+                self._clock.sleep(0)
 
+    def _put(self, ring: Ring, answered: Answered) -> None:
+        for offered in answered.offers():
+            if not ring.put(encode(offered), offered.answered):
+                self._refuse(FULL, offered.answered)
 
-def _without(why: str) -> bool:
-    log.error("shadows have no process, and take time from replies: %s", why)
-    return False
+    def _refuse(self, reason: str, rows: int) -> None:
+        with self._lock:
+            self._refused[reason] += rows
 
 
 _shadows: WeakSet[Shadow] = WeakSet()

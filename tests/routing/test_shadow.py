@@ -18,7 +18,7 @@ from sluice.message import Message
 from sluice.models.model import Input
 from sluice.parts import join
 from sluice.routing.comparer import Compared, Comparer, Models, event
-from sluice.routing.offered import Offered, decode, encode, unpack
+from sluice.routing.offered import Answered, Offered, decode, encode, unpack
 from sluice.routing.shadow import CLOSED, FAILED, FULL, Shadow
 from sluice.routing.shadow_plan import ShadowPlan
 from sluice.service import Service
@@ -135,6 +135,10 @@ def offered(rows: int = 2, values: Any = None) -> Offered:
     )
 
 
+def answered(values: Any = None) -> Answered:
+    return Answered(2, lambda: [offered(values=values)])
+
+
 def test_it_reads_what_it_wrote() -> None:
     texts: list[list[Any]] = [["a", None, float("inf")], ["b", "", 1.0]]
     row = offered(values=[v for line in texts for v in line])
@@ -152,28 +156,32 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
         gate.wait(20)
         return np.zeros((2, 1))
 
-    size = 8 + len(encode(offered()))
     shadow = Shadow(
-        lambda ring: Comparer(ring, lambda _: Model(hang), lambda: kept, "t"), size=size
+        lambda ring: Comparer(ring, lambda _: Model(hang), lambda: kept, "t"),
+        capacity=4,
+        size=8 + len(encode(offered())),
     )
-    shadow.offer(offered())
+    shadow.offer(answered())
     assert begun.wait(10)
-    for _ in range(3):
-        shadow.offer(offered())  # returns at once: one has room
-    assert (shadow.dropped, shadow.wait(0.0)) == ({FULL: 4}, False)
+    for _ in range(5):
+        shadow.offer(answered())  # returns at once: the ring has room for one
+    assert not shadow.wait(0.3)
+    assert shadow.dropped == {FULL: 8}
     gate.set()
     assert shadow.wait()
     shadow.close()
     assert shadow.compared == len(kept.messages) == 4
-    shadow.offer(offered())
+    shadow.offer(answered())
     shadow.close()
-    assert shadow.dropped == {FULL: 4, CLOSED: 2}
+    assert shadow.dropped == {FULL: 8, CLOSED: 2}
 
 
 def test_what_has_no_bytes_is_dropped_and_counted() -> None:
     shadow = in_thread(None, Kept())  # type: ignore[arg-type]
-    shadow.offer(offered(values=[object()]))
-    assert (shadow.dropped, shadow.wait()) == ({FAILED: 2}, True)
+    shadow.offer(answered([object()]))
+    assert shadow.wait()
+    assert shadow.dropped == {FAILED: 2}
+    shadow.close()
 
 
 class Away(Kept):
@@ -197,7 +205,7 @@ def zeros(kept: Kept) -> Shadow:
 def test_a_stream_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     kept = Away([StoreUnavailable("away"), StoreUnavailable("away")])
     shadow = zeros(kept)
-    shadow.offer(offered())
+    shadow.offer(answered())
     assert shadow.wait()
     shadow.close()
     assert (shadow.compared, shadow.dropped, len(kept.messages)) == (2, {}, 2)
@@ -208,7 +216,7 @@ def test_a_defect_costs_comparisons(caplog: pytest.LogCaptureFixture) -> None:
     kept = Away([ZeroDivisionError()])
     shadow = zeros(kept)
     for _ in range(2):
-        shadow.offer(offered())
+        shadow.offer(answered())
         assert shadow.wait()
     shadow.close()
     assert (shadow.compared, shadow.dropped) == (2, {FAILED: 2})
@@ -231,11 +239,11 @@ def test_a_version_that_the_store_refuses_is_asked_for_once() -> None:
 
 def test_a_forked_child_begins_anew(kept: Kept) -> None:
     shadow = zeros(kept)
-    shadow.offer(offered())
+    shadow.offer(answered())
     assert shadow.wait()
     pid = os.fork()
     if pid == 0:
-        shadow.offer(offered())
+        shadow.offer(answered())
         os._exit(int(shadow.wait(20) and shadow.compared == 2))
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 1

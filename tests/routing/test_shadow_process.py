@@ -17,8 +17,9 @@ import pytest
 from sluice.application import Application
 from sluice.message import Message
 from sluice.routing.comparer import open_comparer
+from sluice.routing.keeper import Process, Start
 from sluice.routing.ring import Ring
-from sluice.routing.shadow import LOST, Process, Shadow
+from sluice.routing.shadow import LOST, Shadow
 from sluice.routing.shadow_process import start_process
 from sluice.streams import open_stream
 from tests.routing.shadowing import Kept, comparer_of
@@ -88,8 +89,7 @@ def test_one_that_dies_is_started_again_and_its_loss_counted(shadowed: Tiny) -> 
 
 
 def begun(shadow: Shadow, started: Started, count: int) -> bool:
-    assert shadow._ring is not None
-    return shadow._ring.began and len(started.processes) >= count
+    return shadow._ring is not None and shadow._ring.began and len(started.processes) >= count
 
 
 def until(holds: Callable[[], bool]) -> bool:
@@ -111,7 +111,7 @@ def die(ring: Ring) -> Process:
     ("start", "why"), [(refuse, "none to be had"), (die, "ended with status 3")]
 )
 def test_without_a_process_a_thread_compares(
-    shadowed: Tiny, caplog: pytest.LogCaptureFixture, start: Callable[[Ring], Process], why: str
+    shadowed: Tiny, caplog: pytest.LogCaptureFixture, start: Start, why: str
 ) -> None:
     kept, application = Kept(), shadowed.open("binary")
     application.shadow = Shadow(partial(comparer_of, application, kept), start)
@@ -126,14 +126,22 @@ PROGRAM = """
 import os, signal, sluice
 from sluice.message import Message
 service = sluice.load("binary")
+shadow = service.application.shadow
+start = shadow._start
+
+def told(ring):
+    process = start(ring)
+    print(process.pid, flush=True)
+    return process
+
+shadow._start = told
 service.run(Message([{"city": "Bonn", "time": "2024-01-04T12:30:00Z"}], "id"))
-assert service.application.shadow.wait(60)
-print(service.application.shadow._process.pid, flush=True)
+assert shadow.wait(60)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_it_ends_when_its_parent_does(shadowed: Tiny, tmp_path: Path) -> None:
+def test_it_ends_when_its_parent_does(shadowed: Tiny) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=shadowed.root, capture_output=True, text=True, timeout=120, check=False,
