@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.errors import DeclarationError, SluiceError, StoreUnavailable, Unavailable, told
+from sluice.errors import SluiceError, StoreUnavailable, Unavailable, told
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.store import OnlineStore
 from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Source
+from sluice.monitoring.open import open_redaction
 from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
@@ -56,6 +57,7 @@ class Application:
         clock: seconds, monotonic.
 
     Attributes:
+        redaction: what of records and outputs does not leave the process.
         arm: the alias that this function is for, behind a gateway that splits the traffic.
         policy: the router's, once the graph has loaded it.
         correction: what its rule of that name knows, once the graph has loaded it.
@@ -82,6 +84,7 @@ class Application:
         self.emitter = emitter
         self.rewards = rewards
         self.arm = ""
+        self.redaction = Redaction()
         self.refusal: str | None = None
         self.policy: Policy | None = None
         self.correction: Copies | None = None
@@ -111,6 +114,8 @@ class Application:
             refresh=settings.refresh,
         )
         application.arm = settings.arm
+        application.redaction = open_redaction(project, parameters)
+        definitions.record.hide(application.redaction)
         if settings.monitoring:
             application.shadow = Shadow(
                 partial(open_comparer, project, graph), partial(start_process, project, graph)
@@ -220,13 +225,7 @@ def make_emitter(
         worker=worker,
         inputs=definitions.record.names,
     )
-    try:
-        redaction = Redaction(parameters.redact, settings.salt.encode())
-    except ValueError as error:
-        where, hint = "spec.parameters.sluice.redact", "the salt is the setting SLUICE_SALT"
-        raise DeclarationError(
-            project.graph_file(parameters.graph), where, str(error), hint
-        ) from None
+    redaction = open_redaction(project, parameters)
     events_url(project)  # what names no stream is an error now, not when the first event is sent
 
     topic = f"{project.name}.{parameters.graph}.events"

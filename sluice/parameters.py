@@ -8,7 +8,7 @@ parameters:
     training: serving_graphs.flight_delay.training.training
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     tuning: serving_graphs.film_ranking.tuning.tuning   # what `sluice tune-rules` sweeps
-    redact: {tailnum: hash}                             # of monitoring events
+    redact: {tailnum: hash, zip: {truncate: 2}}         # docs/governance.md
     stream: {batch_records: 1024, batch_ms: 5}          # docs/stream.md; all of it is optional
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
@@ -43,6 +43,8 @@ class StreamParameters:
             the stream has no transactions of its own.
         lease_s: a member of the group that was killed keeps its partitions from the others for so
             long.
+        whole_dead_letters: whether a dead letter holds the request as it came, also the fields
+            that the graph redacts.
     """
 
     requests: str = ""
@@ -52,6 +54,7 @@ class StreamParameters:
     batch_ms: float = 5.0
     window_s: float = 3600.0
     lease_s: float = 10.0
+    whole_dead_letters: bool = False
 
     @classmethod
     def parse(cls, section: Section) -> StreamParameters:
@@ -64,6 +67,7 @@ class StreamParameters:
             batch_ms=section.take("batch_ms", float, cls.batch_ms),
             window_s=section.take("window_s", float, cls.window_s),
             lease_s=section.take("lease_s", float, cls.lease_s),
+            whole_dead_letters=section.take("whole_dead_letters", bool, False),
         )
         section.done()
         for name, least, most in (
@@ -87,7 +91,7 @@ class Parameters:
     training: str | None = None
     playback: str | None = None
     tuning: str | None = None
-    redact: Mapping[str, str] | None = None
+    redact: Mapping[str, str | int] | None = None
     stream: StreamParameters = StreamParameters()
     monitor: MonitorParameters = field(default_factory=MonitorParameters)
     # Read where something is deployed or watched, not while serving.
@@ -125,6 +129,21 @@ class Parameters:
         return parameters
 
 
-def _redact(section: Section) -> Mapping[str, str]:
+def _redact(section: Section) -> Mapping[str, str | int]:
+    """By field drop, hash, or how many characters are kept."""
     redact = section.section("redact", {})
-    return {str(n): redact.choose(str(n), ("drop", "hash")) for n in redact.names}
+    return {str(n): _action(redact, str(n)) for n in redact.names}
+
+
+def _action(redact: Section, name: str) -> str | int:
+    action = redact.take(name, (str, Mapping))
+    if isinstance(action, str):
+        word = Section({name: action}, redact.file, redact.where)
+        chosen: str = word.choose(name, ("drop", "hash"))
+        return chosen
+    truncate = Section(action, redact.file, f"{redact.where}.{name}")
+    kept: int = truncate.take("truncate", int)
+    truncate.done()
+    if kept < 0:
+        raise truncate.error("truncate", f"expected how many characters are kept, found {kept}")
+    return kept

@@ -205,6 +205,7 @@ class Schema:
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)
         self.names = [f.name for f in self.fields]
+        self._hidden: frozenset[str] = frozenset()
         self.by_name = {f.name: f for f in self.fields}
         self._readers = [_Reader.of(f) for f in self.fields]
 
@@ -217,6 +218,16 @@ class Schema:
         """
         return cls(Field.parse(name, section, largest) for name, section in sections.items())
 
+    def hide(self, names: Iterable[str]) -> None:
+        """Quote no values of these fields in errors, nor what is no record."""
+        self._hidden = frozenset(names)
+
+    def _quoted(self, field: Field | None, value: Any) -> str:
+        """A value in an error; without a field, what is no record and may hold any of them."""
+        if field.name in self._hidden if field else self._hidden:
+            return "another value" if field else type(value).__name__
+        return found(value)
+
     def row(self, record: Any) -> tuple[list[Value], dict[str, str]]:
         """The typed values of one record, and the fields that took their default and why.
 
@@ -224,7 +235,8 @@ class Schema:
         wrong, what was found and what is allowed.
         """
         if not isinstance(record, dict):
-            raise RecordError("", f"expected an object with fields, found {found(record)}")
+            told = self._quoted(None, record)
+            raise RecordError("", f"expected an object with fields, found {told}")
         values: list[Value] = []
         defaulted: dict[str, str] = {}
         get = record.get
@@ -269,7 +281,7 @@ class Schema:
         try:
             field.convert(value)
         except ValueError as error:
-            return f"expected {error}, found {found(value)}"
+            return f"expected {error}, found {self._quoted(field, value)}"
         return ""
 
     def table(self, columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, Column]:
@@ -292,7 +304,7 @@ class Schema:
             try:
                 return field.convert(value)
             except ValueError as error:
-                problem = f"expected {error}, found {found(value)}"
+                problem = f"expected {error}, found {self._quoted(field, value)}"
                 raise RecordError(field.name, problem) from None
 
         column = values.tolist() if isinstance(values, np.ndarray) else list(values)

@@ -66,7 +66,8 @@ def _file(
 
 def _database(service: Service, records: Database, chunk: int, patience: float) -> dict[str, Any]:
     try:
-        job = Job(scoring_of(service), records, chunk=chunk or CHUNK, patience_s=patience)
+        scoring, keep = scoring_of(service), not service.application.redaction
+        job = Job(scoring, records, chunk=chunk or CHUNK, patience_s=patience, keep=keep)
         counts = reduce(lambda _, so_far: so_far, job.run(), Counts())
         reasons = {reason.reason: reason.records for reason in summary(records).reasons}
     finally:

@@ -52,14 +52,19 @@ class Claims:
         lease_s: how long a claim holds before another job may take it over, seconds.
         clock: the time, seconds since the epoch. Clocks of machines should differ by much less
             than the lease: otherwise records are predicted in vain, though never written twice.
+        keep: whether a record that failed is kept beside the reason, for `retry`.
 
     Every method raises StoreUnavailable when the database does not answer.
     """
 
     def __init__(
-        self, database: Database, lease_s: float = 60.0, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        lease_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
+        keep: bool = True,
     ) -> None:
-        self._database, self._clock, self.lease_s = database, clock, lease_s
+        self._database, self._clock, self.lease_s, self._keep = database, clock, lease_s, keep
         self._pending = database.tables.pending
         self._predictions = database.tables.predictions
 
@@ -114,7 +119,7 @@ class Claims:
             written = [(held, answer) for held, answer in pairs if held.seq in ours]
             if written:
                 now = self._clock()
-                rows = [_prediction(held, answer, now) for held, answer in written]
+                rows = [_prediction(held, answer, now, self._keep) for held, answer in written]
                 connection.execute(self._database.insert_new(self._predictions), rows)
                 connection.execute(delete(self._pending).where(self._ours(claim)))
         return [answer for _, answer in written]
@@ -125,7 +130,7 @@ class Claims:
         return c.seq.between(first, last) & (c.claim == claim.token)
 
 
-def _prediction(held: Held, answer: Answer, now: float) -> Mapping[str, Any]:
+def _prediction(held: Held, answer: Answer, now: float, keep: bool) -> Mapping[str, Any]:
     failed = answer.reason is not None
     return {
         "id": held.id,
@@ -133,7 +138,7 @@ def _prediction(held: Held, answer: Answer, now: float) -> Mapping[str, Any]:
         "output": None if failed else answer.output,
         "reason": answer.reason.replace("\0", "\\0") if answer.reason is not None else None,
         "version": answer.version,
-        "record": held.record if failed else None,  # for `retry`
+        "record": held.record if failed and keep else None,  # for `retry`
         "at": held.at,
         "digest": digest(held.record, held.at),
         "predicted": now,

@@ -71,6 +71,7 @@ class Job:
         patience_s: how long a store or the database may be away, seconds.
         clock: what the waits go by.
         stop: asked between chunks and while waiting.
+        keep: whether a record that failed is kept beside the reason, for `retry`.
     """
 
     def __init__(
@@ -83,11 +84,12 @@ class Job:
         patience_s: float = PATIENCE_S,
         clock: Clock = time,
         stop: Stop | None = None,
+        keep: bool = True,
     ) -> None:
         if not 1 <= chunk <= LARGEST_CHUNK:
             raise SluiceError(f"chunk {chunk}: expected 1 to {LARGEST_CHUNK} records")
         self._scoring, self._database, self._chunk = scoring, database, chunk
-        self._claims = Claims(database, lease_s, clock.time)
+        self._claims = Claims(database, lease_s, clock.time, keep)
         self._patience_s, self._clock = patience_s, clock
         self._stop = stop or Stop()
 

@@ -165,7 +165,10 @@ def summary(database: Database, now: float | None = None) -> Summary:
 
 
 def retry(database: Database, ids: Sequence[str] | None = None) -> int:
-    """Make records that failed pending again: these, or all of them. Returns how many."""
+    """Make records that failed pending again: these, or all of them. Returns how many.
+
+    Raises RequestError for one that was not kept.
+    """
     c = database.tables.predictions.c
     if ids is None:
         with database.read() as connection:
@@ -179,6 +182,10 @@ def _retry(database: Database, ids: Sequence[str]) -> int:
     failed = select(c.id, c.record, c.at).where(c.status == FAILED, c.id.in_(ids))
     with database.write() as connection:
         rows = [row._asdict() for row in connection.execute(failed.with_for_update())]
+        gone = [row["id"] for row in rows if row["record"] is None]
+        if gone:
+            why = "is not kept, as the graph redacts fields: submit it under another id"
+            raise RequestError(f"the record of {gone[0]} {why} ({len(gone)} in all)")
         if rows:
             connection.execute(insert(pending), rows)
             connection.execute(delete(predictions).where(c.id.in_([row["id"] for row in rows])))

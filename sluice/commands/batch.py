@@ -103,7 +103,8 @@ def _run(options: argparse.Namespace, project: Project, database: Database) -> i
     chunk = CHUNK if options.chunk is None else options.chunk
     patience = PATIENCE_S if options.patience is None else options.patience
     with Service.open(project, options.graph) as service:
-        job = Job(scoring_of(service), database, chunk=chunk, patience_s=patience, stop=stop)
+        scoring, keep = scoring_of(service), not service.application.redaction
+        job = Job(scoring, database, chunk=chunk, patience_s=patience, stop=stop, keep=keep)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         counts = _follow(job, database, options.watch)

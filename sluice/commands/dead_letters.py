@@ -79,17 +79,21 @@ def show(options: argparse.Namespace) -> None:
         as_json({**_described(letter, replayed), "headers": letter.headers, **_body(letter.value)})
 
 
-def replay(options: argparse.Namespace) -> None:
-    """Put back those that are named, or all that the filters leave."""
+def replay(options: argparse.Namespace) -> int:
+    """Put back those that are named, or all that the filters leave; status 1 where one is gone."""
     if bool(options.id) == options.all:
         raise SluiceError("name the ids of dead letters, or say --all")
     with _open(options) as letters:
         chosen = letters.all() if options.all else _named(letters, options.id)
         count = letters.replay(filter(_filter(options), chosen))
     if options.json:
-        as_json({"replayed": count})
-    else:
+        as_json({"replayed": count, "gone": letters.gone})
+        return 1 if letters.gone else 0
+    for id in letters.gone:
+        say(f"{id} is redacted, and its request is not on its topic any more")
+    if count or not letters.gone:
         say(f"{count} put back" if count else "none put back: there is none that was not before")
+    return 1 if letters.gone else 0
 
 
 @contextmanager

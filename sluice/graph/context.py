@@ -70,6 +70,16 @@ class Context:
         """A secret of the graph's secret_sources, else an environment variable, else None."""
         return self._secrets.get(key) or self._environ.get(key)
 
+    def conceal(self, error: BaseException, body: Any) -> None:
+        """Take out of an error what the graph redacts, before anybody is told of it."""
+        redaction = getattr(self.application, "redaction", None)
+        if redaction:
+            redaction.conceal(error, body)
+
+    def _shown(self, body: Any) -> Any:
+        redaction = getattr(self.application, "redaction", None)
+        return redaction.body(body) if redaction else body
+
     def push_error(
         self, event: Event, message: str, source: str | None = None, **args: Any
     ) -> None:
@@ -82,7 +92,7 @@ class Context:
             "worker": self.worker_id,
             "host": socket.gethostname(),
             "source": source,
-            "event": {"id": event.id, "body": event.body},
+            "event": {"id": event.id, "body": self._shown(event.body)},
             "message": message,
             "args": args,
         }

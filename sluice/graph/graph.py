@@ -85,14 +85,14 @@ class Graph:
         What a step raises comes out as by `run`, but nothing goes to the error stream: it says of
         none of the requests that it was at fault.
         """
-        return _through(self._plain or (), body)
+        return _through(self._plain or (), body, self.context)
 
     def run_table(self, block: Any) -> Any:
         """What the last step's array form returned: each `do_table`, in the order of the steps.
 
         For a graph that `takes_tables`. What a step raises comes out as by `run_many`.
         """
-        return _through(self._tables or (), block)
+        return _through(self._tables or (), block, self.context)
 
     @property
     def takes_tables(self) -> bool:
@@ -176,6 +176,7 @@ class Graph:
 
     def _failed(self, error: Exception, step: str, event: Any) -> None:
         _blame(error, step)
+        self.context.conceal(error, event.body)
         self.context.push_error(event, f"{type(error).__name__}: {text_of(error)}", "_handler")
 
 
@@ -202,6 +203,7 @@ class _Node:
             return self._run(event)
         except Exception as error:
             _blame(error, self.name)
+            self._context.conceal(error, event.body)
             if not self.rescue:
                 raise
             _report(error, self.name, event, self._context)
@@ -223,7 +225,7 @@ def _follow(chain: tuple[_Node, ...], event: Any) -> Any:
     return event
 
 
-def _through(calls: Iterable[tuple[str, Call]], body: Any) -> Any:
+def _through(calls: Iterable[tuple[str, Call]], body: Any, context: Context) -> Any:
     """What the last of the bare calls returned; what one raises says in which step."""
     name = ""
     try:
@@ -231,6 +233,7 @@ def _through(calls: Iterable[tuple[str, Call]], body: Any) -> Any:
             body = call(body)
     except Exception as error:
         _blame(error, name)
+        context.conceal(error, body)
         raise
     return body
 

@@ -13,20 +13,28 @@ and beside them
     sluice-source       where it was: topic/partition/offset
     sluice-attempts     how often it was tried: 1, and one more with each replay
     sluice-time         when it was given up, ISO 8601
+    sluice-redacted     1 where the graph redacts fields: the value is without them then, empty
+                        where it is no request, and few of the request's headers are there
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import orjson
+
 from sluice.errors import DeclarationError, SluiceError
 from sluice.fault import reason_of
+from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message, Record
 
 FORMAT = 1
 _PREFIX = "sluice-"
 ATTEMPTS, REPLAYED = "sluice-attempts", "sluice-replayed"
+REDACTED = "sluice-redacted"
+_HARMLESS = ("content-type", "traceparent", "tracestate", "x-request-id")
 
 
 class DeadLetter(NamedTuple):
@@ -36,6 +44,7 @@ class DeadLetter(NamedTuple):
         id: topic/partition/offset of the request.
         headers: the request's own.
         value: its bytes.
+        redacted: whether value and headers are not all of the request's.
     """
 
     id: str
@@ -48,6 +57,7 @@ class DeadLetter(NamedTuple):
     key: str | None
     headers: dict[str, str]
     value: bytes
+    redacted: bool = False
 
     @classmethod
     def parse(cls, record: Record) -> DeadLetter:
@@ -69,12 +79,17 @@ class DeadLetter(NamedTuple):
             key=headers.get("sluice-key"),
             headers=_own(headers),
             value=record.value,
+            redacted=REDACTED in headers,
         )
 
     @property
     def short(self) -> str:
         """The id without the topic, which all of a graph's have: partition/offset."""
         return "/".join(self.id.rsplit("/", 2)[1:])
+
+    def of(self, request: Record) -> DeadLetter:
+        """The same with the request as it came."""
+        return self._replace(headers=_own(request.headers), value=request.value, redacted=False)
 
     def request_again(self) -> Message:
         """The request as it was, to be put back; it says that it was."""
@@ -102,6 +117,17 @@ def dead_letter(record: Record, id: str | None, error: Exception, now: float) ->
     if record.key is not None:
         headers["sluice-key"] = record.key
     return Message(record.value, source, headers)
+
+
+def redacted(letter: Message, redaction: Redaction, names: Sequence[str]) -> Message:
+    """A dead letter without what is redacted; `names` are those of records that are lists."""
+    try:
+        body = redaction.body(orjson.loads(letter.value), names)
+        value = b"" if body is None else orjson.dumps(body)
+    except (orjson.JSONDecodeError, TypeError):
+        value = b""
+    kept = {n: v for n, v in letter.headers.items() if n.startswith(_PREFIX) or n in _HARMLESS}
+    return Message(value, letter.key, {**kept, REDACTED: "1"})
 
 
 def status_of(error: Exception) -> int:

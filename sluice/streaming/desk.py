@@ -18,7 +18,7 @@ from sluice.message import Message
 from sluice.observe import observe_failure
 from sluice.parts import join
 from sluice.service import Service
-from sluice.streaming.dead_letter import dead_letter, status_of
+from sluice.streaming.dead_letter import dead_letter, redacted, status_of
 from sluice.streaming.meter import Counted, StreamMeter
 from sluice.streaming.request import Request
 from sluice.streaming.table import Answer, run_table
@@ -53,6 +53,9 @@ class Desk:
         meter: counts.
         limits: as for HTTP.
         clock: for the times of dead letters.
+
+    Attributes:
+        redaction: what dead letters do not tell.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Desk:
         self.service, self.topics, self.meter = service, topics, meter
         self._limits, self._clock = limits, clock
         self._schema = service.application.definitions.record
+        self.redaction = service.application.redaction
 
     def answer(self, records: Sequence[Record]) -> list[tuple[str, Sent]]:
         """Per record, in their order, a topic and what goes there: a prediction or a dead letter.
@@ -161,5 +165,8 @@ class Desk:
         place = f"{record.topic}/{record.partition}/{record.offset}"
         text = f"request {request.id} ({place}) is a dead letter: {reason_of(error)}"
         log.warning("%s", text, exc_info=error if status == 500 else None)
-        letter = dead_letter(record, request.id, error, self._clock.time())
-        return self.topics.dead_letters, letter
+        return self.topics.dead_letters, self._letter(record, request.id, error)
+
+    def _letter(self, record: Record, id: str | None, error: Exception) -> Sent:
+        letter = dead_letter(record, id, error, self._clock.time())
+        return redacted(letter, self.redaction, self._schema.names) if self.redaction else letter

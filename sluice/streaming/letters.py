@@ -27,10 +27,14 @@ class DeadLetters:
         stream: where its topics are.
         topics: their names.
         clock: for waiting, and the times of replays.
+
+    Attributes:
+        gone: the ids of those that could not be put back.
     """
 
     def __init__(self, stream: Stream, topics: Topics, clock: Clock = time) -> None:
         self._stream, self._topics, self._clock = stream, topics, clock
+        self.gone: list[str] = []
 
     def replayed(self) -> set[str]:
         """The ids of those that were put back."""
@@ -54,18 +58,35 @@ class DeadLetters:
         """Put requests back; one that was put back before is left. How many.
 
         Requests and the notes that they were put back go out by one `forward`: with transactions
-        all or nothing; without, a crash between the two puts some back twice.
+        all or nothing; without, a crash between the two puts some back twice. Of a letter that was
+        redacted the request itself is read again; where it is gone, `gone` names the letter.
         """
         known, count = self.replayed(), 0
         fresh = (letter for letter in letters if _is_new(letter, known))
         pipe = self._stream.pipe(f"{self._topics.group}.replay", [self._topics.dead_letters])
         try:
             while some := list(islice(fresh, _AT_ONCE)):
-                pipe.forward([], self._again(some))
-                count += len(some)
+                there = self._whole(some)
+                pipe.forward([], self._again(there))
+                count += len(there)
         finally:
             pipe.close()
         return count
+
+    def _whole(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """The letters with their requests, as far as those are still there."""
+        wanted = {letter.id for letter in letters if letter.redacted}
+        found: dict[str, Record] = {}
+        for record in self._read(self._topics.requests) if wanted else ():
+            id = f"{record.topic}/{record.partition}/{record.offset}"
+            if id in wanted:
+                found[id] = record
+        self.gone += sorted(wanted - found.keys())
+        return [
+            letter.of(found[letter.id]) if letter.redacted else letter
+            for letter in letters
+            if not letter.redacted or letter.id in found
+        ]
 
     def _again(self, letters: Sequence[DeadLetter]) -> list[tuple[str, Message]]:
         when = datetime.fromtimestamp(self._clock.time(), UTC).isoformat()

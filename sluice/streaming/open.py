@@ -14,6 +14,7 @@ from sluice.application import Application
 from sluice.errors import DeclarationError, nearest
 from sluice.graph import Graph
 from sluice.metrics import Registry, shared_folder
+from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters, StreamParameters
 from sluice.project import Project
 from sluice.service import Service, make_context, read_spec
@@ -76,15 +77,24 @@ def open_desk(
     """The desk of a graph, or of one step; it counts into `folder`, by default one of this process
     alone.
     """
-    topics = Topics.of(project.name, service.name, read_parameters(project, service.name))
+    parameters = read_parameters(project, service.name)
+    topics = Topics.of(project.name, service.name, parameters)
     registry = folder or Registry(shared_folder(parent=os.getpid))
     meter = StreamMeter(registry, service.application)
     limits = Limits(project.settings.max_records, project.settings.max_body)
     if not step:
-        return Desk(service, topics, meter, limits, time)
+        return _keeping(Desk(service, topics, meter, limits, time), parameters)
     names = [s.name for s in read_spec(project, service.name).steps]
     stage = next(stage for stage in stages(topics, names) if stage.step == step)
-    return StepDesk(service, stage, topics, meter, limits=limits, clock=time)
+    desk = StepDesk(service, stage, topics, meter, limits=limits, clock=time)
+    return _keeping(desk, parameters)
+
+
+def _keeping(desk: Desk, parameters: StreamParameters) -> Desk:
+    """The desk, whose dead letters hold what is declared."""
+    if parameters.whole_dead_letters:
+        desk.redaction = Redaction()
+    return desk
 
 
 def window_of(url: str, parameters: StreamParameters) -> float:

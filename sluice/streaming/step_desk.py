@@ -18,7 +18,7 @@ from sluice.observe import observe_failure
 from sluice.protocol import mlrun_v2
 from sluice.protocol.http import dumps
 from sluice.service import Service
-from sluice.streaming.dead_letter import dead_letter, status_of
+from sluice.streaming.dead_letter import status_of
 from sluice.streaming.desk import PASSING, Desk, Limits
 from sluice.streaming.meter import Counted, StreamMeter
 from sluice.streaming.passage import Origin, Passage
@@ -156,8 +156,7 @@ class StepDesk(Desk):
         place = f"{request.topic}/{request.partition}/{request.offset}"
         text = f"request {id} ({place}) is a dead letter of {self.stage.step}: {reason_of(error)}"
         log.warning("%s", text, exc_info=error if status_of(error) == 500 else None)
-        letter = dead_letter(request, id, error, self._clock.time())
-        return self.topics.dead_letters, letter
+        return self.topics.dead_letters, self._letter(request, id, error)
 
 
 def is_behind(message: Message, live: Live) -> bool:
