@@ -8,9 +8,7 @@ and no row; the others are answered.
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 from sluice.errors import RequestError, SluiceError
+from sluice.ids import new_id
 from sluice.schema import Value
 from sluice.team import Team
 
@@ -158,24 +157,6 @@ class Message:
         message = cls([body])
         message.single = True
         return message
-
-
-_AT_ONCE = 256
-_ids: deque[str] = deque()
-
-
-def new_id() -> str:
-    """32 random hexadecimal digits that nobody can guess; many are drawn at once."""
-    try:
-        return _ids.pop()
-    except IndexError:
-        digits = os.urandom(16 * _AT_ONCE).hex()
-        _ids.extend(digits[at : at + 32] for at in range(32, len(digits), 32))
-        return digits[:32]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.clear)  # they are the parent's
 
 
 def wants_explanation(body: Mapping[str, Any]) -> bool:

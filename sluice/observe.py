@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sluice.application import Application
@@ -12,16 +13,21 @@ from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.monitoring.event import Observation
 from sluice.monitoring.features import Features
+from sluice.monitoring.lone import is_lone
 from sluice.reply import told
 from sluice.rules.figures import mean_figures
 
 
 def observe(application: Application, message: Message, reply: dict[str, Any]) -> None:
     """Send the event of a request that was answered. Never changes the reply."""
-    if application.emitter is None:
+    emitter = application.emitter
+    if emitter is None:
+        return
+    if emitter.lone is not None and is_lone(message):
+        emitter.send(1, partial(emitter.lone, message, reply, _microseconds(message)))
         return
     stalest = reply["stalest"]
-    application.emitter.emit(
+    emitter.emit(
         Observation(  # by place: by name takes three times as long
             message.id,
             application.graph,

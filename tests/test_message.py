@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sluice.errors import RequestError
-from sluice.message import Message, new_id, request_id
+from sluice.ids import new_id
+from sluice.message import Message, request_id
 
 
 def test_bodies() -> None:

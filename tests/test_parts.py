@@ -19,6 +19,8 @@ from tests.tiny import Tiny
 class Events:
     """An emitter that keeps what it is given."""
 
+    lone = None
+
     def __init__(self) -> None:
         self.seen: list[Observation] = []
 

@@ -96,10 +96,13 @@ class BatchingWorker(Worker):
 
     def _end(self, batch: Batch) -> None:
         self.board.begun[self.worker_id] = 0.0
-        for connection, _ in batch:
-            self._loop.call_soon(connection.resume)
+        self._loop.call_soon(self._resume, batch)
         self._plan()
         self._end_when_empty()
+
+    def _resume(self, batch: Batch) -> None:
+        for connection, _ in batch:
+            connection.resume()
 
     def _answer_batch(self, batch: Batch, output: Any) -> None:
         """Give each event its response; 500 for one that got none, or none that can be sent."""

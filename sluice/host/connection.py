@@ -42,8 +42,8 @@ class Connection:
     """Reads requests from a socket, submits them one after the other, writes their replies."""
 
     __slots__ = (
-        "_closing", "_held", "_keepable", "_lingering", "_unsent", "deadline", "fresh", "owner",
-        "requests", "slot", "sock", "waiting",
+        "_closing", "_held", "_keepable", "_lingering", "_unsent", "_watched", "deadline", "fresh",
+        "owner", "requests", "slot", "sock", "waiting",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: socket.socket, slot: int) -> None:
@@ -52,7 +52,7 @@ class Connection:
         self.waiting = False  # one of its requests is with the worker, or queued there
         self.fresh = True  # no request on it has been answered yet
         self._keepable = True  # all that is read and not begun is on the board
-        self._closing = self._lingering = False
+        self._closing = self._lingering = self._watched = False
         self._unsent = memoryview(b"")
         self._held = 0  # bytes of an incomplete request
         self.deadline = owner.clock() + owner.options.request_timeout_s
@@ -61,6 +61,9 @@ class Connection:
         """Read what the kernel has, and go on."""
         if self._lingering:
             self._discard()
+            return
+        if self.waiting or self._unsent:
+            self.watch(False)  # most clients send nothing now: only for those that do
             return
         state, slot = self.owner.board.state, self.slot
         before = state[slot]
@@ -118,12 +121,18 @@ class Connection:
             if self._closing:
                 return begun
         if self.waiting or self._unsent:
-            self.owner.watch_reads(self, False)
-        elif self.requests.refusal is not None:
+            return begun
+        if self.requests.refusal is not None:
             self.refuse(self.requests.refusal)
         elif self.requests.wants_continue():
             self._write(CONTINUE)
         return begun
+
+    def watch(self, on: bool) -> None:
+        """Have `readable` called when there are bytes, or no longer."""
+        if on != self._watched:
+            self._watched = on
+            self.owner.watch_reads(self, on)
 
     def begin(self) -> None:
         """The worker hands this connection's request to the handler."""
@@ -147,7 +156,7 @@ class Connection:
         self._advance()
         if not self.waiting and not self._unsent and not self._closing:
             self._keepable = not self.requests.partial
-            self.owner.watch_reads(self, True)
+            self.watch(True)
 
     def refuse(self, reply: Reply) -> None:
         """Answer what can't be served; nothing after it is looked at."""
@@ -188,7 +197,7 @@ class Connection:
         if sent < len(data):
             self._unsent = memoryview(data)[sent:]
             self.deadline = self.owner.clock() + self.owner.options.send_timeout_s
-            self.owner.watch_reads(self, False)
+            self.watch(False)
             self.owner.watch_writes(self, True)
         else:
             self._written()
@@ -232,7 +241,7 @@ class Connection:
         except OSError:
             self.close()
         else:
-            self.owner.watch_reads(self, True)
+            self.watch(True)
 
     def _discard(self) -> None:
         try:
@@ -249,7 +258,7 @@ class Connection:
         if self.sock.fileno() >= 0:
             self._closing = True
             self._let_go()
-            self.owner.watch_reads(self, False)
+            self.watch(False)
             self.owner.watch_writes(self, False)
             self.sock.close()
             self.owner.closed(self)

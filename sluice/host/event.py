@@ -10,12 +10,13 @@ is no `raw`, and `body` is decoded already:
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+from sluice.ids import new_id
 
 
 class Trigger:
@@ -156,8 +157,8 @@ class Event:
 
 
 def _uuid() -> str:
-    """A UUID of version 4 (RFC 9562) in half the time that `uuid` takes."""
-    digits = os.urandom(16).hex()
+    """A UUID of version 4 (RFC 9562) in a fraction of the time that `uuid` takes."""
+    digits = new_id()
     variant = "89ab"[int(digits[16], 16) & 3]
     tail = f"{variant}{digits[17:20]}-{digits[20:]}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{tail}"

@@ -115,7 +115,7 @@ class Worker:
         elif sock is not None:
             connection = Connection(self, sock, word)
             self._connections[word] = connection
-            self.watch_reads(connection, True)
+            connection.watch(True)
             kept = self.board.take(word)
             if kept:
                 connection.receive(memoryview(kept))
@@ -143,8 +143,8 @@ class Worker:
         """End when nothing is under way, and leave the connections for other workers."""
         self.retiring = True
         for connection in self._connections.values():
-            if connection.movable():
-                self.watch_reads(connection, False)
+            if connection.waiting or connection.movable():
+                connection.watch(False)
         if self._busy or not all(c.movable() for c in self._connections.values()):
             self._loop.call_later(_RETIRE_S, self._retire)
         elif not self._done.done():

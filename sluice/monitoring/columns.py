@@ -24,34 +24,34 @@ class Columns:
         self._declared, self._redaction = list(declared), redaction
         self._redacts = bool(redaction)
         self._found: tuple[str, ...] | None = None
-        self._lay(())
+        self.layout(())
 
-    def _lay(self, found: tuple[str, ...]) -> tuple[list[str], orjson.Fragment]:
+    def layout(self, found: tuple[str, ...]) -> tuple[list[str], orjson.Fragment]:
         """The names for records that have these fields, and the names' JSON."""
         if found != self._found:
             names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
-            self._layout = names, orjson.Fragment(orjson.dumps(names))
+            self._kept = names, orjson.Fragment(orjson.dumps(names))
             self._found = found
-        return self._layout
+        return self._kept
 
     def table(self, records: Sequence[Any] | Listed) -> Table:
         """The names and the rows; a record that is no mapping is a row of nulls."""
         if type(records) is list and len(records) == 1 and not self._redacts:
             [record] = records  # most events: no loop
             if type(record) is dict:
-                names, schema = self._lay(tuple(record))
+                names, schema = self.layout(tuple(record))
                 return schema, [list(map(record.get, names))]
         if isinstance(records, Listed):
             return self._listed(records)
         good = [record if isinstance(record, dict) else {} for record in records]
-        names, schema = self._lay(tuple(dict.fromkeys(chain.from_iterable(good))))
+        names, schema = self.layout(tuple(dict.fromkeys(chain.from_iterable(good))))
         if not self._redacts:
             return schema, [list(map(record.get, names)) for record in good]
         value = self._redaction.value
         return schema, [[value(name, record.get(name)) for name in names] for record in good]
 
     def _listed(self, listed: Listed) -> Table:
-        names, schema = self._lay(tuple(listed.names))
+        names, schema = self.layout(tuple(listed.names))
         by_name = dict(zip(listed.names, listed.columns, strict=True))
         nothing = [None] * len(listed)
         columns = [self._redaction.column(name, by_name.get(name, nothing)) for name in names]

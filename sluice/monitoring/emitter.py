@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from sluice.monitoring.event import Observation
+from sluice.monitoring.event import EventBuilder, Observation
+from sluice.monitoring.lone import Lone
 from sluice.monitoring.outbox import Outbox
 from sluice.streams import Clock, Message, Producer
 
@@ -24,6 +25,7 @@ class Emitter(Outbox):
 
     Attributes:
         unsampled: how many the sample left out.
+        lone: makes the events of most requests in half the time; None where something is redacted.
     """
 
     def __init__(
@@ -42,6 +44,9 @@ class Emitter(Outbox):
         self._build = build
         self._sample, self._random = sample, random.Random(seed)
         self._percentage = 100.0 * sample
+        self.lone: Lone | None = None
+        if isinstance(build, EventBuilder) and not build.redacts:
+            self.lone = Lone(build)
         super().__init__(
             producer_factory, topic, capacity=capacity, batch=batch, clock=clock, onward=onward
         )
@@ -52,8 +57,11 @@ class Emitter(Outbox):
 
     def emit(self, observation: Observation) -> None:
         """Make an event and put it on its way; never waits for the stream, never raises for it."""
+        self.send(len(observation.records) or 1, partial(self._build, observation))
+
+    def send(self, rows: int, make: Callable[[float], Message]) -> None:
+        """`emit` of an event of so many records that `make` makes, given what is sampled."""
         if self._sample < 1.0 and self._random.random() >= self._sample:
             self.unsampled += 1
             return
-        rows = len(observation.records) or 1
-        self.put(rows, partial(self._build, observation, self._percentage))
+        self.put(rows, partial(make, self._percentage))

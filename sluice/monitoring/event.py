@@ -104,13 +104,18 @@ class _Place(NamedTuple):
 
 
 class EventBuilder:
-    """Makes the event of an observation, which it leaves as it is; one at a time."""
+    """Makes the event of an observation, which it leaves as it is; one at a time.
+
+    `inputs`, `outputs` and `features` keep the layouts of the last event; `redacts` says whether
+    anything is kept in.
+    """
 
     def __init__(self, source: Source, redaction: Redaction | None = None) -> None:
-        self._source, self._redaction = source, redaction or Redaction()
-        self._inputs = Columns(source.inputs, self._redaction)
-        self._outputs = Columns(source.outputs, self._redaction)
-        self._features = FeatureTable(self._redaction)
+        self.source, self._redaction = source, redaction or Redaction()
+        self.inputs = Columns(source.inputs, self._redaction)
+        self.outputs = Columns(source.outputs, self._redaction)
+        self.features = FeatureTable(self._redaction)
+        self.redacts = bool(self._redaction)
         self._places: dict[str, _Place] = {}  # by graph
         self._second, self._text = 0, _text(0)  # the last second that was an event's
 
@@ -119,13 +124,12 @@ class EventBuilder:
 
         Raises TypeError, ValueError where an observation holds what JSON cannot.
         """
-        place = self._places.get(seen.graph) or self._place(seen.graph)
-        when = self._utc(seen.when)
-        names, rows = self._inputs.table(seen.records)
+        when = self.utc(seen.when)
+        names, rows = self.inputs.table(seen.records)
         block = _block(seen)
         if seen.figures:
             block["lists"] = seen.figures
-        if found := self._features.table(seen.features):
+        if found := self.features.table(seen.features):
             block["features"] = found
         if seen.members:
             block |= self._redaction.fields({"members": seen.members})
@@ -141,11 +145,18 @@ class EventBuilder:
         else:
             block["status"], text = seen.error
             value["error"] = self._redaction.text(text, seen.records[:])
+        return self.message(seen.graph, value, seen.id, seen.headers)
+
+    def message(
+        self, graph: str, value: dict[str, Any], id: str, headers: Mapping[str, str]
+    ) -> Message:
+        """The event with what is its own in `value`, `when` first, and a request's headers."""
+        place = self._places.get(graph) or self._place(graph)
         data = place.head + orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
-        return Message(data, seen.id, _headers(seen, place.source, when))
+        return Message(data, id, _headers(id, headers, place.source, value["when"]))
 
     def _place(self, graph: str) -> _Place:
-        source = self._source
+        source = self.source
         common = {
             "endpoint_id": source.endpoint_id or endpoint_id(source.project, graph),
             "model": graph,
@@ -162,8 +173,8 @@ class EventBuilder:
         self._places[graph] = _Place(head, f"/{quote(source.project)}/{quote(graph)}")
         return self._places[graph]
 
-    def _utc(self, when: float) -> str:
-        """As datetime.isoformat has it, but the part up to the second is made once a second."""
+    def utc(self, when: float) -> str:
+        """As datetime.isoformat has it; the part up to the second is made once a second."""
         second = int(when)
         microseconds = round((when - second) * 1e6)
         if not 0 <= microseconds < 1_000_000:  # before 1970, or rounded up
@@ -173,7 +184,7 @@ class EventBuilder:
         return f"{self._text}.{microseconds:06d}+00:00"
 
     def _response(self, seen: Observation, when: str, block: dict[str, Any]) -> dict[str, Any]:
-        names, rows = self._outputs.table(self._plain(seen, block))
+        names, rows = self.outputs.table(self._plain(seen, block))
         return {
             "id": seen.id,
             "model_name": seen.graph,
@@ -223,17 +234,17 @@ def _text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat(" ")[:-6]
 
 
-def _headers(seen: Observation, source: str, when: str) -> dict[str, str]:
+def _headers(id: str, given: Mapping[str, str], source: str, when: str) -> dict[str, str]:
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": seen.id,
+        "ce_id": id,
         "ce_source": source,
         "ce_type": TYPE,
         "ce_time": f"{when[:10]}T{when[11:-6]}Z",
         "content-type": "application/json",
     }
-    if seen.headers:
-        headers |= {f"ce_{n}": seen.headers[n] for n in TRACE_HEADERS if n in seen.headers}
+    if given:
+        headers |= {f"ce_{n}": given[n] for n in TRACE_HEADERS if n in given}
     return headers
 
 

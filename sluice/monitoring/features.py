@@ -54,6 +54,12 @@ class FeatureTable:
             rows = [there.get(place, nothing) for place in range(found.n)]
         return {"schema": self._schema, "rows": rows}
 
+    def lone(self, columns: Sequence[str], own: int, values: Sequence[Any]) -> dict[str, Any]:
+        """`table` of a record with one row, for whom something was looked up; redacts nothing."""
+        if columns is not self._columns:
+            self._keep(columns, columns[own:])
+        return {"schema": self._schema, "rows": (values[own:],)}
+
     def _keep(self, columns: Sequence[str], names: Sequence[str]) -> None:
         self._columns, self._looked_up = columns, list(names)
         self._names = self._redaction.names(names)

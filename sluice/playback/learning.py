@@ -7,7 +7,7 @@ played, so what is forgotten, what is late and how old a snapshot may be are wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,6 @@ from sluice.application import Application, make_emitter
 from sluice.batch.scoring import score
 from sluice.errors import SluiceError
 from sluice.monitoring.emitter import Emitter
-from sluice.monitoring.event import Observation
 from sluice.parameters import Parameters
 from sluice.playback.recording import Times
 from sluice.playback.server import InProcess
@@ -33,6 +32,7 @@ from sluice.routing.snapshot import Snapshots
 from sluice.service import Service
 from sluice.stores import event_stream, reward_ledger
 from sluice.streams import Consumer, Stream
+from sluice.streams import Message as Event
 
 _LEASE_S = 1.0  # after a kill, so long until what the one before was reading can be read
 _TRIES, _AT_ONCE = 60, 1000
@@ -67,10 +67,10 @@ class PlayedSnapshots(Snapshots):
 class PromptEmitter(Emitter):
     """Sends each event before it goes on: a replay has time, and loses none."""
 
-    def emit(self, observation: Observation) -> None:
+    def put(self, rows: int, make: Callable[[], Event]) -> None:
         """Raises StoreUnavailable where the stream does."""
         self._producer = self._producer or self._factory()
-        self._producer.produce_many(self._topic, [self._build(observation, self._percentage)])
+        self._producer.produce_many(self._topic, [make()])
 
     def close(self, timeout: float = 5.0) -> None:
         """Nothing waits."""

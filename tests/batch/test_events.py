@@ -36,6 +36,8 @@ N = 40
 class Kept:
     """An emitter that keeps the events, built."""
 
+    lone = None
+
     def __init__(self) -> None:
         self.values: list[bytes] = []
         self._build = EventBuilder(Source("tiny"))

@@ -44,6 +44,8 @@ Floats = npt.NDArray[np.float64]
 class Caught:
     """In place of an emitter: keeps the events as their topic would have them."""
 
+    lone = None
+
     def __init__(self, topic: str) -> None:
         self._topic, self._build = topic, EventBuilder(Source("flights"))
         self.records: list[Record] = []

@@ -191,6 +191,8 @@ def test_the_trace_goes_on_with_the_event(shop: Tiny) -> None:
     seen: list[Any] = []
 
     class Emitter:
+        lone = None
+
         def emit(self, observation: Any) -> None:
             seen.append(observation)
 

@@ -35,6 +35,8 @@ class Raises:
 class Kept:
     """An emitter that keeps what it is given."""
 
+    lone = None
+
     def __init__(self) -> None:
         self.seen: list[Any] = []
 

@@ -82,6 +82,8 @@ class FakePipe:
 class Events:
     """An emitter that keeps what it is given."""
 
+    lone = None
+
     def __init__(self) -> None:
         self.seen: list[Observation] = []
         self.sent, self.onward = 0, None
