@@ -51,7 +51,7 @@ class Elsewhere(Exception):
 
 def of_aliases(place: Place) -> list[Plain]:
     """Where each alias points, the champion first."""
-    found = _models(place).aliases(place.graph)
+    found = models_of(place).aliases(place.graph)
     names = sorted(found, key=lambda name: (name != CHAMPION, name))
     return [
         {"alias": n, "version": found[n].version, "since": found[n].since, "by": found[n].by}
@@ -62,7 +62,7 @@ def of_aliases(place: Place) -> list[Plain]:
 def of_moves(place: Place) -> list[Plain]:
     """The last moves of aliases, oldest first."""
     fields = ("at", "action", "alias", "version", "previous", "by")
-    moves = _models(place).history(place.graph)[-_MOVES:]
+    moves = models_of(place).history(place.graph)[-_MOVES:]
     return [{name: getattr(move, name) for name in fields} for move in moves]
 
 
@@ -81,7 +81,7 @@ def of_learning(place: Place, now: float) -> Plain | None:
         return None
     if not place.reaches(place.project.path(place.project.settings.rewards, "rewards")):
         raise Elsewhere
-    aliases = {n: a.version for n, a in _models(place).aliases(place.graph).items()}
+    aliases = {n: a.version for n, a in models_of(place).aliases(place.graph).items()}
     with closing(reward_ledger(place.project, place.graph, policy.memory)) as ledger:
         plain: Plain = msgspec.to_builtins(status(policy, ledger, aliases, now))
         return plain
@@ -89,7 +89,7 @@ def of_learning(place: Place, now: float) -> Plain | None:
 
 def of_canary(place: Place) -> Plain | None:
     """The last canary, and what the next look would say; None where there never was one."""
-    if _models(place).document(place.graph, _CANARY)[0] is None:
+    if models_of(place).document(place.graph, _CANARY)[0] is None:
         return None
     from sluice.canary.canary import Canary
 
@@ -168,7 +168,8 @@ def _kept(bounds: Mapping[int, Sequence[int]]) -> int:
     return sum(next_ - oldest for oldest, next_ in bounds.values())
 
 
-def _models(place: Place) -> ModelStore:
+def models_of(place: Place) -> ModelStore:
+    """Where its versions are. Raises Elsewhere for another machine."""
     if not place.reaches(place.project.path(place.project.settings.models, "models")):
         raise Elsewhere
     return place.models

@@ -12,6 +12,7 @@ from sluice.dashboard import around
 from sluice.dashboard.around import Elsewhere, Place
 from sluice.dashboard.features import References, of_features
 from sluice.dashboard.look import Look
+from sluice.dashboard.loop import of_correction, of_loop, of_stories
 from sluice.dashboard.performance import of_performance
 from sluice.dashboard.traffic import (
     Stretch,
@@ -103,6 +104,9 @@ class Maker:
             "moves": lambda: around.of_moves(place),
             "learning": lambda: around.of_learning(place, made.get("until") or 0.0),
             "canary": lambda: around.of_canary(place),
+            "loop": lambda: of_loop(place, self._hidden),
+            "stories": lambda: of_stories(place, self._hidden),
+            "correction": lambda: of_correction(place),
             "alerts": lambda: around.of_alerts(place, self._hidden),
             "dead_letters": lambda: around.of_dead_letters(place),
         }

@@ -6,7 +6,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
-from sluice.dashboard import parts, quality
+from sluice.dashboard import parts, quality, stories
 from sluice.dashboard.figures import Figures
 from sluice.dashboard.forms import clock, count, minute, seconds, share
 from sluice.dashboard.html import Html, joined, raw, tag
@@ -26,9 +26,12 @@ _SECTIONS = (
     ("steps", "Steps", parts.steps),
     ("drift", "Features", quality.drift),
     ("performance", "Performance", quality.performance),
+    ("correction", "Correction", stories.correction),
     ("versions", "Versions", parts.versions),
     ("router", "Router", parts.router),
     ("canary", "Canary", parts.canary),
+    ("loop", "Retraining", stories.loop),
+    ("history", "History", stories.history),
     ("defaults", "Defaults and ages", parts.defaults),
     ("dead-letters", "Dead letters", parts.dead_letters),
 )
@@ -84,10 +87,21 @@ def _lead(figures: Figures) -> Html | None:
     if champion:
         said.append(f"Version {champion[0]} is champion. ")
     said.append(_drifted(document["drift"]))
+    said += _to_decide(document.get("loop") or {})
     if opened := (document.get("alerts") or {}).get("open"):
         words = "1\u00a0incident is open." if opened == 1 else f"{opened}\u00a0incidents are open."
         said += [" ", tag("a", words, href="#alerts", class_="bad")]
     return tag("p", *said, class_="lead")
+
+
+def _to_decide(loop: Any) -> list[str]:
+    """What the loop waits for a person with."""
+    waits = [f"version\u00a0{version} waits for approval" for version in loop.get("waiting", ())]
+    waits += ["retraining is stopped"] if loop.get("stopped") else []
+    said = "; ".join(waits)
+    return (
+        [" ", tag("a", f"{said[0].upper()}{said[1:]}.", href="#loop", class_="bad")] if said else []
+    )
 
 
 def _drifted(drift: Any) -> Html:

@@ -25,7 +25,7 @@ def alerts(figures: Figures, _: Look) -> Html | None:
     document = figures.at()
     found = document.get("alerts")
     if not found:
-        return _away(document, "alerts")
+        return away(document, "alerts")
     if not found["incidents"]:
         return note("There has been no incident.")
     told = [_incident(figures, i, one) for i, one in enumerate(found["incidents"])]
@@ -165,7 +165,7 @@ def versions(figures: Figures, _: Look) -> Html | None:
                 for i, v in enumerate(answered)]  # fmt: skip
         titles = ("", "requests", "records", "share", *_TIME_HEAD)
         made.insert(0, table("Who answered", titles, rows))
-    return joined([*made, _away(document, "aliases")]) if made else _away(document, "aliases")
+    return joined([*made, away(document, "aliases")]) if made else away(document, "aliases")
 
 
 def _said(field: tuple[str, Any]) -> str:
@@ -195,7 +195,7 @@ def router(figures: Figures, _: Look) -> Html | None:
         ]
         head = ("arm", "version", "rewards", "mean reward", "standard error", "share now")
         made.append(table(f"What {document['learning']['policy']} has learnt", head, rows))
-    return joined([*made, _away(document, "learning")]) if made else _away(document, "learning")
+    return joined([*made, away(document, "learning")]) if made else away(document, "learning")
 
 
 def canary(figures: Figures, _: Look) -> Html | None:
@@ -203,7 +203,7 @@ def canary(figures: Figures, _: Look) -> Html | None:
     document = figures.at()
     run = document.get("canary")
     if not run:
-        return _away(document, "canary")
+        return away(document, "canary")
     lead = note(
         f"Version {run['challenger']} against {run['champion']}: {run['state']}, stage ",
         figures.show(count, "canary", "stage"), " of ", figures.show(count, "canary", "stages"),
@@ -261,9 +261,10 @@ def dead_letters(figures: Figures, _: Look) -> Html | None:
     hint = note(
         "Each with its reason: ", tag("code", f"sluice dead-letters list {document['graph']}")
     )
-    return joined([facts(made) if made else None, _away(document, "dead_letters"), hint])
+    return joined([facts(made) if made else None, away(document, "dead_letters"), hint])
 
 
-def _away(document: Any, name: str) -> Html | None:
+def away(document: Any, name: str) -> Html | None:
+    """Why a part is not there, if there is a reason."""
     why = document["away"].get(name)
     return note(f"This {why}") if why else None

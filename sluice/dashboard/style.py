@@ -69,6 +69,7 @@ thead th{color:var(--soft);font-size:.82rem;white-space:nowrap}
 tbody th{overflow-wrap:break-word;min-width:5.5rem;max-width:16rem}
 .words td{min-width:4.5rem;max-width:26rem;overflow-wrap:break-word}
 ol.told{padding-left:1.6rem;margin:.3rem 0 .8rem;max-width:46rem}
+ol.plain{list-style:none;padding-left:0}
 ol.told li{padding:.2rem 0;overflow-wrap:anywhere}
 ol.flow{list-style:none;display:flex;flex-wrap:wrap;gap:.6rem 1.9rem;padding:0;margin:.6rem 0 1rem}
 ol.flow li{position:relative;flex:1 1 8.6rem;max-width:14rem;border:1px solid var(--soft);

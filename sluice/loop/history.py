@@ -42,13 +42,13 @@ class Story(NamedTuple):
     lines: list[Line]
 
 
-def stories(models: ModelStore, graph: str) -> list[Story]:
-    """Those of all versions of a graph, oldest first."""
+def stories(models: ModelStore, graph: str, latest: int = 0) -> list[Story]:
+    """Those of all versions of a graph, or of so many that were made last; oldest first."""
     runs = {v: run for run in Board(models, graph).runs() for v in run.versions.values()}
     canaries = list(_canaries(models, graph))
     moves, aliases = models.history(graph), models.aliases(graph)
     found = []
-    for version in models.versions(graph):
+    for version in models.versions(graph)[-latest:]:
         run = runs.get(version)
         told = [r for r in canaries if r.challenger == version]
         lines = [*_run(run, version), *_staged(told), *_moves(moves, version)]

@@ -68,6 +68,7 @@ def test_a_worker_does_not_ask_other_machines(shop: Tiny) -> None:
         settings=replace(settings, models="s3://bucket/models", stream="kafka://broker:9092"),
     )
     page, document = both(elsewhere, far=False)
-    assert set(document["away"]) == {"aliases", "moves", "canary", "dead_letters"}
+    gone = {"aliases", "moves", "canary", "loop", "stories", "dead_letters"}
+    assert set(document["away"]) == gone
     assert "is on another machine: sluice dashboard binary" in page.text
     assert "bucket" not in page.text

@@ -1,29 +1,35 @@
-"""The tiny graph after some busy days: two versions, labels, failures, defaults, drift, and a city
-whose name is an attack."""
+"""The tiny graph after some busy days: two versions, labels, failures, defaults, drift, a city
+whose name is an attack, a correction, and a version that waits for approval."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from sluice.alerts.watch import Watch
+from sluice.commands.learn import reading
+from sluice.correction.open import correction_of, open_correction_learner
 from sluice.dashboard.dashboard import Dashboard
 from sluice.monitoring.event import Observation
+from tests.loop.worlds import World as LoopWorld
+from tests.loop.worlds import incident
 from tests.tiny import ORDER
 from tests.windows.world import BEGAN, DAY, World, observation
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"alert('x')\">"
 _SEGMENT = f"{{field: city, values: [Bonn, {json.dumps(HOSTILE)}]}}"
-DECLARED = f"monitor: {{segments: [{_SEGMENT}], horizon: 2d}}"
+DECLARED = f"monitor: {{segments: [{_SEGMENT}], horizon: 2d}}\n      retrain: {{approval: true}}"
+_RULED = "responder: true\n        class_args: {rules: [{rule: correction, features: [city]}]}"
 CITIES = ("Bonn", "Kiel", "Ulm", HOSTILE)
 DAYS = 12
 
 
 def fill(world: World, *, each_hour: int = 12, days: int = DAYS) -> None:
-    """Events and labels of some days, counted and looked at."""
+    """Events and labels of some days, counted and looked at, learnt from and trained on."""
     rng = np.random.default_rng(7)
     seen = list(_orders(rng, each_hour, days))
     world.produce(world.topic, world.events(seen))
@@ -36,6 +42,27 @@ def fill(world: World, *, each_hour: int = 12, days: int = DAYS) -> None:
     world.work()
     with Watch.open(world.project, world.graph) as watch:
         watch.look(watch.read_until())
+    _correct(world)
+    _train(world)
+
+
+def _correct(world: World) -> None:
+    world.tiny.edit(f"graphs/{world.graph}/graph.yaml", "responder: true", _RULED)
+    plan = correction_of(world.project, world.graph)
+    learner, ledger = open_correction_learner(world.project, world.graph, plan)
+    with closing(ledger), reading(world.project, world.graph, "teaches") as consumer:
+        learner.run(consumer, once=True)
+
+
+def _train(world: World) -> None:
+    """One run was not better, the next one's version waits for approval."""
+    told = LoopWorld(world.tiny, {"approval": True, "cool_down": "1d"})
+    told.watched.incidents = [incident()]
+    told.taught.losses = {"trees": 0.6, "before": 0.5}
+    told.state(BEGAN + 6 * DAY)
+    told.taught.losses = {"trees": 0.4, "linear": 0.45, "before": 0.5}
+    for _ in range(2):
+        told.state(BEGAN + 8 * DAY)
 
 
 def _probability(one: Observation) -> float:
@@ -58,7 +85,13 @@ def _orders(rng: np.random.Generator, each_hour: int, days: int) -> Iterator[Obs
             version="2" if when > BEGAN + 4 * DAY else "1",
             duration_us=int(900 + 500 * abs(np.sin(hour / 4)) + rng.exponential(400)),
             records=[record],
-            outputs=[{"probability": probability, "label": int(probability > 0.5)}],
+            outputs=[
+                {
+                    "probability": probability,
+                    "label": int(probability > 0.5),
+                    "correction": {"from": probability, "version": 0, "at": when, "frozen": False},
+                }
+            ],
             timings={
                 "enrich": float(120 + rng.exponential(90)),
                 "transform": float(40 + rng.exponential(10)),
