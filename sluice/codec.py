@@ -46,7 +46,7 @@ _Number = float | dict[str, str]
 class _Array(msgspec.Struct, forbid_unknown_fields=True):
     dtype: Annotated[str, msgspec.Meta(pattern=r"^(object|[<>|][biuf]\d{1,2})$")]
     shape: list[int]
-    data: str | list[str]
+    data: str | list[Any]
 
 
 class _Error(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str]
     columns: list[str]
     rows: list[int]
-    values: list[list[_Number | str | None]]
+    values: list[list[_Number | str | list[Any] | None]]
     as_of: list[_Number]
     defaults: list[dict[str, str]]
     ages: list[dict[str, float]]
@@ -172,7 +172,11 @@ def _unnumber(value: Any) -> Any:
 
 def _array(array: npt.NDArray[Any]) -> dict[str, Any]:
     if array.dtype == object:
-        return {"dtype": "object", "shape": list(array.shape), "data": array.ravel().tolist()}
+        return {
+            "dtype": "object",
+            "shape": list(array.shape),
+            "data": [_number(v) for v in array.flat],
+        }
     data = np.ascontiguousarray(array).tobytes().hex()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
@@ -182,7 +186,7 @@ def _unarray(content: _Array) -> npt.NDArray[Any]:
         raise ValueError(f"an array of shape {content.shape}")
     if isinstance(content.data, list):
         array = np.empty(len(content.data), object)
-        array[:] = content.data
+        array[:] = [_unnumber(v) for v in content.data]
     else:
         array = np.frombuffer(bytes.fromhex(content.data), np.dtype(content.dtype))
     return array.reshape(content.shape)

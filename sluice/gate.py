@@ -20,6 +20,7 @@ from sluice.features.store import OnlineStore
 from sluice.live import CHAMPION, Version, bind, load_version
 from sluice.message import Message
 from sluice.models.golden import Golden
+from sluice.models.manifest import Stored
 from sluice.models.store import ModelStore
 from sluice.project import Project
 from sluice.replay import GOLDEN_FILE, REPLAY_FILE, Replay, ReplayRow
@@ -69,13 +70,26 @@ class Gate:
         for row in rows:
             compared.add(row, self._run(service, row.record, row.as_of))
         asked = [self._run(service, c.record, c.event_time) for c in golden.cases]
-        answers = [[float(s) for s in message.scores[0]] for message in asked]
+        answers = [_scores(message) for message in asked]
         wrong = golden.compare(answers, tolerance)
         if compared.problems or wrong:
             shown = "; ".join([*compared.problems, *wrong][:_SHOWN])
             why = f"version {number} is not served what it was trained on: {shown}"
             raise GateFailed("parity", why, compared.evidence())
         return {**compared.evidence(), "golden": len(answers)}
+
+    def ask(self, stored: Stored, records: list[dict[str, Any]], when: float) -> list[Message]:
+        """What serving makes of records with a version that is in no store yet: each alone, and
+        all of them together, last.
+
+        Raises VersionRefused, and GateFailed for a record that is refused.
+        """
+        service = self._service(load_version(stored, self._definitions))
+        alone = [self._run(service, record, when) for record in records]
+        together = Message(list(records), when=when)
+        together.pin = CHAMPION
+        service.run(together)
+        return [*alone, together]
 
     def _read(self, number: str, files: dict[str, bytes]) -> tuple[Replay, Golden]:
         for name in (REPLAY_FILE, GOLDEN_FILE):
@@ -111,7 +125,7 @@ class Gate:
         try:
             service.run(message)
         except RecordError as error:
-            why = f"a training row is refused by serving: {error}"
+            why = f"a record is refused by serving: {error}"
             raise GateFailed("parity", why, record) from error
         return message
 
@@ -144,7 +158,7 @@ class _Comparison:
             self._compare(name, trained, served.get(name))
         tensors = message.tensors[self._version.digest]
         for name in {**row.tensors, **tensors}:
-            found = tensors[name][0].tolist() if name in tensors else []
+            found = tensors[name][:1].ravel().tolist() if name in tensors else []
             self._tensor(name, row.tensors.get(name, []), found)
         scores = message.scores[0].tolist()
         if self._same_length("score", row.scores, scores):
@@ -159,11 +173,14 @@ class _Comparison:
         for column, old, new in zip(names, trained, served, strict=True):
             self._compare(f"transformed {column}", old, new)
 
-    def _score(self, trained: float, served: float) -> None:
+    def _score(self, trained: float | str, served: float | str) -> None:
+        if isinstance(trained, str) or isinstance(served, str):
+            return self._compare("score", trained, served)
         difference = abs(trained - served)
         self._largest = max(self._largest, difference)
         if not difference <= self._tolerance:
             self._note("score", trained, served)
+        return None
 
     def _same_length(self, name: str, trained: list[Any], served: list[Any]) -> bool:
         if len(trained) != len(served):
@@ -184,7 +201,12 @@ class _Comparison:
 def _tolerance(version: Version, replay: Replay) -> float:
     if version.manifest.task == "classification":
         return TOLERANCE
-    return TOLERANCE * max(1.0, *(abs(s) for row in replay.rows for s in row.scores))
+    numbers = [abs(s) for row in replay.rows for s in row.scores if not isinstance(s, str)]
+    return TOLERANCE * max([1.0, *numbers])
+
+
+def _scores(message: Message) -> list[float | str]:
+    return [s if isinstance(s, str) else float(s) for s in message.scores[0]]
 
 
 def _is_none(value: Any) -> bool:

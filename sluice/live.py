@@ -17,7 +17,8 @@ from sluice.features.definitions import Definitions
 from sluice.features.lookup import Lookup, wanted
 from sluice.features.store import OnlineStore
 from sluice.models.manifest import Manifest, Stored
-from sluice.models.model import Input, Model, Tensors, load_model
+from sluice.models.model import Input, Model, Tensors, load_model, signature_of
+from sluice.models.signature import Signature
 from sluice.models.store import ModelStore
 from sluice.transform.transform import Rows, Transform, read_transform
 
@@ -31,7 +32,8 @@ class Version:
 
     `used` are the columns whose defaults concern its answers, `features` those of them that are
     looked up, by entity; `digests` are those of the transforms that it answers from. Versions of
-    two classes have a `calibration`, if their training had a holdout.
+    two classes have a `calibration`, if their training had a holdout; those that answer a model
+    file's own outputs have its `signature`.
     """
 
     number: str
@@ -43,6 +45,7 @@ class Version:
     features: Mapping[str, tuple[str, ...]]
     digests: tuple[str, ...]
     calibration: Calibration | None = None
+    signature: Signature | None = None
 
 
 def load_version(
@@ -56,6 +59,10 @@ def load_version(
     manifest = stored.manifest
     _refuse_changed(manifest, definitions)
     transform = _transform(stored, loaded)
+    try:
+        transform.check(definitions)
+    except ValueError as error:
+        raise _refused(manifest, definitions.file.name, str(error)) from None
     model = load_model(manifest, stored.files, definitions.servers)
     looked_up = wanted(definitions, [n for n in transform.inputs if n in definitions.features])
     return Version(
@@ -66,6 +73,7 @@ def load_version(
         digest=manifest.transform_digest,
         digests=(manifest.transform_digest,),
         calibration=_calibration(stored),
+        signature=signature_of(manifest, stored.files) if manifest.task == "tensors" else None,
         used=frozenset(transform.inputs),
         features={entity: tuple(f.name for f in found) for entity, found in looked_up.items()},
     )

@@ -17,14 +17,14 @@ class ReplayRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One training row: the record, its as-of time, and what training made of it.
 
     values: by column, after defaults (null for none); tensors: by name, the model's inputs;
-    scores: the estimator's own answer.
+    scores: the estimator's own answer, flat; a model file's may have texts.
     """
 
     record: dict[str, Any]
     as_of: float
     values: dict[str, Any]
     tensors: dict[str, list[Any]]
-    scores: list[float]
+    scores: list[float | str]
 
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

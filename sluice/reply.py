@@ -18,12 +18,12 @@ def output(message: Message, row: int, version: Version) -> dict[str, Any]:
     """What one row's scores say, before any rule.
 
     Binary classification: `probability` (of the second class) and `label`; more classes:
-    `probabilities` by label and `label`; regression: `prediction`. `defaults` names each column
-    that the version uses where a default stood in, and why. Scores that are no numbers are an
-    `error`.
+    `probabilities` by label and `label`; regression: `prediction`; a model file's own outputs, by
+    name. `defaults` names each column that the version uses where a default stood in, and why.
+    Scores that are no numbers are an `error`.
     """
     scores = message.scores[row].tolist()
-    if not all(map(math.isfinite, scores)):
+    if not all(map(math.isfinite, scores if version.signature is None else _numbers(scores))):
         return {"error": f"version {version.number} gave no number for this record"}
     made = _answer(scores, version)
     if defaults := message.defaults[row]:
@@ -33,7 +33,13 @@ def output(message: Message, row: int, version: Version) -> dict[str, Any]:
     return made
 
 
-def _answer(scores: list[float], version: Version) -> dict[str, Any]:
+def _numbers(scores: list[Any]) -> list[Any]:
+    return [score for score in scores if type(score) is not str]
+
+
+def _answer(scores: list[Any], version: Version) -> dict[str, Any]:
+    if version.signature is not None:
+        return version.signature.answer(scores)
     classes = version.manifest.classes
     if not classes:
         return {"prediction": scores[0]}

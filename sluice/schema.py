@@ -2,8 +2,9 @@
 
 A record that passes becomes a row of plain values in the schema's order: numbers are float (NaN
 where there is none), text is str (None where there is none), a timestamp is float seconds since
-the Unix epoch. `row` does it for one record, `table` for many by column. Both apply one and the
-same converter per field; `row` passes by it where a value is of its type already.
+the Unix epoch, what has a shape a nested list (arrays.py). `row` does it for one record, `table`
+for many by column. Both apply one and the same converter per field; `row` passes by it where a
+value is of its type already.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sluice.arrays import read_array, read_shape
 from sluice.declaration import Section
 from sluice.errors import RecordError
 from sluice.lift import Column as Column  # noqa: PLC0414 (the features take both from here)
@@ -32,6 +34,7 @@ FLOAT32 = 3.4028234663852886e38  # the largest that float32 holds
 NAN = math.nan
 _LARGEST = sys.float_info.max
 _ABSENT: Any = object()
+_ARRAYS = (list, np.ndarray)
 
 
 def _string(value: Any) -> str:
@@ -105,7 +108,7 @@ class Field:
     """One field of a record.
 
     `required` means that the key must be there, `nullable` that its value may be null; a value
-    that is not there is `default`, and the reply says so.
+    that is not there is `default`, and the reply says so. With a `shape` it is an array.
     """
 
     name: str
@@ -116,25 +119,28 @@ class Field:
     minimum: float = -math.inf
     maximum: float = math.inf
     description: str = ""
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, name: str, section: Section, largest: float = math.inf) -> Field:
         """A field from its declaration; `largest` bounds numbers. Raises DeclarationError."""
         kind = section.choose("type", TYPES)
-        required = section.take("required", bool, False)
+        shape = read_shape(section, kind)
+        required = section.take("required", bool, bool(shape))
         most = largest if kind in ("integer", "number") else math.inf
         field = cls(
             name=name,
             type=kind,
             required=required,
-            nullable=section.take("nullable", bool, True),
+            nullable=section.take("nullable", bool, not shape),
             default=section.take("default", object, None),
             minimum=section.take("minimum", float, -most),
             maximum=section.take("maximum", float, most),
             description=section.take("description", str, ""),
+            shape=shape,
         )
         section.done()
-        return field._with_default(section)
+        return field if shape else field._with_default(section)
 
     def _with_default(self, section: Section) -> Field:
         values = {n: getattr(self, n) for n in self.__slots__}
@@ -150,8 +156,10 @@ class Field:
         """What stands for no value: None for text, NaN for all else."""
         return None if self.type == "string" else NAN
 
-    def convert(self, value: Any) -> Value:
-        """The typed value. Raises ValueError that says what is allowed."""
+    def convert(self, value: Any) -> Any:
+        """The typed value, a `Value` or an array. Raises ValueError that says what is allowed."""
+        if self.shape:
+            return read_array(value, self.shape, self.type, self.minimum, self.maximum)
         result = _CONVERTERS[self.type](value)
         if isinstance(result, float) and not self.minimum <= result <= self.maximum:
             if result != result:
@@ -178,14 +186,16 @@ class _Reader(NamedTuple):
     @classmethod
     def of(cls, field: Field) -> _Reader:
         low, high = 1.0, 0.0  # no number is in there
-        if field.type in ("integer", "number"):
+        if field.type in ("integer", "number") and not field.shape:
             # A larger int is no float.
             low, high = max(field.minimum, -_LARGEST), min(field.maximum, _LARGEST)
         real = float if field.type == "number" else int
         limited = field.minimum > -math.inf or field.maximum < math.inf
-        convert = field.convert if limited else _CONVERTERS[field.type]
+        plain = not limited and not field.shape
+        convert = _CONVERTERS[field.type] if plain else field.convert
         default = field.empty if field.default is None else field.default
-        return cls(field.name, field.type == "string", real, low, high, convert, default)
+        text = field.type == "string" and not field.shape
+        return cls(field.name, text, real, low, high, convert, default)
 
 
 def _text(number: float) -> str:
@@ -248,6 +258,8 @@ class Schema:
                     values.append(value)
                 elif (kind is int or kind is real) and low <= value <= high:
                     values.append(value + 0.0)
+                elif kind in _ARRAYS:
+                    values.append(convert(value))
                 elif value is None or value is _ABSENT or value != value:
                     defaulted[name] = "missing" if value is _ABSENT else "null"
                     values.append(default)
@@ -276,7 +288,7 @@ class Schema:
         value = record.get(field.name, _ABSENT)
         if value is _ABSENT:
             return f"is missing; expected {_expected(field)}" if field.required else ""
-        if value is None or value != value:
+        if value is None or (type(value) not in _ARRAYS and value != value):
             return "" if field.nullable else f"is null; expected {_expected(field)}"
         try:
             field.convert(value)
@@ -296,8 +308,8 @@ class Schema:
                 raise RecordError(field.name, "is missing from the table")
             return np.full(n, empty, dtype)
 
-        def convert(value: Any) -> Value:
-            if value is None or value != value:
+        def convert(value: Any) -> Any:
+            if value is None or (type(value) not in _ARRAYS and value != value):
                 if not field.nullable:
                     raise RecordError(field.name, f"is null; expected {_expected(field)}")
                 return empty
@@ -308,6 +320,11 @@ class Schema:
                 raise RecordError(field.name, problem) from None
 
         column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        if field.shape:
+            made = np.empty(n, object)
+            for place, value in enumerate(column):
+                made[place] = convert(value)
+            return made
         apply = each if confusable(column) else lift
         return apply(convert, column, dtype)
 

@@ -16,7 +16,8 @@ from tests.tiny import ORDER, Tiny
 
 def version(*classes: Any, used: tuple[str, ...] = ("a", "b"), **features: Any) -> Any:
     manifest = SimpleNamespace(classes=list(classes))
-    return SimpleNamespace(number="3", manifest=manifest, used=frozenset(used), features=features)
+    named = {"number": "3", "manifest": manifest, "used": frozenset(used), "features": features}
+    return SimpleNamespace(**named, signature=None)
 
 
 def scored(*rows: Any, defaults: Any = None) -> Message:

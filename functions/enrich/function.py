@@ -34,7 +34,8 @@ class Enrich(Step):
         self._schema, self._as_of = definitions.record, definitions.as_of
         self._places = {name: i for i, name in enumerate(self._schema.names)}
         self._candidates, self._undated = definitions.candidates, definitions.undated
-        self.tables = self._candidates is None
+        arrays = any(field.shape for field in self._schema.fields)
+        self.tables = self._candidates is None and not arrays
         self._table: Enriching | None = None
         self._application.live()
 

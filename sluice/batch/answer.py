@@ -14,6 +14,7 @@ from sluice.batch.typed import REASONS, UNKNOWN
 from sluice.coded import Array, Coded
 from sluice.fields import Fields
 from sluice.live import Version
+from sluice.models.signature import Signature
 from sluice.rules.rule import OutputRule, Row
 
 Named = list[tuple[str, Array]]  # codes of why, by column
@@ -31,7 +32,7 @@ def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
         why, late = reasons(block, rows, version)
         _stalest(block, rows, version, why, stalest)
         used = [(name, codes) for name, codes in why.items() if name in version.used]
-        finite = np.isfinite(scores).all(axis=1)
+        finite = _finite(scores)
         if not finite.all():
             text = f"version {number} gave no number for this record"
             errors |= dict.fromkeys(block.places[rows[~finite]].tolist(), text)
@@ -51,6 +52,8 @@ def answer_table(block: Block, rules: Sequence[OutputRule]) -> Scored:
 
 def _columns(scores: Array, version: Version) -> dict[str, Any]:
     """The outputs by name, as `reply.output` has them; more classes are columns by label."""
+    if version.signature is not None:
+        return _named(scores, version.signature)
     classes = version.manifest.classes
     numbers = scores.astype(np.float64)
     if not classes:
@@ -61,6 +64,24 @@ def _columns(scores: Array, version: Version) -> dict[str, Any]:
     best = numbers.argmax(axis=1).astype(np.int32)
     by_class = {str(label): numbers[:, place] for place, label in enumerate(classes)}
     return {"probabilities": by_class, "label": Coded(best, classes)}
+
+
+def _named(scores: Array, signature: Signature) -> dict[str, Any]:
+    """The outputs of a model file by name, as arrays of objects."""
+    columns = {output.name: np.empty(len(scores), object) for output in signature.outputs}
+    for row, flat in enumerate(scores.tolist()):
+        for name, value in signature.answer(flat).items():
+            columns[name][row] = value
+    return columns
+
+
+def _finite(scores: Array) -> Array:
+    """Which rows [n] have numbers only, beside texts."""
+    if scores.dtype == object:
+        texts = np.array([isinstance(v, str) for v in scores.flat]).reshape(scores.shape)
+        scores = np.where(texts, 0.0, scores).astype(np.float64)
+    finite: Array = np.isfinite(scores).all(axis=1)
+    return finite
 
 
 class _Taken(Mapping[str, Any]):

@@ -1,4 +1,4 @@
-"""sluice models list|show|promote|rollback|history: the versions of a graph and their aliases."""
+"""sluice models: the versions of a graph and their aliases; models_add.py has add and inspect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from sluice.application import Application
+from sluice.commands import models_add
 from sluice.commands.show import as_json, json_option, say, table
 from sluice.errors import VersionRefused
 from sluice.features.definitions import Definitions, read_definitions
@@ -34,6 +35,7 @@ def add_to(groups: Any) -> None:
     move.add_argument("--alias", default=CHAMPION, help=f"default: {CHAMPION}")
     back = _add(commands, "rollback", rollback, "point an alias back at the version before")
     back.add_argument("--alias", default=CHAMPION, help=f"default: {CHAMPION}")
+    models_add.add_to(commands)
     _add(commands, "history", history, "every move of every alias, with its evidence")
 
 

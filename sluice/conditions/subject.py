@@ -47,6 +47,8 @@ class FieldSubject(Subject):
             known[feature] = Field(feature, definitions.features[feature].type)
         if name not in known:
             raise ValueError(f"no record field {name!r}: {nearest(name, known)}")
+        if known[name].shape:
+            raise ValueError(f"{name} is an array: a condition compares single values")
         self._field, self.type = known[name], known[name].type
 
     def convert(self, value: Any) -> Any:

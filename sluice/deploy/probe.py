@@ -135,14 +135,22 @@ def text_of(said: Said) -> str:
 
 def _scores(output: Mapping[str, Any], manifest: Manifest) -> Any:
     """A version's scores out of what it answered."""
+    if manifest.task == "tensors":
+        return _flat([output.get(name) for name in manifest.outputs])
     if "probabilities" in output:
         return [output["probabilities"].get(str(c)) for c in manifest.classes]
     return [output["probability"] if "probability" in output else output.get("prediction")]
+
+
+def _flat(value: Any) -> list[Any]:
+    """The values in nested lists, one after the other."""
+    return [v for part in value for v in _flat(part)] if isinstance(value, list) else [value]
 
 
 def _tolerance(golden: Golden, manifest: Manifest) -> float:
     """As in the parity gate: what is predicted may differ by so much of the largest."""
     if manifest.task == "classification":
         return TOLERANCE
-    largest: float = max(abs(s) for case in golden.cases for s in case.expected)
-    return TOLERANCE * max(1.0, largest)
+    numbers = [s for case in golden.cases for s in case.expected if not isinstance(s, str)]
+    largest: float = max([1.0, *map(abs, numbers)])
+    return TOLERANCE * largest

@@ -140,7 +140,8 @@ class Definitions:
         if name in self.record.by_name:
             f = self.record.by_name[name]
             default = None if f.default != f.default else f.default
-            return {"type": f.type, "default": default}
+            shape = {"shape": list(f.shape)} if f.shape else {}
+            return {"type": f.type, "default": default, **shape}
         feature = self.features[name]
         entity = self.entities[feature.entity]
         told = {**feature.declaration(), "keys": dict(entity.keys), "delay_s": entity.delay}
@@ -236,6 +237,8 @@ class _Reader:
             if source not in self.record.by_name:
                 hint = nearest(source, self.record.names)
                 raise self.section.error(f"keys.{column}", f"no record field {source!r}", hint)
+            if self.record.by_name[source].shape:
+                raise self.section.error(f"keys.{column}", f"{source} is an array, no key")
             if self.event is not None:
                 self._field(f"keys.{column}", column)
         return keys

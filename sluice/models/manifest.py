@@ -25,7 +25,8 @@ Files: TypeAlias = Mapping[str, bytes]
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What training knows of a version, before the store gives it a number.
 
-    task: classification, regression or ranking.
+    task: classification, regression or ranking; tensors: the outputs are those of the model file,
+        by name, as the version's signature.json types them.
     model_format: how `model_file` is read: onnx, xgboost-json, skops, item-item or mlrun.
     classes: the labels in the order of the model's probabilities; of two, the second is the
         positive one. Empty for the other tasks.
@@ -36,7 +37,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     training, metrics: free JSON (seed, rows, window, library versions; scores).
     """
 
-    task: Literal["classification", "regression", "ranking"]
+    task: Literal["classification", "regression", "ranking", "tensors"]
     model_format: Literal["onnx", "xgboost-json", "skops", "item-item", "mlrun"]
     model_file: str
     classes: list[Label]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from sluice.errors import VersionRefused
 from sluice.models.manifest import Files, Manifest
+from sluice.models.signature import FILE as SIGNATURE
+from sluice.models.signature import Signature
 
 # One row a record: float32 [n, width], int64 [n, 1], or text as an object array [n, 1].
 Tensors = Mapping[str, Any]
@@ -73,6 +75,10 @@ def load_model(manifest: Manifest, files: Files, servers: Path | None = None) ->
         if forest := compiled():
             return TreesModel(manifest, files[TREES], forest)
         _log.info("sluice was installed without a C compiler: trees by ONNX Runtime")
+    if SIGNATURE in files:
+        from sluice.models.formats.onnx_tensors import OnnxTensors
+
+        return OnnxTensors(manifest, files[manifest.model_file], signature_of(manifest, files))
     module, _, name = LOADERS[manifest.model_format].partition(":")
     made = getattr(import_module(module), name)
     model: Model
@@ -83,6 +89,15 @@ def load_model(manifest: Manifest, files: Files, servers: Path | None = None) ->
     if model.imports:
         _log.warning("%s", fallback_note(manifest, model))
     return model
+
+
+def signature_of(manifest: Manifest, files: Files) -> Signature:
+    """What a version's model file takes and gives. Raises VersionRefused."""
+    try:
+        return Signature.load(files[SIGNATURE])
+    except (KeyError, ValueError) as error:
+        why = "is missing" if isinstance(error, KeyError) else str(error)
+        raise VersionRefused(manifest.graph, manifest.version, SIGNATURE, why) from None
 
 
 def fallback_note(manifest: Manifest, model: Model) -> str:

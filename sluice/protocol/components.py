@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.live import Live, Version
+from sluice.models.signature import DATATYPES as TYPED
+from sluice.models.signature import Tensor
 from sluice.protocol.feedback import KEYS
 from sluice.protocol.open_inference import ACCEPTED, DATATYPES
 from sluice.schema import Field, Schema
@@ -60,13 +62,22 @@ def _records(schema: Schema, max_records: int) -> dict[str, Any]:
 def _field(field: Field) -> dict[str, Any]:
     kind = "string" if field.type == "timestamp" else field.type
     made: dict[str, Any] = {"type": [kind, "null"] if field.nullable else kind}
+    if field.shape and field.type == "number":
+        made["type"] = [kind, "null"]
     if field.type == "timestamp":
         made["format"] = "date-time"
     for name, limit in (("minimum", field.minimum), ("maximum", field.maximum)):
         if math.isfinite(limit):
             made[name] = int(limit) if limit.is_integer() and abs(limit) < 2**53 else limit
+    made = _nested(made, field.shape)
     if field.description:
         made["description"] = field.description
+    return made
+
+
+def _nested(made: dict[str, Any], shape: Sequence[int]) -> dict[str, Any]:
+    for size in reversed(shape):
+        made = {"type": "array", "minItems": size, "maxItems": size, "items": made}
     return made
 
 
@@ -113,11 +124,26 @@ def _route() -> dict[str, Any]:
 
 
 def _output(version: Version) -> dict[str, Any]:
+    if version.signature is not None:
+        made = {output.name: _array_of(output) for output in version.signature.outputs}
+        return _beside(made)
     classes = version.manifest.classes
     share = {"type": "number", "minimum": 0, "maximum": 1}
     by_class = _object([str(c) for c in classes], **{str(c): share for c in classes})
     known = {"probability": share, "label": {"enum": classes}, "probabilities": by_class}
-    made = {name: known.get(name, _NUMBER) for name in version.manifest.outputs}
+    return _beside({name: known.get(name, _NUMBER) for name in version.manifest.outputs})
+
+
+def _array_of(tensor: Tensor) -> dict[str, Any]:
+    """An output of a model file."""
+    kinds = {"text": "string", "bool": "boolean"}
+    made: dict[str, Any] = {
+        "type": kinds.get(tensor.dtype, "integer" if tensor.whole else "number")
+    }
+    return made if tensor.single else _nested(made, tensor.shape)
+
+
+def _beside(made: Mapping[str, Any]) -> dict[str, Any]:
     why = {"type": "object", "additionalProperties": TEXT}
     beside = {"defaults": why, "version": TEXT, "route": ref("Route"), "correction": _correction()}
     return _object(list(made), **made, **beside)
@@ -130,14 +156,14 @@ def _correction() -> dict[str, Any]:
 
 
 def _tensors(schema: Schema) -> dict[str, Any]:
-    shape = {"type": "array", "items": COUNT, "minItems": 1, "maxItems": 2}
+    shape = {"type": "array", "items": COUNT, "minItems": 1}
     rows = {"type": "array", "items": {}}
     inputs = [
         _object(
             ["name", "shape", "datatype"],
             name={"const": field.name},
             datatype={"enum": list(ACCEPTED[field.type])},
-            shape=shape,
+            shape={**shape, "maxItems": max(2, 1 + len(field.shape))},
             data=rows,
             parameters=_FLAT,
         )
@@ -151,7 +177,7 @@ def _tensors(schema: Schema) -> dict[str, Any]:
         inputs={"type": "array", "minItems": 1, "items": {"anyOf": inputs}},
         outputs={"type": "array", "items": wanted},
     )
-    kinds = {"enum": sorted({*DATATYPES.values()})}
+    kinds = {"enum": sorted({*DATATYPES.values(), *TYPED.values()})}
     tensor = _object(
         ["name", "shape", "datatype"],
         name=TEXT, shape=shape, datatype=kinds, data=rows, parameters=_FLAT,

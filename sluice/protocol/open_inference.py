@@ -1,9 +1,10 @@
 """The Open Inference Protocol, version 2, over HTTP, with tensors as JSON and as bytes.
 
-Each field of a record is a tensor of shape [n] or [n, 1]; an empty text, NaN and null are nulls.
-The outputs are those of the version that answers: `probability` and `label`, `probabilities` and
-`label`, or `prediction`; ranked.py says what they are of ranked lists. One record that breaks the
-schema fails the request and is named: tensors have no place for an error.
+Each field of a record is a tensor of [n] or [n, 1], an array one of [n, …]; an empty text, NaN and
+null are nulls. The outputs are those of the version that answers: `probability` and `label`,
+`probabilities` and `label`, `prediction`, or a model file's own; ranked.py says what they are of
+ranked lists. One record that breaks the schema fails the request and is named: tensors have no
+place for an error.
 
 Specification: https://github.com/open-inference/open-inference-protocol
 """
@@ -11,16 +12,19 @@ Specification: https://github.com/open-inference/open-inference-protocol
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sluice.errors import RecordError, RequestError, nearest
 from sluice.live import Live, Version
 from sluice.message import Message, request_id
+from sluice.models.signature import DATATYPES as TYPED
 from sluice.protocol.http import BINARY, Answer, Request, dumps, loads
 from sluice.protocol.ranked import Ranked, beside
-from sluice.protocol.tensors import NUMBERS, Tail, read, to_bytes
+from sluice.protocol.tensors import NUMBERS, Tail, read, read_arrays, to_bytes
 from sluice.quote import found
 from sluice.schema import Field, Schema
+from sluice.transform.typed import Typed
 
 HEADER = "Inference-Header-Content-Length"
 DATATYPES = {
@@ -40,15 +44,17 @@ ACCEPTED = {
 
 
 class Output(NamedTuple):
-    """How an output goes out: its datatype, and its classes if it has a number for each."""
+    """How an output goes out: its datatype, its classes if it has a number for each, and the shape
+    of an array."""
 
     datatype: str
     classes: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
 
     @property
     def shape(self) -> list[int]:
         """That of metadata: the number of rows is −1."""
-        return [-1, len(self.classes)] if self.classes else [-1]
+        return [-1, len(self.classes)] if self.classes else [-1, *self.sizes]
 
 
 def split(request: Request) -> tuple[Any, Tail | None]:
@@ -103,6 +109,9 @@ def unwrap(
             names = [*schema.names, *([ranked.given] if ranked else [])]
             raise RequestError(f"no input {found(name)}: {nearest(found(name), names)}")
         _check_datatype(field, tensor["datatype"])
+        if field.shape:
+            columns[name] = read_arrays(tensor, tail, field.shape)
+            continue
         columns[name] = [None if v == "" or v != v else v for v in read(tensor, tail)]
     tail.done()
     lengths = {n: len(v) for n, v in columns.items()}
@@ -176,6 +185,11 @@ def outputs_of(versions: Sequence[Version]) -> dict[str, Output]:
 
 
 def _outputs(version: Version) -> dict[str, Output | None]:
+    if version.signature is not None:
+        return {
+            t.name: Output(TYPED[t.dtype], sizes=() if t.single else tuple(t.shape))
+            for t in version.signature.outputs
+        }
     classes = version.manifest.classes
     special = {
         "label": Output(_label_type(classes)),
@@ -188,7 +202,7 @@ def _both(one: Output | None, other: Output | None) -> Output | None:
     """Labels of two types go out as text; columns for other classes can't be in one tensor."""
     if one == other:
         return one
-    if one is None or other is None or one.classes or other.classes:
+    if one is None or other is None or one.shape != [-1] or other.shape != [-1]:
         return None
     return Output("BYTES")
 
@@ -256,6 +270,8 @@ def _singles(message: Message, outputs: Sequence[Mapping[str, Any]]) -> dict[str
         values = [o[name] for o in outputs]
         if output.classes:
             values = [value[c] for value in values for c in output.classes]
+        for _ in output.sizes:
+            values = list(chain.from_iterable(values))
         made[name] = Values(output.datatype, [len(outputs), *output.shape[1:]], values)
     return made
 
@@ -297,7 +313,7 @@ def metadata(
 ) -> dict[str, Any]:
     """What GET /v2/models/{name}[/versions/{v}] answers. Raises NotFound."""
     chosen = live.version(version) if version else live.champion
-    inputs = [{"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in schema.fields]
+    inputs = [_input(field, chosen) for field in schema.fields]
     outputs = [_described(n, o) for n, o in outputs_of([chosen]).items()]
     if ranked is not None:
         inputs, outputs = inputs + ranked.inputs(), ranked.described()
@@ -308,6 +324,16 @@ def metadata(
         "inputs": inputs,
         "outputs": outputs,
     }
+
+
+def _input(field: Field, version: Version) -> dict[str, Any]:
+    """A field as metadata has it: of the type that the model file has it in, where it has."""
+    datatype = DATATYPES[field.type]
+    if isinstance(version.transform, Typed):
+        for tensor in version.transform.tensors:
+            if version.transform.columns[tensor.name] == [field.name]:
+                datatype = TYPED[tensor.dtype]
+    return {"name": field.name, "datatype": datatype, "shape": [-1, *field.shape]}
 
 
 def _described(name: str, output: Output) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sluice.arrays import nested
 from sluice.errors import RequestError
 from sluice.quote import found
 
@@ -73,6 +74,18 @@ def read_lists(tensor: Mapping[str, Any], tail: Tail) -> list[list[Any]]:
     return [values[row * m : row * m + m] for row in range(shape[0])]
 
 
+def read_arrays(tensor: Mapping[str, Any], tail: Tail, sizes: Sequence[int]) -> list[Any]:
+    """The arrays [n, *sizes] of a tensor, each as nested lists.
+
+    Raises RequestError naming the tensor.
+    """
+    name, shape = tensor["name"], tensor["shape"]
+    if not isinstance(shape, list) or shape[1:] != list(sizes) or not _whole(shape[:1]):
+        wanted = ", ".join(map(str, ["n", *sizes]))
+        raise RequestError(f"input {name!r}: shape {found(shape)}, expected [{wanted}]")
+    return nested(_values(tensor, tail), shape)
+
+
 def _whole(shape: Any) -> bool:
     """Whether it is one of rows, or of rows and columns."""
     whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
@@ -97,16 +110,20 @@ def _values(tensor: Mapping[str, Any], tail: Tail) -> list[Any]:
     return values
 
 
-def _listed(name: str, data: Any, shape: list[int]) -> list[Any]:
+def _listed(name: str, given: Any, shape: list[int]) -> list[Any]:
     """Data may be flat, or nested as its shape says."""
-    if not isinstance(data, list):
+    if not isinstance(given, list):
         raise RequestError(f"input {name!r}: expected data, a list, or binary_data_size")
+    data: list[Any] = given
     if not any(isinstance(value, list) for value in data):
         return data
-    nested = all(isinstance(value, list) and len(value) == shape[-1] for value in data)
-    if len(shape) == 1 or not nested:
+    for size in shape[1:]:
+        if not all(isinstance(value, list) and len(value) == size for value in data):
+            raise RequestError(f"input {name!r}: data is not nested as its shape says")
+        data = list(chain.from_iterable(data))
+    if any(isinstance(value, list) for value in data):
         raise RequestError(f"input {name!r}: data is not nested as its shape says")
-    return list(chain.from_iterable(data))
+    return data
 
 
 def from_bytes(name: str, datatype: str, data: bytes) -> list[Any]:

@@ -150,8 +150,10 @@ class ListRule(Rule):
 
 
 def column_types(definitions: Definitions) -> dict[str, str]:
-    """The type of each column that every row has: the record's fields, and what is fetched."""
-    types = {name: field.type for name, field in definitions.record.by_name.items()}
+    """The type of each column that every row has: the record's fields that are no arrays, and what
+    is fetched."""
+    fields = definitions.record.fields
+    types = {field.name: field.type for field in fields if not field.shape}
     return types | {name: definitions.features[name].type for name in definitions.fetch}
 
 

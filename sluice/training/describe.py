@@ -53,9 +53,12 @@ def draft(
 def describe_schema(schema: Schema) -> bytes:
     """The record's fields as JSON, for clients."""
     fields = [
-        {"name": f.name, "type": f.type, "required": f.required, "description": f.description}
+        {
+            "name": f.name, "type": f.type, "required": f.required, "description": f.description,
+            **({"shape": list(f.shape)} if f.shape else {}),
+        }
         for f in schema.fields
-    ]
+    ]  # fmt: skip
     return orjson.dumps({"format": 1, "record": fields}, option=orjson.OPT_INDENT_2)
 
 

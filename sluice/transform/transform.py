@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import orjson
 
 from sluice.errors import SluiceError, nearest
 from sluice.schema import Column, Value
+
+if TYPE_CHECKING:
+    from sluice.features.definitions import Definitions
 
 FORMAT = 1
 Tensors = dict[str, npt.NDArray[Any]]
@@ -61,6 +64,9 @@ class Transform:
         """The transform for rows whose values are in the order of `columns`."""
         raise TypeError(f"{type(self).__name__} does not define bind")
 
+    def check(self, definitions: Definitions) -> None:
+        """Raise ValueError where what is declared does not fit what it makes of it."""
+
     def spec(self) -> dict[str, Any]:
         """The JSON-able content, without the envelope."""
         raise TypeError(f"{type(self).__name__} does not define spec")
@@ -97,8 +103,9 @@ def read_transform(data: bytes) -> Transform:
     from sluice.transform.columns import Columns
     from sluice.transform.exact import Exact
     from sluice.transform.inputs import Inputs
+    from sluice.transform.typed import Typed
 
-    kinds: dict[str, Any] = {kind.kind: kind for kind in (Columns, Inputs, Exact)}
+    kinds: dict[str, Any] = {kind.kind: kind for kind in (Columns, Inputs, Exact, Typed)}
     content = orjson.loads(data)
     if not isinstance(content, dict):
         raise SluiceError("is not a transform")

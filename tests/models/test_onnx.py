@@ -75,6 +75,6 @@ def test_operators_are_those_that_onnx_reads() -> None:
 
 def test_a_session_without_the_inner_part_runs_as_a_whole() -> None:
     inner, outer = object(), object()
-    assert module._bare_run(SimpleNamespace(run=outer)) is outer
-    assert module._bare_run(SimpleNamespace(run=outer, _sess=object())) is outer
-    assert module._bare_run(SimpleNamespace(run=outer, _sess=SimpleNamespace(run=inner))) is inner
+    assert module.bare_run(SimpleNamespace(run=outer)) is outer
+    assert module.bare_run(SimpleNamespace(run=outer, _sess=object())) is outer
+    assert module.bare_run(SimpleNamespace(run=outer, _sess=SimpleNamespace(run=inner))) is inner

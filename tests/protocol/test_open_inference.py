@@ -16,7 +16,7 @@ from tests.protocol.events import raw
 
 def version(number: str, outputs: str, *classes: Any) -> Any:
     manifest = SimpleNamespace(outputs=outputs.split(), classes=list(classes))
-    return SimpleNamespace(number=number, manifest=manifest)
+    return SimpleNamespace(number=number, manifest=manifest, signature=None)
 
 
 BOOLS = version("1", "probability label", False, True)

@@ -18,7 +18,7 @@ _DTYPES = {
     "tensor(string)": "object",
 }
 _FLOATING = ("tensor(float)", "tensor(double)")
-_LOAD_ERRORS = (
+LOAD_ERRORS = (
     failures.Fail,
     failures.InvalidArgument,
     failures.InvalidGraph,
@@ -39,13 +39,10 @@ class OnnxModel:
     imports: tuple[str, ...] = ()
 
     def __init__(self, manifest: Manifest, data: bytes) -> None:
-        try:
-            session = onnxruntime.InferenceSession(data, _options(), ["CPUExecutionProvider"])
-        except _LOAD_ERRORS as error:
-            raise refused(manifest, f"ONNX Runtime does not load it: {error}") from None
+        session = open_session(manifest, data)
         self.inputs = tuple(_input(manifest, node) for node in session.get_inputs())
         self._names = [node.name for node in self.inputs]
-        self._run, self._fetch = _bare_run(session), [_output(manifest, session)]
+        self._run, self._fetch = bare_run(session), [_output(manifest, session)]
         self._width = len(manifest.classes) if len(manifest.classes) > 2 else 1
         self._alike = rows_are_alike(data)
 
@@ -64,6 +61,19 @@ class OnnxModel:
         return answer[:1] if twice else answer
 
 
+def open_session(manifest: Manifest, data: bytes) -> Any:
+    """A session of one thread. Raises VersionRefused for what ONNX Runtime does not load."""
+    try:
+        return session_of(data)
+    except LOAD_ERRORS as error:
+        raise refused(manifest, f"ONNX Runtime does not load it: {error}") from None
+
+
+def session_of(data: bytes) -> Any:
+    """ONNX Runtime's session of a file. Raises one of LOAD_ERRORS."""
+    return onnxruntime.InferenceSession(data, _options(), ["CPUExecutionProvider"])
+
+
 def _options() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -73,7 +83,7 @@ def _options() -> Any:
     return options
 
 
-def _bare_run(session: Any) -> Any:
+def bare_run(session: Any) -> Any:
     """What `session.run` calls, without its checks of every call; `session.run` if it has none.
 
     The names are the session's own, and its single provider has no other to fall back to.
