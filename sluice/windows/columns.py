@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +14,11 @@ import numpy as np
 from sluice.drift.distribution import TEXT, Bins
 from sluice.schema import seconds
 from sluice.windows.cell import Name
-from sluice.windows.grid import Places
+from sluice.windows.grid import Floats, Places
 from sluice.windows.table import Table
 from sluice.windows.versions import Known
 
-_NUMBERS = {int, float, bool, type(None)}
-_PLAIN = {str, *_NUMBERS}
+_NUMBERS = (int, float, bool)
 Grids = tuple[tuple[Name, int], ...]  # the names of counts, and how many cells each has
 Values = Sequence[Any]
 
@@ -47,12 +48,14 @@ class Columns(NamedTuple):
         scores = known.scores[: table.scores.shape[1]]
         grids = [("feature", n, b.identity) for n, b in zip(names, bins, strict=True)]
         grids += [("score", str(k), b.identity) for k, b in enumerate(scores)]
-        places = _places(bins, values)
-        places += [b.places(table.scores[rows, k]) for k, b in enumerate(scores)]
         sizes = [len(b) for b in (*bins, *scores)]
-        begins = np.cumsum([0, *sizes[:-1]])
-        whole = np.array(places, np.int64).reshape(len(sizes), len(rows)) + begins[:, None]
-        return cls(tuple(zip(grids, sizes, strict=True)), rows, whole)
+        places = np.empty((len(sizes), len(rows)), np.int64)
+        for at, (b, column) in enumerate(zip(bins, values, strict=True)):
+            places[at] = _texts(b, column) if b.kind == TEXT else b.places(_numbers(column))
+        for at, b in enumerate(scores):
+            places[len(bins) + at] = b.places(table.scores[rows, at])
+        places += np.cumsum([0, *sizes[:-1]])[:, None]
+        return cls(tuple(zip(grids, sizes, strict=True)), rows, places)
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> list[Columns]:
@@ -74,29 +77,25 @@ def _some(values: Values, rows: Places) -> Values:
     return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
 
 
-def _places(bins: Sequence[Bins], values: Sequence[Values]) -> list[Places]:
-    """The cell of each value of each column; the numbers of all columns are read at once."""
-    numbers = [column for b, column in zip(bins, values, strict=True) if b.kind != TEXT]
-    plain = _plain(list(chain.from_iterable(numbers)), _NUMBERS)
-    rows = iter(np.array(plain, np.float64).reshape(len(numbers), -1))
-    return [
-        _of_texts(b, column) if b.kind == TEXT else b.places(next(rows))
-        for b, column in zip(bins, values, strict=True)
-    ]
+def _numbers(values: Values) -> Floats:
+    """Numbers [n], NaN for what is none."""
+    try:
+        return np.frombuffer(array("d", values))
+    except TypeError:  # a null, a text, a list or a mapping
+        if None in values:
+            return _numbers([math.nan if value is None else value for value in values])
+        return _numbers([v if type(v) in _NUMBERS else math.nan for v in values])
 
 
-def _of_texts(bins: Bins, values: Values) -> Places:
+def _texts(bins: Bins, values: Values) -> Places:
+    """The cell of each text [n]; what is neither text nor number counts as a null."""
     cells: dict[str | None, int] = {name: cell for cell, name in enumerate(bins.categories)}
     other, cells[None] = len(cells), len(cells) + 1
-    found = map(cells.get, _plain(values, _PLAIN), repeat(other))
-    return np.fromiter(found, np.int64, len(values))
-
-
-def _plain(values: Values, kinds: Collection[type]) -> Values:
-    """Values, with nothing in the place of what is of another kind."""
-    if set(map(type, values)) <= set(kinds):
-        return values
-    return [value if type(value) in kinds else None for value in values]
+    try:
+        return np.fromiter(map(cells.get, values, repeat(other)), np.int64, len(values))
+    except TypeError:  # a list or a mapping
+        plain = [None if type(value) in (list, dict) else value for value in values]
+        return _texts(bins, plain)
 
 
 def _moments(values: Values) -> list[float | None]:

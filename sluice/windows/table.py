@@ -120,39 +120,41 @@ class Table:
             blank: list[Row] = [[None] * len(names)]
             found = (e.resp.outputs or blank for e in self.events if e.resp is not None)
             outputs = _columns(names, list(chain.from_iterable(found)))
-        routes, versions = self._choices()
+        self.routes, self.versions = self._choices()
         plain = any(name in outputs for name in ("probability", "prediction"))
-        details = self._details(routes, plain) if first.resp is not None else {}
-        for row, detail in details.items():
-            if "route" in detail:
-                routes[row] = told(detail["route"])
-        own = outputs.get("version")
-        if own is not None:
-            versions = [str(o or v) for o, v in zip(own, versions, strict=True)]
-        self.routes, self.versions = Coded.of(routes), Coded.of(versions)
+        details = self._details(plain) if first.resp is not None else {}
+        if own := {row: told(d["route"]) for row, d in details.items() if "route" in d}:
+            routes = [self.routes.words[code] for code in self.routes.codes.tolist()]
+            self.routes = Coded.of([own.get(row, route) for row, route in enumerate(routes)])
+        if "version" in outputs:
+            versions = [self.versions.words[code] for code in self.versions.codes.tolist()]
+            pairs = zip(outputs["version"], versions, strict=True)
+            self.versions = Coded.of([str(one or version) for one, version in pairs])
         self.scores = _scores(outputs, details, len(self))
 
-    def _choices(self) -> tuple[list[Route], list[str]]:
+    def _choices(self) -> tuple[Coded[Route], Coded[str]]:
         """Of each row policy and name of its choice, and the version that was chosen."""
         blocks = self.blocks
         if self._simple and not self._special:
-            routes = [route_of(bytes(block.route)) for block in blocks]
-            return routes, [block.version or NONE for block in blocks]
+            chosen = Coded.of([bytes(block.route) for block in blocks])
+            routes = Coded.of([route_of(raw) for raw in chosen.words])
+            versions = Coded.of([block.version or NONE for block in blocks])
+            return routes.some(chosen.codes), versions
         sizes = np.bincount(self.event, minlength=len(self.events)).tolist()
         found = [p for e, n in zip(self.events, sizes, strict=True) for p in _chosen(e, n)]
-        return [route for route, _ in found], [version for _, version in found]
+        return Coded.of([route for route, _ in found]), Coded.of([v for _, v in found])
 
-    def _details(self, routes: Sequence[Route], plain: bool) -> dict[int, dict[str, Any]]:
+    def _details(self, plain: bool) -> dict[int, dict[str, Any]]:
         """By row, of its output what is no column: the probabilities of many classes, and the
         choices of an event whose records went different ways."""
+        codes, words = self.routes.codes, self.routes.words
+        named = np.array([bool(name) for _, name in words])[codes[self._starts]]
         found = {}
-        for event, start in zip(self.events, self._starts.tolist(), strict=True):
-            if plain and routes[start][1]:
-                continue
-            raw = bytes(event.sluice.details)
+        for place in np.flatnonzero(~named | (not plain)).tolist():
+            raw, start = bytes(self.blocks[place].details), int(self._starts[place])
             by_place = msgspec.json.decode(raw, type=dict[str, dict[str, Any]])
-            for place, detail in by_place.items():
-                found[start + int(place)] = detail
+            for record, detail in by_place.items():
+                found[start + int(record)] = detail
         return found
 
 
