@@ -167,7 +167,9 @@ class _Checked:
                 self.problems.add(DeclarationError(self.file, where, str(problem), hint))
 
     def training(self, parameters: Parameters, definitions: Definitions) -> None:
-        """The training, and the columns that its candidates want."""
+        """The training, and the columns that its candidates want; an imported graph has none."""
+        if parameters.training is None and definitions.servers is not None:
+            return
         where = f"{_SLUICE}.training"
         training = self.problems.attempt(
             load_training, self.project, parameters, file=self.file, where=where

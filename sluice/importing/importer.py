@@ -6,7 +6,7 @@ import importlib
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Importer:
     def run(self) -> Imported:
         """Import. Raises SluiceError, and then no file is left that was not there."""
         record = read_record(rows_of(self.bodies), self.fields)
-        with self._writing() as written:
+        with redirect_stdout(sys.stderr), self._writing() as written:  # what MLRun says of itself
             self._write(written, self._texts(record))
             with original(self.function, self.plan, self._code()) as before:
                 known = self._ask(before)

@@ -44,7 +44,7 @@ class Layout:
         self, function: Function, plan: Plan, record: Record, required: set[str]
     ) -> dict[str, str]:
         """Every file but graph.yaml, by its path in the project."""
-        fields = {n: _field(kind, n in required) for n, kind in record.fields.items()}
+        fields = {n: _field(record, n, n in required) for n in record.fields}
         features = {"format": 1, "servers": "servers.yaml", "record": fields}
         inputs = "lists" if record.lists else "records"
         servers = {r.name: self._server(function, plan, r, inputs) for r in plan.routes}
@@ -122,8 +122,14 @@ def aliases(names: list[str]) -> dict[str, str]:
     return made
 
 
-def _field(kind: str, required: bool) -> dict[str, Any]:
-    return {"type": kind, "required": True} if required else {"type": kind}
+def _field(record: Record, name: str, required: bool) -> dict[str, Any]:
+    """A field as features.yaml has it; without a null so far, one is refused."""
+    field: dict[str, Any] = {"type": record.fields[name]}
+    if required:
+        field["required"] = True
+    if name not in record.nulls:
+        field["nullable"] = False
+    return field
 
 
 def _steps(plan: Plan, answers: Answers) -> dict[str, Any]:

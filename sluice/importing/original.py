@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +69,12 @@ class Original:
 
 @contextmanager
 def original(function: Function, plan: Plan, code: Mapping[str, Any]) -> Iterator[Original]:
-    """The function as it was, for a while; what it prints meanwhile is no output of ours."""
-    with redirect_stdout(sys.stderr):
-        made = Original(function, plan, code)
-        try:
-            yield made
-        finally:
-            made.close()
+    """The function as it was, for a while."""
+    made = Original(function, plan, code)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def read_requests(path: Path) -> list[dict[str, Any]]:

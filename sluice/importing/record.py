@@ -14,10 +14,17 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class Record:
-    """The fields of a record, name → type, and whether callers send lists of their values."""
+    """The fields of a record.
+
+    Attributes:
+        fields: name → type.
+        lists: whether callers send lists of their values.
+        nulls: those that were null somewhere.
+    """
 
     fields: Mapping[str, str]
     lists: bool
+    nulls: frozenset[str] = frozenset()
 
     def of(self, row: Any) -> dict[str, Any]:
         """A caller's input as a record."""
@@ -40,7 +47,8 @@ def read_record(rows: Sequence[Any], names: Sequence[str] = ()) -> Record:
             hint = 'a record is a list of values, or {"field": value}: [[5]], not [5]'
             raise SluiceError(f"input {at} is {found}: {hint}")
     fields = _of_lists(rows, names) if lists else _of_records(rows)
-    return Record({name: _type(name, values) for name, values in fields.items()}, lists)
+    types = {name: _type(name, values) for name, values in fields.items()}
+    return Record(types, lists, frozenset(n for n, values in fields.items() if None in values))
 
 
 def _of_lists(rows: Sequence[list[Any]], names: Sequence[str]) -> dict[str, list[Any]]:

@@ -26,10 +26,12 @@ _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class Gauge:
-    """A number as it is now."""
+    """A number as it is now; those of one name differ by their labels."""
 
-    def __init__(self, name: str, text: str, value: float) -> None:
-        self.name, self.text, self.value = name, text, value
+    def __init__(
+        self, name: str, text: str, value: float, labels: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.name, self.text, self.value, self.labels = name, text, value, labels
 
 
 def render(folder: Path, gauges: Iterable[Gauge] = ()) -> bytes:
@@ -52,8 +54,13 @@ class _Collector:
         counters, histograms = _sums(self._folder)
         yield from _counters(counters)
         yield from _histograms(histograms)
+        families: dict[str, Any] = {}
         for gauge in self._gauges:
-            yield GaugeMetricFamily(gauge.name, gauge.text, value=gauge.value)
+            names = [name for name, _ in gauge.labels]
+            made = GaugeMetricFamily(gauge.name, gauge.text, labels=names)
+            family = families.setdefault(gauge.name, made)
+            family.add_metric([value for _, value in gauge.labels], gauge.value)
+        yield from families.values()
 
 
 def _sums(folder: Path) -> tuple[dict[_Key, float], dict[_Key, tuple[list[float], list[float]]]]:

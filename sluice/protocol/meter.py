@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sluice.application import Application
+from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.metrics import Registry, render
 from sluice.metrics.page import CONTENT_TYPE, Gauge
@@ -68,7 +69,7 @@ class Meter:
     def page(self) -> Answer:
         """All workers' numbers in Prometheus' text format."""
         self._events()
-        body = render(self._registry.folder, self._gauges())
+        body = render(self._registry.folder, [*self._gauges(), *self._set_by_models()])
         return Answer(200, body, content_type=CONTENT_TYPE)
 
     def _output(self, output: dict[str, Any], version: str | None) -> None:
@@ -139,6 +140,22 @@ class Meter:
             labels = (self._graph, ("outcome", outcome))
             self._registry.count(metric, labels, more)
             self._told[metric, outcome] = count
+
+    def _set_by_models(self) -> list[Gauge]:
+        """What MLRun's model servers have set in this process by set_metric."""
+        try:
+            versions = self._application.live().versions
+        except SluiceError:  # nothing is live: then nothing was set
+            return []
+        text = "What a model server has set last, in the worker that answers this."
+        return [
+            Gauge(
+                "sluice_model_metric", text, value, (self._graph, ("version", n), ("metric", name))
+            )
+            for n, version in versions.items()
+            for name, value in getattr(version.model, "metrics", {}).items()
+            if isinstance(value, int | float)
+        ]
 
     def _gauges(self) -> list[Gauge]:
         host = self._host
