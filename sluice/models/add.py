@@ -16,7 +16,7 @@ from sluice.features.definitions import Definitions
 from sluice.gate import Gate
 from sluice.live import TRANSFORM_FILE
 from sluice.message import Message
-from sluice.models.formats.onnx import LOAD_ERRORS, session_of
+from sluice.models.formats.onnx import FAILURES, session_of
 from sluice.models.golden import Case, Golden
 from sluice.models.manifest import Draft, Label, seal, unseal
 from sluice.models.onnx_file import read_signature, record_section
@@ -148,7 +148,7 @@ def open_file(file: Path) -> Any:
     data = _read(file)
     try:
         return session_of(data)
-    except LOAD_ERRORS as error:
+    except FAILURES as error:
         raise SluiceError(f"{file}: ONNX Runtime does not load it: {error}") from None
 
 

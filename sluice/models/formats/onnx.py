@@ -18,7 +18,7 @@ _DTYPES = {
     "tensor(string)": "object",
 }
 _FLOATING = ("tensor(float)", "tensor(double)")
-LOAD_ERRORS = (
+FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
     failures.InvalidGraph,
@@ -65,12 +65,12 @@ def open_session(manifest: Manifest, data: bytes) -> Any:
     """A session of one thread. Raises VersionRefused for what ONNX Runtime does not load."""
     try:
         return session_of(data)
-    except LOAD_ERRORS as error:
+    except FAILURES as error:
         raise refused(manifest, f"ONNX Runtime does not load it: {error}") from None
 
 
 def session_of(data: bytes) -> Any:
-    """ONNX Runtime's session of a file. Raises one of LOAD_ERRORS."""
+    """ONNX Runtime's session of a file. Raises one of FAILURES."""
     return onnxruntime.InferenceSession(data, _options(), ["CPUExecutionProvider"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sluice.errors import SluiceError
-from sluice.models.formats.onnx import bare_run, open_session
+from sluice.models.formats.onnx import FAILURES, bare_run, open_session
 from sluice.models.formats.onnx_nodes import rows_are_alike
 from sluice.models.manifest import Manifest
 from sluice.models.model import Input, Tensors, refused
@@ -54,7 +54,10 @@ class OnnxTensors:
         return self._ask(feed, n)
 
     def _ask(self, feed: dict[str, Any], n: int) -> Any:
-        answers = self._run(self._fetch, feed, None)
+        try:
+            answers = self._run(self._fetch, feed, None)
+        except FAILURES as error:
+            raise SluiceError(f"the model does not answer: {error}") from None
         flat = []
         for output, answer in zip(self._outputs, answers, strict=True):
             found = np.asarray(answer)
