@@ -29,6 +29,7 @@ DEFAULTS: Sequence[Mapping[str, Any]] = (
     {"name": "latency", "watch": "latency"},
     {"name": "defaults", "watch": "defaults"},
     {"name": "stale", "watch": "stale"},
+    {"name": "nulls", "watch": "nulls"},
     {"name": "drift", "watch": "drift"},
     {"name": "change", "watch": "change"},
     {"name": "turned", "watch": "metric", "metric": "auc", "below": 0.5},

@@ -136,11 +136,20 @@ class View:
     def usual(self, now: float, figure: Figure, size: Size) -> float | None:
         """The median of a figure over the seven days before that of the latest window; None where
         no day has enough rows."""
+        known = self.days_before(now, figure, size)
+        return median(known) if known else None
+
+    def days_before(self, now: float, figure: Figure, size: Size) -> list[float]:
+        """A figure of each of the seven days before that of the latest window, if it has enough
+        rows."""
         today = (int(now) - self._windows.window_s) // DAY_S
         days = [self._day(day * DAY_S) for day in range(today - _USUAL_DAYS, today)]
         found = [figure(day) for day in days if day is not None and size(day) >= _ENOUGH]
-        known = [value for value in found if math.isfinite(value)]
-        return median(known) if known else None
+        return [value for value in found if math.isfinite(value)]
+
+    def day(self, now: float) -> Window | None:
+        """All that came on the day that ends at `now`; None where nothing did."""
+        return self._day(int(now) - DAY_S)
 
     def _day(self, start: int) -> Window | None:
         if start not in self._days:

@@ -88,6 +88,22 @@ def test_defaults_and_stale_values_by_feature(shop: Tiny) -> None:
         ]  # fmt: skip
 
 
+def test_nulls_of_a_source_by_day(shop: Tiny) -> None:
+    """A gauge that says nothing for some hours is usual; one that is silent for a day is not."""
+    with Kept(shop, only("{watch: defaults}", "{watch: nulls}")) as kept:
+        for hour in range(24 * 10):
+            silent = hour >= 24 * 9 or hour % 48 < 6
+            weather = {("weather.temp", "null"): 300} if silent else {}
+            kept.put(hour, asked(300, defaults={**weather, ("place.size", "null"): 200}))
+        kept.look(24 * 10 - 2)
+        assert kept.incidents() == []
+        found = kept.look(24 * 10 - 1)
+        assert [(i.kind, i.subject, i.severity, i.usual) for i in found] == [
+            ("nulls", "weather.temp", "info", 0.25)
+        ]
+        assert found[0].why == "weather.temp: nulls in 100.0 % of 7200 records, usually 25.0 %"
+
+
 def test_what_is_missing_each_morning_is_usual_then(shop: Tiny) -> None:
     with Kept(shop, only("{watch: defaults}")) as kept:
         for hour in range(24 * 9):

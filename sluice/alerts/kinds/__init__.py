@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sluice.alerts.kinds.change import Changed
-from sluice.alerts.kinds.defaults import Defaults, Stale
+from sluice.alerts.kinds.defaults import Defaults, Nulls, Stale
 from sluice.alerts.kinds.drifted import Drifted
 from sluice.alerts.kinds.estimated import EstimatedLoss
 from sluice.alerts.kinds.kind import Kind as Kind
@@ -19,6 +19,7 @@ KINDS: Mapping[str, type[Kind]] = {
     "latency": Latency,
     "defaults": Defaults,
     "stale": Stale,
+    "nulls": Nulls,
     "traffic": Traffic,
     "drift": Drifted,
     "change": Changed,
