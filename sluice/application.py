@@ -28,7 +28,7 @@ from sluice.monitoring.outbox import Outbox
 from sluice.monitoring.redaction import Redaction
 from sluice.parameters import Parameters
 from sluice.project import Project
-from sluice.routing.comparer import open_comparer
+from sluice.routing.comparer import Home, open_comparer
 from sluice.routing.ledger import Ledger
 from sluice.routing.shadow import Shadow
 from sluice.routing.shadow_process import start_process
@@ -117,9 +117,8 @@ class Application:
         application.redaction = open_redaction(project, parameters)
         definitions.record.hide(application.redaction)
         if settings.monitoring:
-            application.shadow = Shadow(
-                partial(open_comparer, project, graph), partial(start_process, project, graph)
-            )
+            home = Home(project, graph, definitions.servers)
+            application.shadow = Shadow(partial(open_comparer, home), partial(start_process, home))
         return application
 
     def live(self) -> Live:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,7 +104,7 @@ class Comparer:
 
     def _work(self, frames: Sequence[bytes]) -> None:
         groups: dict[tuple[tuple[str, str], ...], list[Offered]] = {}
-        for offered in map(decode, frames):
+        for offered in chain.from_iterable(map(decode, frames)):
             groups.setdefault(offered.shadows, []).append(offered)
         for group in groups.values():
             rows = sum(offered.answered for offered in group)
@@ -185,16 +187,28 @@ class Models:
             return error
 
 
-def open_comparer(project: Project, graph: str, ring: Ring) -> Comparer:
-    """The comparer of a graph, with the stores that the project's settings name.
+class Home(NamedTuple):
+    """Where a graph's versions and its comparisons are.
 
-    Raises DeclarationError.
+    Attributes:
+        project: its settings name the stores.
+        graph: its name.
+        servers: declares the model servers whose code a version may run (models/servers.py).
     """
+
+    project: Project
+    graph: str
+    servers: Path | None = None
+
+
+def open_comparer(home: Home, ring: Ring) -> Comparer:
+    """The comparer of a graph. Raises DeclarationError."""
+    project, graph, servers = home
     store = model_store(project)
 
     def load(number: str) -> Model:
         stored = store.read(graph, number)
-        return load_model(stored.manifest, stored.files)
+        return load_model(stored.manifest, stored.files, servers)
 
     def producer() -> Producer:
         return event_stream(project).producer(durable=False)

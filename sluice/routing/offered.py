@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Shadows = tuple[tuple[str, str], ...]  # a version's number, and its transform's digest
 Tensors = Mapping[str, Mapping[str, Array]]  # by transform digest
+Asked = tuple[Shadows, Tensors]
 Packed = tuple[str, tuple[int, ...], bytes | list[Any]]  # numpy's type code, shape, values
 _AT_ONCE = 1000  # rows of a table
 
@@ -49,7 +50,7 @@ class Offered(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Offered).decode
+decode = msgspec.msgpack.Decoder(list[Offered]).decode
 
 
 def unpack(packed: Packed) -> Array:
@@ -75,37 +76,43 @@ class Answered(NamedTuple):
 
 
 def of_message(message: Message) -> Answered:
-    """An answered message, for `message.shadows`."""
-    asked = _asked(message.live, message.shadows, message.tensors)
-    return Answered(len(message.rows), partial(_offer_message, message, *asked))
+    """An answered message, for `message.shadows`.
+
+    It keeps nothing else of the message: what lives on while others come and go costs them the
+    collector's time, and the processor's cache.
+    """
+    asked, when = _asked(message.live, message.shadows, message.tensors), message.times()
+    times = [when[record] for record in message.rows]
+    versions = [choice.version for choice in message.route]
+    rows = partial(_offer_message, asked, message.places(), times, versions, message.scores)
+    return Answered(len(times), rows)
 
 
 def of_table(block: Block) -> Answered:
     """An answered table, for `block.shadows`."""
     asked = _asked(block.live, block.shadows, block.tensors)
     rows = sum(len(there) for there, _ in block.scores.values())
-    return Answered(rows, partial(_offer_table, block, *asked))
+    return Answered(rows, partial(_offer_table, asked, block))
 
 
-def _asked(live: Live, numbers: Iterable[str], tensors: Tensors) -> tuple[Shadows, Tensors]:
+def _asked(live: Live, numbers: Iterable[str], tensors: Tensors) -> Asked:
     """Who is asked, and what."""
-    shadows = tuple([(number, live.version(number).digest) for number in numbers])
-    return shadows, {digest: tensors[digest] for _, digest in shadows}
+    shadows = tuple([(number, live.versions[number].digest) for number in numbers])
+    return shadows, {digest: tensors[digest] for _, digest in shadows}  # lazy ones: now
 
 
-def _offer_message(message: Message, shadows: Shadows, tensors: Tensors) -> Iterator[Offered]:
-    times = message.times()
-    yield Offered(
-        shadows,
-        _pack(tensors, slice(None)),
-        message.places(),
-        [times[record] for record in message.rows],
-        [choice.version for choice in message.route],
-        [score.tolist() for score in message.scores],
-    )
+def _offer_message(
+    asked: Asked,
+    places: list[str],
+    times: list[float],
+    versions: list[str],
+    scores: Sequence[Array],
+) -> Iterator[Offered]:
+    answers = [score.tolist() for score in scores]
+    yield Offered(asked[0], _pack(asked[1], slice(None)), places, times, versions, answers)
 
 
-def _offer_table(block: Block, shadows: Shadows, tensors: Tensors) -> Iterator[Offered]:
+def _offer_table(asked: Asked, block: Block) -> Iterator[Offered]:
     places, times = block.names(), block.when[block.places].tolist()
     versions, answers = [""] * len(places), [[]] * len(places)  # type: list[str], list[list[float]]
     for number, (there, scores) in block.scores.items():
@@ -114,7 +121,7 @@ def _offer_table(block: Block, shadows: Shadows, tensors: Tensors) -> Iterator[O
     for start in range(0, len(places), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         parts = places[part], times[part], versions[part], answers[part]
-        yield Offered(shadows, _pack(tensors, part), *parts)
+        yield Offered(asked[0], _pack(asked[1], part), *parts)
 
 
 def _pack(tensors: Tensors, rows: slice) -> dict[str, dict[str, Packed]]:

@@ -14,12 +14,12 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from weakref import WeakSet
 
 from sluice.routing.comparer import Comparer
 from sluice.routing.keeper import Keeper, Start
-from sluice.routing.offered import Answered, encode
+from sluice.routing.offered import Answered, Offered, encode
 from sluice.routing.ring import Ring
 from sluice.streams import Clock
 
@@ -27,7 +27,7 @@ log = logging.getLogger("sluice.shadow")
 
 FULL, CLOSED, FAILED, LOST = "full", "closed", "failed", "lost"
 _TICK_S = 0.05
-_IN_A_ROW = 16  # messages, while a request may wait for the interpreter
+_IN_A_ROW = 16  # rows at a time, while a request may wait for the interpreter
 _LOOK_S = 0.005
 
 
@@ -132,28 +132,44 @@ class Shadow:
 
     def _feed(self, ring: Ring) -> None:
         """Put what waits into the ring. A request that waits for the interpreter goes first."""
-        number = 0
+        for lump, rows in _lumps(self._offers()):
+            try:
+                if not ring.put(encode(lump), rows):
+                    self._refuse(FULL, rows)
+            except Exception:  # a defect here costs comparisons, and no reply
+                self._failed(rows)
+            self._clock.sleep(0)
+
+    def _offers(self) -> Iterator[Offered]:
         while self._waiting:
             answered = self._waiting.popleft()
-            try:
-                self._put(ring, answered)
-            except Exception:  # a defect here costs comparisons, and no reply
-                log.exception("rows were not handed to their shadows")
-                self._refuse(FAILED, answered.rows)
             with self._lock:
                 self._rows -= answered.rows
-            number += 1
-            if number % _IN_A_ROW == 0:
-                self._clock.sleep(0)
+            try:
+                yield from answered.offers()
+            except Exception:
+                self._failed(answered.rows)
 
-    def _put(self, ring: Ring, answered: Answered) -> None:
-        for offered in answered.offers():
-            if not ring.put(encode(offered), offered.answered):
-                self._refuse(FULL, offered.answered)
+    def _failed(self, rows: int) -> None:
+        log.exception("rows were not handed to their shadows")
+        self._refuse(FAILED, rows)
 
     def _refuse(self, reason: str, rows: int) -> None:
         with self._lock:
             self._refused[reason] += rows
+
+
+def _lumps(offers: Iterable[Offered]) -> Iterator[tuple[list[Offered], int]]:
+    """Some at a time, and how many rows they are."""
+    lump, rows = list[Offered](), 0
+    for offered in offers:
+        lump.append(offered)
+        rows += offered.answered
+        if rows >= _IN_A_ROW:
+            yield lump, rows
+            lump, rows = [], 0
+    if lump:
+        yield lump, rows
 
 
 _shadows: WeakSet[Shadow] = WeakSet()

@@ -17,14 +17,12 @@ from pathlib import Path
 
 from sluice.host.die_with import die_with
 from sluice.project import Project
-from sluice.routing.comparer import open_comparer
+from sluice.routing.comparer import Home, open_comparer
 from sluice.routing.ring import Ring
 from sluice.settings import Settings, variables
 
-_NICE = 10  # a request that wants the processor goes first
 
-
-def start_process(project: Project, graph: str, ring: Ring) -> subprocess.Popen[bytes]:
+def start_process(home: Home, ring: Ring) -> subprocess.Popen[bytes]:
     """Start it. Raises OSError where no process can be had.
 
     It is a new program, not a fork: the threads of this process do not matter to it.
@@ -40,10 +38,9 @@ def start_process(project: Project, graph: str, ring: Ring) -> subprocess.Popen[
         env={**variables(), "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
         start_new_session=True,  # Ctrl-C is for us
     )
-    home = {"root": str(project.root), "name": project.name, "graph": graph}
     assert process.stdin is not None
     with suppress(BrokenPipeError), process.stdin as pipe:  # dead already: its status tells
-        pipe.write(json.dumps({**home, "settings": asdict(project.settings)}).encode())
+        pipe.write(_written(home))
     return process
 
 
@@ -52,11 +49,27 @@ def main() -> None:
     parent, file = map(int, sys.argv[1:])
     die_with(parent)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who started it says when it ends
-    os.nice(_NICE)
-    home = json.load(sys.stdin)
-    settings = Settings(**home["settings"])
-    project = Project(Path(home["root"]), home["name"], settings, {}, {}, {})
-    open_comparer(project, home["graph"], Ring(file)).run(lambda: os.getppid() != parent)
+    comparer = open_comparer(_read(sys.stdin.read()), Ring(file))
+    comparer.run(lambda: os.getppid() != parent)
+
+
+def _written(home: Home) -> bytes:
+    project, graph, servers = home
+    told = {
+        "root": str(project.root),
+        "name": project.name,
+        "settings": asdict(project.settings),
+        "graph": graph,
+        "servers": str(servers) if servers else None,
+    }
+    return json.dumps(told).encode()
+
+
+def _read(text: str) -> Home:
+    told = json.loads(text)
+    settings, servers = Settings(**told["settings"]), told["servers"]
+    project = Project(Path(told["root"]), told["name"], settings, {}, {}, {})
+    return Home(project, told["graph"], Path(servers) if servers else None)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_it_reads_what_it_wrote() -> None:
     texts: list[list[Any]] = [["a", None, float("inf")], ["b", "", 1.0]]
     row = offered(values=[v for line in texts for v in line])
     row.tensors["digest"]["texts"] = ("O", (2, 3), [v for line in texts for v in line])
-    read = decode(encode(row))
+    (read,) = decode(encode([row]))
     assert read == row
     assert unpack(read.tensors["digest"]["texts"]).tolist() == texts
 
@@ -151,29 +151,32 @@ def test_it_reads_what_it_wrote() -> None:
 def test_what_does_not_fit_is_dropped_and_counted() -> None:
     gate, begun, kept = threading.Event(), threading.Event(), Kept()
 
-    def hang() -> Any:
+    def hang() -> list[Offered]:
         begun.set()
         gate.wait(20)
-        return np.zeros((2, 1))
+        return [offered()]
 
-    shadow = Shadow(
-        lambda ring: Comparer(ring, lambda _: Model(hang), lambda: kept, "t"),
-        capacity=4,
-        size=8 + len(encode(offered())),
-    )
-    shadow.offer(answered())
+    shadow = zeros(kept, capacity=4)
+    shadow.offer(Answered(2, hang))
     assert begun.wait(10)
-    for _ in range(5):
-        shadow.offer(answered())  # returns at once: the ring has room for one
-    assert not shadow.wait(0.3)
-    assert shadow.dropped == {FULL: 8}
+    for _ in range(4):
+        shadow.offer(answered())  # returns at once: two have room
+    assert (shadow.dropped, shadow.wait(0.0)) == ({FULL: 4}, False)
     gate.set()
     assert shadow.wait()
     shadow.close()
-    assert shadow.compared == len(kept.messages) == 4
+    assert shadow.compared == len(kept.messages) == 6
     shadow.offer(answered())
     shadow.close()
-    assert shadow.dropped == {FULL: 8, CLOSED: 2}
+    assert (shadow.dropped, shadow.wait()) == ({FULL: 4, CLOSED: 2}, True)
+
+
+def test_what_the_ring_has_no_room_for_is_dropped_and_counted() -> None:
+    shadow = zeros(Kept(), size=8)
+    shadow.offer(answered())
+    assert shadow.wait()
+    assert shadow.dropped == {FULL: 2}
+    shadow.close()
 
 
 def test_what_has_no_bytes_is_dropped_and_counted() -> None:
@@ -197,9 +200,18 @@ class Away(Kept):
         return super().produce_many(topic, messages)
 
 
-def zeros(kept: Kept) -> Shadow:
-    model = Model(lambda: np.zeros((2, 1)))
-    return Shadow(lambda ring: Comparer(ring, lambda _: model, lambda: kept, "t"))
+class Zeros:
+    """A model that says so."""
+
+    inputs: tuple[Input, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def predict(self, tensors: Any) -> Any:
+        return np.zeros((len(tensors["features"]), 1))
+
+
+def zeros(kept: Kept, **options: Any) -> Shadow:
+    return Shadow(lambda ring: Comparer(ring, lambda _: Zeros(), lambda: kept, "t"), **options)
 
 
 def test_a_stream_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:

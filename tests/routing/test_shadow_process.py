@@ -16,7 +16,7 @@ import pytest
 
 from sluice.application import Application
 from sluice.message import Message
-from sluice.routing.comparer import open_comparer
+from sluice.routing.comparer import Home, open_comparer
 from sluice.routing.keeper import Process, Start
 from sluice.routing.ring import Ring
 from sluice.routing.shadow import LOST, Shadow
@@ -62,7 +62,7 @@ class Started:
     """Starts processes, and knows them."""
 
     def __init__(self, tiny: Tiny) -> None:
-        self._start = partial(start_process, tiny.project, "binary")
+        self._start = partial(start_process, Home(tiny.project, "binary"))
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def __call__(self, ring: Ring) -> Process:
@@ -72,7 +72,7 @@ class Started:
 
 def test_one_that_dies_is_started_again_and_its_loss_counted(shadowed: Tiny) -> None:
     started = Started(shadowed)
-    shadow = Shadow(partial(open_comparer, shadowed.project, "binary"), started)
+    shadow = Shadow(partial(open_comparer, Home(shadowed.project, "binary")), started)
     with shadowed.service("binary", shadowed.open("binary", shadow=shadow)) as service:
         for crash in range(CRASHES):
             for number in range(20 * (crash + 1)):
