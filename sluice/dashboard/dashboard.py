@@ -17,6 +17,7 @@ from sluice.dashboard.document import Maker
 from sluice.dashboard.features import References
 from sluice.dashboard.look import Look
 from sluice.dashboard.page import POLICY, page
+from sluice.features.definitions import read_definitions
 from sluice.parameters import Parameters
 from sluice.project import Project
 from sluice.protocol.http import Answer, dumps
@@ -54,7 +55,9 @@ class Dashboard:
         spec, models = read_spec(project, graph), model_store(project)
         parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
         place = Place(project, graph, spec, parameters, models, far)
-        self._maker = Maker(place, References(models, graph))
+        record = read_definitions(project.root / parameters.features, project.root).record
+        moments = {field.name for field in record.fields if field.type == "timestamp"}
+        self._maker = Maker(place, References(models, graph, moments))
         self._clock = clock
         self._kept: dict[Look, tuple[float, dict[str, Any]]] = {}
 

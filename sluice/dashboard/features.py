@@ -20,10 +20,13 @@ Plain = dict[str, Any]
 
 
 class References:
-    """The references of a graph's versions, each read once: a version never changes."""
+    """The references of a graph's versions, each read once: a version never changes.
 
-    def __init__(self, models: ModelStore, graph: str) -> None:
-        self._models, self._graph = models, graph
+    `moments` are the columns that are times.
+    """
+
+    def __init__(self, models: ModelStore, graph: str, moments: Collection[str]) -> None:
+        self._models, self._graph, self._moments = models, graph, moments
         self._kept: dict[str, Reference] = {}
 
     def of(self, version: str) -> Reference:
@@ -37,7 +40,7 @@ class References:
             if data is None:
                 raise NotFound(f"version {number} has no {REFERENCE}")
             try:
-                self._kept[number] = Reference.load(data)
+                self._kept[number] = Reference.load(data, self._moments)
             except ValueError as error:
                 raise VersionRefused(self._graph, number, REFERENCE, str(error)) from None
         return self._kept[number]

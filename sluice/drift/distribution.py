@@ -7,8 +7,9 @@ exact, can be merged in any order, and kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -41,6 +42,7 @@ class Bins:
         positions: of numbers, where in the reference the values of a cell lie [k + 1].
         spread: of numbers, the standard deviation of the reference, or 1 where it is constant.
         quantiles: of numbers, of the reference [101]; empty where it had none.
+        moments: whether numbers are times, seconds since the epoch; then `names` are UTC.
 
     >>> bins = Bins.of({"type": "text", "nulls": 0.0, "counts": {"UA": 3, "AA": 1}, "rest": 0})
     >>> bins.names
@@ -56,6 +58,7 @@ class Bins:
     positions: Floats
     spread: float = 1.0
     quantiles: Floats = field(default_factory=lambda: np.empty(0))
+    moments: bool = False
 
     @classmethod
     def of(cls, column: Mapping[str, Any]) -> Bins:
@@ -78,7 +81,8 @@ class Bins:
         if self.kind == TEXT:
             return (*self.categories, OTHER, NULL)
         ends = [None, *self.edges.tolist(), None]
-        return (*(_between(ends[i], ends[i + 1]) for i in range(len(ends) - 1)), NULL)
+        told = _moment if self.moments else _text
+        return (*(_between(ends[i], ends[i + 1], told) for i in range(len(ends) - 1)), NULL)
 
     @cached_property
     def identity(self) -> str:
@@ -216,17 +220,22 @@ def _positions(quantiles: Floats, edges: Floats) -> Floats:
     return found
 
 
-def _between(low: float | None, high: float | None) -> str:
+def _between(low: float | None, high: float | None, told: Callable[[float], str]) -> str:
     if low is None:
-        return "all" if high is None else f"≤ {_text(high)}"
+        return "all" if high is None else f"≤ {told(high)}"
     if high is None:
-        return f"> {_text(low)}"
-    if _text(low) == _text(high):
-        return f"= {_text(low)}"
-    return f"{_text(low)} – {_text(high)}"
+        return f"> {told(low)}"
+    if told(low) == told(high):
+        return f"= {told(low)}"
+    return f"{told(low)} – {told(high)}"
 
 
 def _text(number: float) -> str:
     rounded = float(f"{number:.6g}")
     shown = 0.0 if abs(rounded) < 1e-11 else rounded
     return f"{shown:.6g}"
+
+
+def _moment(number: float) -> str:
+    """To ten minutes: edges lie beside the times that they were made of (_NEAR)."""
+    return f"{datetime.fromtimestamp(round(number / 600) * 600, UTC):%Y-%m-%d %H:%M}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -50,19 +50,24 @@ class Reference:
         bins: of each column by its name, and of each score, "score[0]" and so on.
     """
 
-    def __init__(self, document: _Document) -> None:
+    def __init__(self, document: _Document, moments: Collection[str] = ()) -> None:
         scores = {f"score[{k}]": column for k, column in enumerate(document.scores)}
         self._columns: Mapping[str, dict[str, Any]] = {**document.columns, **scores}
         self._clusters = document.clusters
         self.rows = document.rows
-        self.bins: Mapping[str, Bins] = {n: Bins.of(c) for n, c in self._columns.items()}
+        self.bins: Mapping[str, Bins] = {
+            n: replace(Bins.of(c), moments=n in moments) for n, c in self._columns.items()
+        }
         self._weight = document.rows if document.format > 1 else min(document.rows, _ROWS_1)
 
     @classmethod
-    def load(cls, data: bytes) -> Reference:
-        """The reference in a version's file. Raises ValueError, of a newer format by its number."""
+    def load(cls, data: bytes, moments: Collection[str] = ()) -> Reference:
+        """The reference in a version's file; `moments` are the columns that are times.
+
+        Raises ValueError, of a newer format by its number.
+        """
         try:
-            return cls(read_document(data, _Document, FORMATS))
+            return cls(read_document(data, _Document, FORMATS), moments)
         except KeyError as error:
             raise ValueError(f"a column has no field {error}") from None
 

@@ -4,6 +4,7 @@ cannot see a chart has its table."""
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -218,3 +219,13 @@ def test_what_there_is_not_is_an_error(
 def test_it_asks_again_by_itself_when_somebody_wants_that(board: Dashboard) -> None:
     assert board.page({"every": "10"}).headers["Refresh"] == "10"
     assert "Refresh" not in board.page({}).headers
+
+
+def test_cells_of_times_are_times(board: Dashboard) -> None:
+    document = json.loads(board.data({}).body)
+    [times] = [f for f in document["drift"]["features"] if f["name"] == "time"]
+    cells = [cell["cell"] for cell in times["cells"]]
+    assert cells[-1] == "null"
+    for cell in cells[:-1]:
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d0", cell)
+        assert "e+" not in cell
