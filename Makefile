@@ -8,7 +8,7 @@ export PORT ?= 8080
 export OMP_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test check year bench notebooks clean
+.PHONY: serve test check year bench peers bench-peers notebooks clean
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
@@ -27,6 +27,12 @@ year: .venv/all        ## April to December over HTTP, every flight: AUC, and pa
 
 bench: .venv/all       ## beside FastAPI and MLRun on the same work: docs/bench.md
 	$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS)
+
+peers: .venv/all       ## the bench's optional peers, each in build/peers: 2.7 GB
+	$(BIN)/python -m bench.peers.installed
+
+bench-peers: .venv/all ## beside those of them that are installed: docs/peers.md
+	$(BIN)/python -m bench --peers --rounds $(ROUNDS) --seconds $(SECONDS)
 
 notebooks: .venv/all   ## each notebook, from top to bottom
 	$(BIN)/python -m pytest tests/notebooks

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import FastAPI
-from pydantic import BaseModel
 
 from bench.backends import Predict
+from bench.flight import Answer, Flight
 from bench.work import answer, enrich, read_tables, transform
-
-
-class Flight(BaseModel):
-    """The body of a request."""
-
-    carrier: str
-    flight: int
-    tailnum: str | None
-    origin: str
-    dest: str
-    distance: float
-    sched_dep_time: int
-    sched_arr_time: int
-    time_hour: datetime
-
-
-class Answer(BaseModel):
-    """The body of a reply."""
-
-    probability: float
-    label: int
 
 
 def make_app(predict: Predict) -> FastAPI:

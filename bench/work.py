@@ -22,6 +22,7 @@ TABLES, BOOSTER, VERSION, RECORDS = (
     FOLDER / name for name in ("tables.msgpack", "xgboost.json", "version", "records.json")
 )
 THRESHOLD = 0.35
+WORKERS = 2  # of every server
 
 _NAN = math.nan
 _NO_WEATHER = [_NAN] * 5 + [0.0] + [_NAN] * 3  # by the declaration, no gust is 0

@@ -31,16 +31,25 @@ def features(bench: Bench) -> Figures:
         return {**_gets(bench, Path(folder) / "gets"), **_ingest(bench, Path(folder))}
 
 
-def _gets(bench: Bench, folder: Path) -> Figures:
+def filled(folder: Path, keys: int) -> EmbeddedStore:
+    """A store of so many keys, each with a row of four numbers."""
     store = EmbeddedStore(folder, ("bench", "gets"))
-    for first in bench.progress("fill", list(range(0, _KEYS, _BATCH))):
-        rows = [((f"N{i}",), 1.4e9, [1.0, 2.5, 3.25, 4.0]) for i in range(first, first + _BATCH)]
-        store.put_many(_LAYOUT, rows)
+    for first in range(0, keys, _BATCH):
+        numbers = range(first, min(first + _BATCH, keys))
+        store.put_many(_LAYOUT, [((f"N{i}",), 1.4e9, [1.0, 2.5, 3.25, 4.0]) for i in numbers])
     store.publish(_LAYOUT)
+    return store
+
+
+def draw(keys: int, calls: int) -> list[Call]:
+    """Calls for ten random keys each, of a store of so many."""
     chance = random.Random(1)
-    drawn: list[Call] = [
-        [("plane", (f"N{chance.randrange(_KEYS)}",)) for _ in range(10)] for _ in range(_CALLS)
-    ]
+    return [[("plane", (f"N{chance.randrange(keys)}",)) for _ in range(10)] for _ in range(calls)]
+
+
+def _gets(bench: Bench, folder: Path) -> Figures:
+    [store] = [filled(folder, keys) for keys in bench.progress("fill", [_KEYS])]
+    drawn = draw(_KEYS, _CALLS)
     found: dict[str, list[float]] = {"store_get_us": [], "store_get_same_us": []}
     for name in bench.turns("store", list(found)):
         calls = drawn if name == "store_get_us" else drawn[:1] * _CALLS

@@ -73,12 +73,18 @@ def graph(bench: Bench) -> Figures:
 
 def empty_steps() -> float:
     """What the graph itself costs: five steps that do nothing, microseconds."""
+    run = empty_graph(5).run
+    return min(timeit.repeat(lambda: run(None), number=2000, repeat=20)) / 2000 * 1e6
+
+
+def empty_graph(count: int) -> Graph:
+    """So many steps, one after the other, that do nothing."""
     steps = {
-        f"s{i}": {"class_name": "Nothing", "after": [f"s{i - 1}"] if i else []} for i in range(5)
+        f"s{i}": {"class_name": "Nothing", "after": [f"s{i - 1}"] if i else []}
+        for i in range(count)
     }
     spec = {"kind": "serving", "metadata": {"name": "empty"}, "spec": {"graph": {"steps": steps}}}
-    run = Graph(GraphSpec.parse(spec, "bench"), namespace={"Nothing": Nothing}).run
-    return min(timeit.repeat(lambda: run(None), number=2000, repeat=20)) / 2000 * 1e6
+    return Graph(GraphSpec.parse(spec, "bench"), namespace={"Nothing": Nothing})
 
 
 class Nothing:

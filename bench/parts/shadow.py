@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from pathlib import Path
+from contextlib import ExitStack
 from statistics import median
+from typing import Any
 
 from bench.numbers import percentile
 from bench.part import Bench, Figures
-from bench.prepare import GRAPH, bench_project
-from sluice.application import Application
-from sluice.graph import Graph
+from bench.service import open_service
 from sluice.live import CHAMPION
 from sluice.message import Message
-from sluice.parameters import Parameters
-from sluice.service import Service, make_context, read_spec
+from sluice.service import Service
 
 PER_SECOND = 200  # requests; between them a core is idle
-_SHADOW = {"shadow": {"versions": [CHAMPION]}}
+_SHADOW: dict[str, Any] = {"shadow": {"versions": [CHAMPION]}}
 
 
 def shadow(bench: Bench) -> Figures:
@@ -32,7 +27,10 @@ def shadow(bench: Bench) -> Figures:
     found: dict[bool, list[float]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         services = {
-            on: stack.enter_context(_service(Path(folder) / f"{on}", shadowed=on)) for on in found
+            on: stack.enter_context(
+                open_service({"router": _SHADOW} if on else {}, events=f"{folder}/{on}/events")
+            )
+            for on in found
         }
         for on in bench.turns("shadow", [False, True]):
             found[on].append(_p99_us(services[on], bench))
@@ -45,24 +43,6 @@ def shadow(bench: Bench) -> Figures:
         "shadow_p99_us": median(found[True]),
         "no_shadow_p99_us": median(found[False]),
     }
-
-
-@contextmanager
-def _service(folder: Path, *, shadowed: bool) -> Iterator[Service]:
-    project = bench_project()
-    project = replace(project, settings=replace(project.settings, events=str(folder / "events")))
-    spec = read_spec(project, GRAPH)
-    if shadowed:
-        steps = [
-            replace(s, class_args={**s.class_args, **_SHADOW}) if s.name == "router" else s
-            for s in spec.steps
-        ]
-        spec = replace(spec, steps=tuple(steps))
-    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
-    context = make_context(project, spec, None)
-    context.application = Application.open(project, parameters)
-    with Service(Graph(spec, context=context, root=project.root), context.application) as service:
-        yield service
 
 
 def _p99_us(service: Service, bench: Bench) -> float:
