@@ -3,7 +3,8 @@
 The rows that the version carries (replay.json) go through the graph as requests would, with the
 online store as it is here. Every column that the version uses and every value of every tensor
 must be what training had, to the bit; every score within 1e-6 on a probability and, for a
-regression, 1e-6 times the largest of its scores (the rule of models/convert.py).
+regression, 1e-6 times the largest of its scores (the rule of models/convert.py). What another
+store keeps (features/online.py) has no history, so there the row's own values are looked up.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from sluice.application import Application
 from sluice.errors import GateFailed, RecordError, VersionRefused, nearest
 from sluice.features.definitions import Definitions
+from sluice.features.online import Recorded
 from sluice.features.store import OnlineStore
 from sluice.live import CHAMPION, Version, bind, load_version
 from sluice.message import Message
@@ -63,14 +65,18 @@ class Gate:
         stored = self._models.read(self._graph, number)
         replay, golden = self._read(number, stored.files)
         version = load_version(stored, self._definitions)
-        service = self._service(version)
+        recorded = Recorded(self._features, self._definitions)
+        service = self._service(version, recorded)
         rows = tqdm(replay.rows, "parity gate", disable=not progress, unit="row")
         tolerance = _tolerance(version, replay)
         compared = _Comparison(version, tolerance)
         for row in rows:
+            recorded.values = row.values
             compared.add(row, self._run(service, row.record, row.as_of))
-        asked = [self._run(service, c.record, c.event_time) for c in golden.cases]
-        answers = [_scores(message) for message in asked]
+        answers = []
+        for case in golden.cases:
+            recorded.values = next((r.values for r in replay.rows if r.record == case.record), {})
+            answers.append(_scores(self._run(service, case.record, case.event_time)))
         wrong = golden.compare(answers, tolerance)
         if compared.problems or wrong:
             shown = "; ".join([*compared.problems, *wrong][:_SHOWN])
@@ -84,7 +90,7 @@ class Gate:
 
         Raises VersionRefused, and GateFailed for a record that is refused.
         """
-        service = self._service(load_version(stored, self._definitions))
+        service = self._service(load_version(stored, self._definitions), self._features)
         alone = [self._run(service, record, when) for record in records]
         together = Message(list(records), when=when)
         together.pin = CHAMPION
@@ -108,14 +114,12 @@ class Gate:
                 raise GateFailed("parity", f"version {number}: {name} has no rows to replay")
         return replay, golden
 
-    def _service(self, version: Version) -> Service:
+    def _service(self, version: Version, features: OnlineStore) -> Service:
         aliases = {CHAMPION: version.number}
         versions = {version.number: version}
-        parts = (self._graph, self._definitions, self._features)
+        parts = (self._graph, self._definitions, features)
         live = bind(*parts, versions, aliases=aliases)
-        application = Application(
-            self._graph, self._definitions, self._models, self._features, live=live
-        )
+        application = Application(self._graph, self._definitions, self._models, features, live=live)
         return Service.open(self._project, self._graph, application=application)
 
     def _run(self, service: Service, record: dict[str, Any], when: float | None) -> Message:

@@ -43,6 +43,7 @@ class Settings:
     state: str = field(default=".sluice", metadata={"help": "folder for all that is kept locally"})
     models: str = field(default="", metadata={"help": "model store; empty: STATE/models"})
     features: str = field(default="", metadata={"help": "online store; empty: STATE/features"})
+    feast: str = field(default="", metadata={"help": "address of Feast's feature server"})
     events: str = field(default="", metadata={"help": "monitoring stream; empty: STATE/events.log"})
     stream: str = field(
         default="", metadata={"help": "stream of requests and predictions; empty: STATE/stream.log"}

@@ -50,16 +50,17 @@ def _check_features(
 ) -> None:
     place = project.path(project.settings.features, "features")
     hint = f"sluice materialise {graph}"
-    if not definitions.entities:
+    own = [entity.name for entity in definitions.entities.values() if not entity.online]
+    if not own:
         return
     if "://" not in place and not Path(place).exists():  # to open it would make it
-        missing = ", ".join(definitions.entities)
+        missing = ", ".join(own)
         error = DeclarationError(definitions.file, "entities", f"not filled: {missing}", hint)
         problems.add(error, NOTE)
         return
     store = feature_store(project, graph)
     try:
-        for entity in definitions.entities:
+        for entity in own:
             layout, where = store.layout(entity), f"entities.{entity}"
             if layout is None:
                 problems.add(DeclarationError(definitions.file, where, "not filled", hint), NOTE)

@@ -100,6 +100,8 @@ class Probe:
             if isinstance(output, str):
                 return [f"version {number}: request {len(answers)}: {output}"]
             answers.append(_scores(output, stored.manifest))
+        if any("online" in declared for declared in stored.manifest.definitions.values()):
+            return []  # another store's features were others when the answers were given
         tolerance = _tolerance(golden, stored.manifest)
         return [f"version {number}: {line}" for line in golden.compare(answers, tolerance)]
 

@@ -13,6 +13,11 @@ entities:
     retention: 90d                  # older rows go; absent: all are kept
     owner: …
     features: {temp: {type, default, max_age, description}}
+  drivers:                          # rows that another store keeps: online.py
+    online: feast:driver_hourly_stats
+    timeout: 500ms
+    keys: {driver_id: driver}
+    features: {conv_rate: {type, default, max_age}}
   origin_delays:                    # aggregates over events
     events: departure
     keys: {origin: origin}          # the event's field: the record's field
@@ -49,6 +54,7 @@ from sluice.schema import Field as RecordField
 
 FORMAT = 1
 FEATURE_TYPES = ("string", "integer", "number", "boolean")
+ONLINE = ("feast", "mlrun")
 AGGREGATES = ("count", "sum", "mean", "rate", "last")
 
 
@@ -86,7 +92,11 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A table of features. `keys` maps the source's key columns to the fields of a record."""
+    """A table of features. `keys` maps the source's key columns to the fields of a record.
+
+    `online` names another store that has the rows, read-only, and `timeout` how many seconds it may
+    take; see online.py.
+    """
 
     name: str
     source: str
@@ -98,6 +108,8 @@ class Entity:
     owner: str = ""
     description: str = ""
     events: str | None = None
+    online: str = ""
+    timeout: float = 1.0
 
     @property
     def columns(self) -> list[str]:
@@ -149,6 +161,8 @@ class Definitions:
             told["events"] = entity.events
         elif entity.timestamp is not None:
             told["timestamp"] = entity.timestamp
+        if entity.online:
+            told["online"] = entity.online
         return {**told, "as_of": self.as_of_path}
 
     def load_source(self, entity: str, root: Path) -> Callable[[], Any]:
@@ -178,7 +192,7 @@ def read_definitions(path: Path, root: Path) -> Definitions:
     undated = top.choose("undated", ("request",), None) is not None
     servers = top.take("servers", str, None)
     top.done()
-    timed = [e.name for e in entities.values() if e.timestamp]
+    timed = [e.name for e in entities.values() if e.timestamp and not e.online]
     if timed and as_of is None:
         hint = f"{timed[0]} has a timestamp, so name the function that gives a record's time"
         raise top.error("as_of", "is missing", hint)
@@ -213,23 +227,44 @@ class _Reader:
         section, event = self.section, self.event
         max_age = section.duration("max_age", math.inf)
         features = section.sections("features")
+        online = self._online()
         entity = Entity(
             name=self.name,
-            source=event.source if event else section.take("source", str),
+            source=event.source if event else section.take("source", str, *[""] * bool(online)),
             keys=self._keys(),
             features=tuple(each(partial(self._feature, max_age), features).values()),
-            timestamp=event.time if event else section.take("timestamp", str, None),
+            timestamp=event.time if event else section.take("timestamp", str, self._timed(online)),
             delay=section.duration("delay", 0.0),
             retention=event.retention if event else section.duration("retention", math.inf),
             owner=section.take("owner", str, ""),
             description=section.take("description", str, ""),
             events=event.name if event else None,
+            online=online,
+            timeout=section.duration("timeout", 1.0) if online else 1.0,
         )
         section.done()
         if not entity.keys or not features:
             raise section.error("features" if entity.keys else "keys", "is empty")
         self._refuse_ageless(entity)
         return entity
+
+    def _online(self) -> str:
+        """Another store that has the rows: "feast:VIEW" or "mlrun:VECTOR"."""
+        online: str = self.section.take("online", str, "")
+        if not online:
+            return ""
+        kind, mark, place = online.partition(":")
+        if kind not in ONLINE or not mark or not place:
+            hint = "feast:VIEW or mlrun:PROJECT/VECTOR"
+            raise self.section.error("online", f"no store {online!r}", hint)
+        for name in ("events", "retention"):
+            if name in self.section.names or (name == "events" and self.event is not None):
+                raise self.section.error(name, "is for rows that this graph's store keeps")
+        return online
+
+    def _timed(self, online: str) -> str | None:
+        """The time column where none is declared: Feast's rows have one by themselves."""
+        return "event_timestamp" if online.startswith("feast:") else None
 
     def _keys(self) -> dict[str, str]:
         keys = {k: str(v) for k, v in self.section.section("keys").rest().items()}

@@ -54,11 +54,15 @@ def materialise(
         DeclarationError: for an unknown entity, or a source that is not as declared.
         StoreUnavailable: when the store does not answer.
     """
-    names = list(definitions.entities if entities is None else entities)
+    own = [name for name, declared in definitions.entities.items() if not declared.online]
+    names = list(own if entities is None else entities)
     for name in names:
         if name not in definitions.entities:
             hint = nearest(name, definitions.entities)
             raise DeclarationError(definitions.file, "entities", f"no entity {name!r}", hint)
+        if name not in own:
+            where = f"entities.{name}.online"
+            raise DeclarationError(definitions.file, where, "another store fills it: read-only")
     names = _with_siblings(definitions, names)
     sources = load_sources(definitions, root, names)
     tables = {n: read_table(definitions, n, source) for n, source in sources.items()}

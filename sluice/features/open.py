@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sluice.features.definitions import Definitions, read_definitions
+from sluice.features.online import beside
 from sluice.features.store import OnlineStore
 from sluice.parameters import Parameters
 from sluice.project import Project
@@ -18,4 +19,5 @@ def open_features(project: Project, graph: str = "") -> tuple[Definitions, Onlin
     spec = read_spec(project, graph or project.settings.graph)
     parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
     definitions = read_definitions(project.root / parameters.features, project.root)
-    return definitions, feature_store(project, parameters.graph)
+    store = feature_store(project, parameters.graph)
+    return definitions, beside(store, definitions, project.settings.feast)

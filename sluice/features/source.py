@@ -40,6 +40,10 @@ def load_sources(definitions: Definitions, root: Path, entities: Iterable[str]) 
     tables: dict[str, Any] = {}
     for entity in entities:
         declared = definitions.entities[entity]
+        if not declared.source:
+            hint = "source: a function that gives the table of all that was known when"
+            where = f"entities.{entity}.source"
+            raise DeclarationError(definitions.file, where, "is missing: training needs it", hint)
         if declared.source not in tables:
             table = definitions.load_source(entity, root)()
             if declared.events is not None:
