@@ -21,6 +21,7 @@ from sluice.commands import (
     deploy,
     evaluate_policy,
     features,
+    forget,
     history,
     host,
     import_,
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
-        batch, advise, render, deploy, new, import_, check, audit,
+        batch, advise, render, deploy, new, import_, check, audit, forget,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

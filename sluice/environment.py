@@ -27,6 +27,12 @@ _ATTEMPTS = 40  # each doubles the map, adopts its new size or clears readers
 _MENDABLE = (lmdb.MapFullError, lmdb.MapResizedError, lmdb.ReadersFullError)
 
 
+def wipe(transaction: Any, key: bytes) -> None:
+    """Delete a value, whose bytes are zeros from then on: LMDB leaves them in the page."""
+    transaction.put(key, bytes(len(transaction.get(key))))
+    transaction.delete(key)
+
+
 class Kind(NamedTuple):
     """What lies in an environment, and how it says so: `key` has the value `prefix` format."""
 

@@ -78,6 +78,24 @@ class Database:
         dialect = sqlite if self._sqlite else postgresql
         return dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
 
+    def vacuum(self) -> int:
+        """Let nothing of deleted rows stay in the files; the bytes of a SQLite file afterwards.
+
+        Raises StoreUnavailable while another one writes.
+        """
+        with self._translated():
+            if not self._sqlite:
+                names = ", ".join(table.name for table in self.tables.metadata.sorted_tables)
+                engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+                with engine.connect() as connection:
+                    connection.exec_driver_sql(f"VACUUM {names}")
+                return 0
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("ROLLBACK")  # what is begun here can't vacuum
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)", "BEGIN"):
+                    connection.exec_driver_sql(statement)
+        return Path(str(self.url.database)).stat().st_size
+
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()

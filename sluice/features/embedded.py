@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from sluice.environment import Clock, Kind, acquire, release
+from sluice.environment import Clock, Environment, Kind, acquire, release
 from sluice.features.names import descending, found, item, key_of, rows_of, whole_of
 from sluice.features.rows import LmdbRows, layout_name, state_name, superseded, trim
 from sluice.features.store import Found, Key, Layout, Row, Rows, Superseded, Trimmed
@@ -117,6 +117,11 @@ class EmbeddedStore:
     def superseded(self, layout: Layout, start: bytes, limit: int) -> Superseded:
         """See OnlineStore."""
         return self._environment.read(superseded, self._of(layout), start, limit)
+
+    @property
+    def environment(self) -> Environment:
+        """The file that the rows are in."""
+        return self._environment
 
     def close(self) -> None:
         """See OnlineStore."""

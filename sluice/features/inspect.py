@@ -36,7 +36,7 @@ def value_of(
         hint = nearest(entity, definitions.entities)
         raise DeclarationError(definitions.file, "entities", f"no entity {entity!r}", hint)
     declared = definitions.entities[entity]
-    parts = _key(definitions, declared, key)
+    parts = typed_key(definitions, declared, key)
     by_field = dict(zip(declared.keys.values(), parts, strict=True))
     record: list[Value] = [by_field.get(name) for name in definitions.record.names]
     names = [f.name for f in declared.features]
@@ -60,7 +60,8 @@ def when(moment: float) -> str | None:
     return datetime.fromtimestamp(moment, UTC).isoformat() if math.isfinite(moment) else None
 
 
-def _key(definitions: Definitions, entity: Entity, given: Sequence[str]) -> Key:
+def typed_key(definitions: Definitions, entity: Entity, given: Sequence[str]) -> Key:
+    """The key whose parts are these texts. Raises RecordError for one that does not fit."""
     if len(given) != len(entity.keys):
         expected = f"expected {len(entity.keys)} parts: {', '.join(entity.keys)}"
         raise RecordError("key", f"{expected}; found {len(given)}")

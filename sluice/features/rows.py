@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sluice.environment import wipe
 from sluice.features.names import TIME, descending, encode, found, item, key_of, rows_of
 from sluice.features.store import Found, Key, Layout, Row, Superseded, Trimmed
 
@@ -56,7 +57,7 @@ class LmdbRows:
     def clear(self, layout: Layout, key: Key) -> None:
         """See Rows."""
         for name in [name for name, _ in self._of_key(layout, key)]:
-            self._transaction.delete(name)
+            wipe(self._transaction, name)
 
     def state(self, name: bytes) -> bytes | None:
         """See Rows."""

@@ -46,6 +46,13 @@ class Redaction:
         """The names of the fields."""
         return iter(self._fields)
 
+    def named(self, values: Mapping[str, Any]) -> str | None:
+        """A hash of values that only who has the salt can try out; None where there is no salt."""
+        if not 16 <= len(self._salt) <= 64:
+            return None
+        data = orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+        return blake2b(data, key=self._salt, digest_size=16).hexdigest()
+
     def action(self, name: str) -> Action | None:
         """What is done to a field; None: nothing."""
         return self._fields.get(name)

@@ -15,6 +15,9 @@ class Batch:
     Args:
         positions: the offset to read next, for each partition that is ours.
         rests: what the last poll had read of a block and did not deliver.
+
+    Attributes:
+        passed: by topic, partition and offset of a record that was forgotten, where it goes on.
     """
 
     def __init__(
@@ -24,6 +27,7 @@ class Batch:
         self.positions = dict(positions)
         self.rests = {place: rest for place, rest in rests.items() if place in positions}
         self.lost = 0
+        self.passed: dict[tuple[str, int, int], int] = {}
 
     def fill(self, txn: Txn, topic: Topic, place: Partition, max_records: int) -> None:
         """Add records of a partition, until there are `max_records` of all."""
@@ -49,8 +53,20 @@ class Batch:
     def _add(self, block: Block, place: Partition, room: int) -> int:
         """Take of a block what there is room for; how many records that is."""
         records = block.records(place, room)
+        taken = min(room, len(block.rows))
+        if len(records) < taken:
+            self._pass_over(block, place, taken, {record.offset for record in records})
         self.records += records
-        self.positions[place] += len(records)
-        if len(records) < len(block.rows):
-            self.rests[place] = block.since(block.first + len(records))
-        return len(records)
+        self.positions[place] += taken
+        if taken < len(block.rows):
+            self.rests[place] = block.since(block.first + taken)
+        return taken
+
+    def _pass_over(self, block: Block, place: Partition, taken: int, there: set[int]) -> None:
+        """Note behind which offsets records were forgotten, and where it goes on."""
+        after = block.first + taken
+        for offset in range(after - 1, block.first - 1, -1):
+            if offset in there:
+                after = offset
+            else:
+                self.passed[*place, offset] = after

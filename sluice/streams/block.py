@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sluice.environment import wipe
 from sluice.streams.layout import State, Topic, Txn
 from sluice.streams.stream import Message, Partition, Record
 
@@ -18,6 +19,12 @@ _PREFIX = 7  # bytes of a key that are the same in a partition
 # A message's value, key and headers. No block is unreadable for one odd message: what a producer
 # that keeps to no types has put there comes out as it went in.
 Row = tuple[Any, Any, Any]
+
+
+# A record that was forgotten has no key, no value and this header; it keeps its offset, and no
+# consumer gets it.
+FORGOTTEN = "sluice-forgotten"
+EMPTY: Row = (b"", None, {FORGOTTEN: "1"})
 
 
 class _Stored(msgspec.Struct, array_like=True, gc=False):
@@ -52,12 +59,13 @@ class Block(NamedTuple):
         return Block(offset, self.timestamp, self.rows[offset - self.first :])
 
     def records(self, place: Partition, room: int) -> list[Record]:
-        """Up to `room` records, the oldest first."""
+        """Those of the first `room` records that were not forgotten, the oldest first."""
         topic, partition = place
         rows = self.rows if room >= len(self.rows) else self.rows[:room]
         return [
             Record(topic, partition, offset, key, value, headers, self.timestamp)
             for offset, (value, key, headers) in enumerate(rows, self.first)
+            if value or FORGOTTEN not in headers
         ]
 
 
@@ -118,6 +126,24 @@ def blocks(txn: Txn, topic: Topic, partition: int, offset: int) -> Iterator[Bloc
     yield _block(cursor).since(offset)
     while _next(cursor, key):
         yield _block(cursor)
+
+
+def put_rows(txn: Txn, topic: Topic, partition: int, block: Block) -> int:
+    """Put other rows in the place of a block's, as many as it had; by how many bytes it grew.
+
+    What was there is overwritten before it is let go of: a page keeps the bytes of what is deleted.
+    """
+    cursor = txn.cursor()
+    cursor.set_range(_OLD_KEY.pack(b"r", topic.id, partition, block.first))
+    old = _head(cursor)
+    wipe(txn, old.key)
+    if len(old.key) == _KEY.size:
+        size = put_block(txn, topic, partition, block.first, block.rows, now=block.timestamp)  # type: ignore[arg-type]
+        return size - old.size
+    [(value, key, headers)] = block.rows
+    data = msgspec.msgpack.encode(_Stored(block.timestamp, key, headers, value))
+    txn.put(old.key, data)
+    return len(data) - old.size
 
 
 def _seek(cursor: Any, key: bytes) -> bool:

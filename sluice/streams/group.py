@@ -63,6 +63,7 @@ class LogConsumer:
         self._pid, self._member = os.getpid(), uuid4().hex
         self._positions: dict[Partition, int] = {}
         self._rests: dict[Partition, Block] = {}
+        self._passed: dict[tuple[str, int, int], int] = {}
         self._renew_at = float("-inf")
         self._turn = 0
 
@@ -77,6 +78,11 @@ class LogConsumer:
             batch = self._fetch(max_records)
             self._positions.update(batch.positions)
             self._rests = batch.rests
+            if batch.passed:
+                self._passed.update(batch.passed)
+                self._env.write(self._pass, durable=False)
+                if not batch.records:
+                    continue
             self.lost += batch.lost
             left = until - self._clock.monotonic()
             if batch.records or left <= 0:
@@ -233,12 +239,23 @@ class LogConsumer:
             topic = topics.get(place)
             if topic is None or not 0 <= offset <= get_state(txn, topic, place[1]).next:
                 raise ValueError(f"no offset {offset} to commit in {place}")
+            while not exact and (*place, offset) in self._passed:
+                offset = self._passed[*place, offset]  # noqa: PLW2901 (what is forgotten is done)
             key = group_key(b"c", self._group, topic, place[1])
             if self._holder(txn, place, topic, now) not in (None, self._member):
                 taken.add(place)
             elif exact or offset > (get_offset(txn, key) or 0):
                 put_offset(txn, key, offset)
         return taken
+
+    def _pass(self, txn: Txn) -> None:
+        """Commit what was forgotten behind what is committed: nobody will."""
+        topics = self._partitions(txn)
+        for (name, partition, offset), after in sorted(self._passed.items()):
+            topic = topics[name, partition]
+            key = group_key(b"c", self._group, topic, partition)
+            if (get_offset(txn, key) or get_state(txn, topic, partition).first) == offset:
+                put_offset(txn, key, after)
 
     def _committed(self, txn: Txn) -> dict[Partition, int]:
         found = {

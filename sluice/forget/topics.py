@@ -1,0 +1,97 @@
+"""A subject's records on the topics of an embedded log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from sluice.environment import acquire, release
+from sluice.forget.events import without
+from sluice.forget.place import Seen
+from sluice.forget.subject import Subject
+from sluice.scrub import scrub
+from sluice.streams.block import EMPTY, Row
+from sluice.streams.erase import pieces, topics
+from sluice.streams.layout import KIND
+from sluice.streams.stream import Record
+
+# Where a record names its request, beside its key and its value.
+_NAMES = ("sluice-request", "sluice-key", "x-request-id")
+_EVENTS = ".events"
+
+
+class LogTopics:
+    """The topics of one log whose names begin with a prefix, or are among others.
+
+    A record becomes an empty one that no consumer gets: offsets stay. Of an event with many
+    records only the subject's are taken out.
+    """
+
+    def __init__(self, file: Path, prefix: str, others: frozenset[str] = frozenset()) -> None:
+        self.name, self._prefix, self._others = f"log {file}", prefix, others
+        self._env = acquire(file, KIND, time.monotonic)
+
+    def look(self, subject: Subject, *, delete: bool) -> Iterator[Seen]:
+        for topic in topics(self._env):
+            if topic.startswith(self._prefix) or topic in self._others:
+                for piece in pieces(self._env, topic, Judge(subject), write=delete):
+                    yield Seen(piece.records, piece.changed)
+
+    def clean(self, subject: Subject) -> Iterator[int]:
+        yield from scrub(self._env, subject.texts)
+
+    def close(self) -> None:
+        release(self._env)
+
+
+class Judge:
+    """Says what becomes of a record; None: it stays."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    def __call__(self, record: Record) -> Row | None:
+        data = _decoded(record.value)
+        if record.topic.endswith(_EVENTS) and isinstance(data, dict) and "request" in data:
+            return without(self._subject, record, data)
+        if self._is(record, data):
+            for id in _ids(record, data):
+                self._subject.note(id, len(data) if isinstance(data, list) else 1)
+            return EMPTY
+        return None
+
+    def _is(self, record: Record, data: Any) -> bool:
+        subject = self._subject
+        if any(id in subject.ids for id in _ids(record, data)):
+            return True
+        headers = [text.encode(errors="replace") for text in record.headers.values()]
+        key = (record.key or "").encode(errors="replace")
+        return subject.tells(data) or subject.quoted(record.value, key, *headers)
+
+
+def _ids(record: Record, data: Any) -> list[str]:
+    """What a record's request may be called; the key of a dead letter is its place."""
+    found = [record.headers.get(name) for name in _NAMES]
+    if isinstance(data, dict):
+        message = data.get("message")
+        found += [data.get("id"), message.get("id") if isinstance(message, dict) else None]
+    if "sluice-source" not in record.headers:
+        found.append(_made(record) if record.key is None else record.key)
+    return [id for id in found if isinstance(id, str) and id]
+
+
+def _made(record: Record) -> str:
+    from sluice.streaming.request import made_id
+
+    return made_id(record)
+
+
+def _decoded(value: bytes) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
