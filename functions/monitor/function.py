@@ -8,19 +8,15 @@ from functools import partial
 from typing import Any
 
 from sluice.alerts.open import beside
-from sluice.errors import MethodNotAllowed, NotFound
+from sluice.page_server import Pages, paged
 from sluice.project import Project
-from sluice.protocol.http import Answer, Request, failed, of_event, to_response
 from sluice.protocol.log import through
-from sluice.streaming.page import Pages
-from sluice.streaming.surface import record_of
+from sluice.streaming.trigger import take
 from sluice.streams import Record
 from sluice.windows.monitor import Monitor
 from sluice.windows.open import opened
 from sluice.windows.pages import pages
 from sluice.windows.windows import Windows
-
-_KEPT = Answer(200, b"{}")
 
 
 class MonitorSurface:
@@ -33,7 +29,8 @@ class MonitorSurface:
     """
 
     def __init__(self, monitor: Monitor, pages: Pages, stack: ExitStack) -> None:
-        self._monitor, self._pages, self._stack = monitor, pages, stack
+        self._monitor, self._stack = monitor, stack
+        self._page = paged(pages, ": events come by the stream")
 
     @classmethod
     def open(cls) -> MonitorSurface:
@@ -47,28 +44,12 @@ class MonitorSurface:
 
     def handle(self, context: Any, event: Any) -> Any:
         """Count one event, or a list of events; the answer, or a list of them."""
-        events = event if isinstance(event, list) else [event]
-        asked = [e for e in events if getattr(e.trigger, "kind", "") == "http"]
-        self.work([record_of(e) for e in events if e not in asked])
-        answers = [self._page(e) if e in asked else _KEPT for e in events]
-        responses = [
-            of_event(to_response(context, a), e) for a, e in zip(answers, events, strict=True)
-        ]
-        return responses if isinstance(event, list) else responses[0]
+        return take(context, event, self.work, self._page)
 
     def work(self, records: Sequence[Record]) -> None:
         """Count records, however long it takes: what is away is waited for."""
         if records:
             self._monitor.take_patiently(records)
-
-    def _page(self, event: Any) -> Answer:
-        request = Request(event)
-        page = self._pages.get(request.path)
-        if page is None:
-            return failed(NotFound(f"no path {request.path}: events come by the stream"), None)
-        if request.method != "GET":
-            return failed(MethodNotAllowed(request.method, request.path, ["GET"]), None)
-        return page()
 
     def close(self) -> None:
         """Let go of the stream and of the state."""

@@ -14,9 +14,9 @@ from typing import Any
 
 from sluice.errors import Unavailable
 from sluice.metrics.page import CONTENT_TYPE
+from sluice.page_server import Pages
 from sluice.protocol.http import Answer, dumps
 from sluice.routing.join import OUTCOMES, Join
-from sluice.streaming.page import Pages
 
 
 def pages(graph: str, learner: Join[Any]) -> Pages:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sluice.errors import MethodNotAllowed, NotFound, TooLarge
+from sluice.errors import TooLarge
+from sluice.page_server import paged
 from sluice.project import Project
-from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
 from sluice.streaming.backoff import Backoff
 from sluice.streaming.desk import PASSING, Desk
 from sluice.streaming.open import open_desk, open_service, stream_url
 from sluice.streaming.page import pages
-from sluice.streaming.request import made_id
+from sluice.streaming.trigger import take
 from sluice.streams import Clock, Message, Producer, Record, open_stream
 
 log = logging.getLogger("sluice.stream")
-_KEPT = Answer(200, b"{}")
 Output = tuple[str, Message]
 
 
@@ -46,7 +44,7 @@ class StreamSurface:
     ) -> None:
         self.desk, self._producer = desk, producer
         self._clock, self._backoff = clock, backoff or Backoff()
-        self._pages = pages(desk)
+        self._page = paged(pages(desk), ": requests come by the stream")
 
     @classmethod
     def open(cls, nuclio: Any = None, step: str = "") -> StreamSurface:
@@ -65,14 +63,7 @@ class StreamSurface:
 
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events with a list."""
-        events = event if isinstance(event, list) else [event]
-        asked = [e for e in events if getattr(e.trigger, "kind", "") == "http"]
-        self.work([record_of(e) for e in events if e not in asked])
-        answers = [self._page(e) if e in asked else _KEPT for e in events]
-        responses = [
-            of_event(to_response(context, a), e) for a, e in zip(answers, events, strict=True)
-        ]
-        return responses if isinstance(event, list) else responses[0]
+        return take(context, event, self.work, self._page)
 
     def work(self, records: Sequence[Record]) -> None:
         """Answer records and keep the answers, however long it takes."""
@@ -120,34 +111,3 @@ class StreamSurface:
             meter.waiting = True
             log.warning("waiting, nothing is committed: %s: %s", type(error).__name__, error)
         self._clock.sleep(self._backoff.next())
-
-    def _page(self, event: Any) -> Answer:
-        """Metrics and health, for an HTTP trigger beside that of the stream."""
-        request = Request(event)
-        page = self._pages.get(request.path)
-        if page is None:
-            return failed(NotFound(f"no path {request.path}: requests come by the stream"), None)
-        if request.method != "GET":
-            return failed(MethodNotAllowed(request.method, request.path, ["GET"]), None)
-        return page()
-
-
-def record_of(event: Any) -> Record:
-    """The record that an event of a stream's trigger was.
-
-    Nuclio hands neither keys nor times of Kafka's records on: a request is named by its body's id,
-    else by the header x-request-id where there is one, else after its place.
-    """
-    raw = getattr(event, "raw", None)
-    body = event.body if raw is None else raw
-    value = body if isinstance(body, bytes) else dumps(body)  # decoded by the wrapper, as JSON
-    headers = {_text(n).lower(): _text(v) for n, v in (event.headers or {}).items()}
-    when = event.timestamp.timestamp() if isinstance(event.timestamp, datetime) else time.time()
-    topic = _text(event.topic or event.path).lstrip("/")
-    record = Record(topic, event.shard_id or 0, event.offset, None, value, headers, 0.0)
-    headers.setdefault("x-request-id", made_id(record))  # without the time: it is the event's
-    return record._replace(timestamp=when)
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

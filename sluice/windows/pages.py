@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sluice.errors import SluiceError, Unavailable
+from sluice.page_server import Pages
 from sluice.protocol.http import Answer, dumps
-from sluice.streaming.page import Pages
 from sluice.windows.meter import CONTENT_TYPE, page
 from sluice.windows.monitor import Monitor
 from sluice.windows.windows import Windows

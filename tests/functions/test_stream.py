@@ -16,7 +16,8 @@ from sluice.host.context import Context
 from sluice.host.event import Event, Trigger
 from sluice.service import Service
 from sluice.streaming.request import made_id
-from sluice.streaming.surface import StreamSurface, record_of
+from sluice.streaming.surface import StreamSurface
+from sluice.streaming.trigger import record_of
 from sluice.streams import Message, Stream, open_stream
 from tests.conftest import ROOT
 from tests.host.nuclio_wrapper import WRAPPER, Wrapper, event, wrapped

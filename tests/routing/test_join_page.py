@@ -8,8 +8,8 @@ from urllib.request import urlopen
 import pytest
 
 from sluice.cli import main
+from sluice.page_server import PageServer, paged
 from sluice.routing.join_page import pages
-from sluice.streaming.page import PageServer
 from sluice.streams import Record
 from tests.routing.known import NOW, World
 from tests.routing.test_learner import ARMS, THOMPSON, event, feedback, learner_of
@@ -55,7 +55,7 @@ def test_counts_and_lag_are_there_and_waiting_is_not_ready() -> None:
     learner.waiting = "memory: is away"
     assert 'sluice_learner_waiting{graph="shop"} 1.0' in lines(page)
     assert page["/v2/health/ready"]().status == 503
-    with PageServer("127.0.0.1", 0, page) as server:
+    with PageServer("127.0.0.1", 0, paged(page)) as server:
         assert b"sluice_learnt" in urlopen(f"http://127.0.0.1:{server.port}/metrics").read()
 
 

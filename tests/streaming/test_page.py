@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sluice.errors import Unavailable
-from sluice.streaming.page import PageServer, pages
+from sluice.page_server import PageServer, paged
+from sluice.streaming.page import pages
 from tests.streaming.fakes import make_desk, make_service
 from tests.streams.fakes import FakeClock
 from tests.tiny import Tiny
@@ -28,7 +29,7 @@ def test_pages(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with make_service(tiny) as service:
         desk = make_desk(service, tmp_path, FakeClock())
         desk.meter.lag = 12
-        with PageServer("127.0.0.1", 0, pages(desk)) as server:
+        with PageServer("127.0.0.1", 0, paged(pages(desk))) as server:
             status, text = get(server.port, "/metrics")
             assert status == 200
             assert "sluice_stream_lag 12.0" in text
@@ -47,4 +48,4 @@ def test_pages(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
                 503, '{"error":"not ready: restart it"}'
             )  # fmt: skip
             with pytest.raises(OSError, match="in use"):
-                PageServer("127.0.0.1", server.port, {})
+                PageServer("127.0.0.1", server.port, paged({}))

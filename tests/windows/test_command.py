@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from sluice.cli import main
-from sluice.streaming.page import PageServer
+from sluice.page_server import PageServer, paged
 from sluice.windows.open import opened
 from sluice.windows.pages import pages
 from tests.tiny import Tiny
@@ -52,7 +52,7 @@ def test_metrics_of_the_monitor_and_of_the_latest_windows(world: World) -> None:
     with (
         opened(world.project, "binary") as (monitor, _, _),
         PageServer(
-            "127.0.0.1", 0, pages("binary", monitor, partial(type(world).windows, world))
+            "127.0.0.1", 0, paged(pages("binary", monitor, partial(type(world).windows, world)))
         ) as server,
     ):
         address = f"http://127.0.0.1:{server.port}/"
