@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError, StoreUnavailable, Unavailable, told
 from sluice.features.definitions import Definitions, read_definitions
+from sluice.features.online import beside
 from sluice.features.store import OnlineStore
 from sluice.live import Live, load_live
 from sluice.models.store import ModelStore
@@ -108,7 +109,7 @@ class Application:
             graph,
             definitions,
             model_store(project),
-            feature_store(project, graph),
+            beside(feature_store(project, graph), definitions, settings.feast),
             emitter=emitter,
             rewards=partial(reward_ledger, project, graph),
             refresh=settings.refresh,
