@@ -1,14 +1,14 @@
 """Answers with a graph's dashboard: the page, or its numbers as JSON.
 
-Both are made of one document, and each look at it is kept for some seconds, so that a page that
-many have open, or that asks again by itself, costs what one costs.
+Both are made of one document, and each look at it is kept for some seconds, page and all, so that
+a page that many have open, or that asks again by itself, costs what one costs.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,13 +24,21 @@ from sluice.protocol.http import Answer, dumps
 from sluice.service import read_spec
 from sluice.stores import model_store
 
-KEPT_S = 2.0
-_LOOKS = 8
+KEPT_S = 5.0
+_LOOKS, _PAGES = 8, 2
 _SAFE = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+
+class _Kept(NamedTuple):
+    """A look: when it was made, its document, and its pages, by how often they ask again."""
+
+    when: float
+    document: dict[str, Any]
+    pages: dict[int, bytes]
 
 
 class Dashboard:
@@ -59,7 +67,7 @@ class Dashboard:
         moments = {field.name for field in record.fields if field.type == "timestamp"}
         self._maker = Maker(place, References(models, graph, moments))
         self._clock = clock
-        self._kept: dict[Look, tuple[float, dict[str, Any]]] = {}
+        self._kept: dict[Look, _Kept] = {}
 
     def page(self, query: Mapping[str, str]) -> Answer:
         """The page. Raises RequestError, StoreUnavailable."""
@@ -67,8 +75,12 @@ class Dashboard:
         headers = {**_SAFE, "Content-Security-Policy": POLICY}
         if look.every:
             headers["Refresh"] = str(look.every)
-        html = page(self.document(look), look)
-        return Answer(200, html.encode(), headers, "text/html; charset=utf-8")
+        made = self._made(look)
+        if look.every not in made.pages:
+            if len(made.pages) == _PAGES:
+                made.pages.clear()
+            made.pages[look.every] = page(made.document, look).encode()
+        return Answer(200, made.pages[look.every], headers, "text/html; charset=utf-8")
 
     def data(self, query: Mapping[str, str]) -> Answer:
         """Its numbers. Raises RequestError, StoreUnavailable."""
@@ -76,13 +88,16 @@ class Dashboard:
 
     def document(self, look: Look) -> dict[str, Any]:
         """The numbers of a look."""
+        return self._made(look).document
+
+    def _made(self, look: Look) -> _Kept:
         asked = look._replace(every=0)
         now = self._clock()
-        self._kept = {k: v for k, v in self._kept.items() if now - v[0] < KEPT_S}
+        self._kept = {k: v for k, v in self._kept.items() if now - v.when < KEPT_S}
         if asked not in self._kept:
             # As the JSON has it: what is no number is null there, so it is none on the page too.
             made = orjson.loads(dumps(self._maker.make(asked)))
             if len(self._kept) == _LOOKS:
                 self._kept.clear()
-            self._kept[asked] = now, made
-        return self._kept[asked][1]
+            self._kept[asked] = _Kept(now, made, {})
+        return self._kept[asked]

@@ -110,7 +110,7 @@ def _counts(whole: Window, reference: Reference) -> Mapping[str, Any]:
 
 
 def _feature(feature: FeatureDrift) -> Plain:
-    plain = asdict(feature)
+    plain = dict(vars(feature))  # asdict would copy what it holds, too
     cells = [
         {"cell": cell, "count": count, "share": share, "expected": expected}
         for cell, count, share, expected in zip(

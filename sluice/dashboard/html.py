@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 
 _VOID = {"input", "link", "meta"}
+_special = re.compile("[&<>\"']").search
 
 
 class Html(str):
@@ -25,11 +28,10 @@ def tag(name: str, /, *content: str | None, **attributes: object) -> Html:
     """
     words = [name]
     for key, value in attributes.items():
-        written = key.rstrip("_").replace("_", "-")
         if value is True:
-            words.append(written)
+            words.append(_attribute(key))
         elif value is not None and value is not False:
-            words.append(f'{written}="{escape(str(value))}"')
+            words.append(f'{_attribute(key)}="{_escaped(str(value))}"')
     opening = f"<{' '.join(words)}>"
     if name in _VOID:
         return Html(opening)
@@ -38,10 +40,19 @@ def tag(name: str, /, *content: str | None, **attributes: object) -> Html:
 
 def joined(content: Iterable[str | None]) -> Html:
     """Some content, one after the other."""
-    parts = (part for part in content if part is not None)
-    return Html("".join(p if isinstance(p, Html) else escape(p) for p in parts))
+    return Html("".join([p if type(p) is Html else _escaped(p) for p in content if p is not None]))
 
 
 def raw(text: str) -> Html:
     """Text of ours that is markup, such as the style."""
     return Html(text)
+
+
+@cache
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _escaped(text: str) -> str:
+    """Most text has nothing to escape: to look is cheaper."""
+    return escape(text) if _special(text) else text
