@@ -28,6 +28,7 @@ from sluice.commands import (
     ingest,
     keys,
     learn,
+    lineage,
     loop,
     models,
     monitor,
@@ -89,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
-        batch, advise, render, deploy, new, import_, check, audit, forget,
+        batch, advise, render, deploy, new, import_, check, audit, forget, lineage,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

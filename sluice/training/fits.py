@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sluice.application import Application
 from sluice.errors import DeclarationError, GateFailed, nearest
+from sluice.lineage.provenance import code_of, data_of
 from sluice.live import load_version
 from sluice.models.document import utc_text
 from sluice.models.manifest import Manifest
@@ -42,6 +43,7 @@ class Fits:
         self, project: Project, application: Application, training: Training, data: Dataset
     ) -> None:
         self._application, self._training, self._data = application, training, data
+        self._root = project.root
         self._seed, self._graph = project.settings.seed, application.graph
 
     def fit(
@@ -59,9 +61,13 @@ class Fits:
         _refuse_incomparable(training, candidates, len(self._data))
         fitting = Fitting(training, self._application.definitions, self._data, self._seed)
         made = self._tagged(tag) if tag else {}
+        told = {UNTIL: float(self._data.as_of[-1]), **({TAG: tag} if tag else {})}
+        told |= {
+            "data": data_of(self._data, self._application.definitions, training),
+            "code": code_of(self._root),
+        }
         for name in [n for n in candidates if n not in {one.candidate for one in made.values()}]:
             fitted = fitting.fit(name, candidates[name])
-            told = {UNTIL: float(self._data.as_of[-1]), **({TAG: tag} if tag else {})}
             fitted.draft.training.update(told)
             number = models.log(self._graph, fitted.draft, fitted.files)
             made[number] = Made(name, fitted.metrics)
