@@ -115,7 +115,8 @@ def _tell(found: Status) -> None:
         say("nothing is known yet: answers are the model's")
     else:
         held = ", frozen" if found.held else ""
-        say(f"snapshot {found.snapshot} of {_moment(found.time)}{held}")
+        since = "" if found.held else "; labels since then count in the next one"
+        say(f"snapshot {found.snapshot} of {_moment(found.time)}{held}{since}")
     if found.last is not None:
         say(f"the last label was counted {_moment(found.last)}")
     rows = [

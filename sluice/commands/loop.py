@@ -103,8 +103,8 @@ def show_status(options: argparse.Namespace) -> None:
     _tell(options, memory)
     if not options.json:
         incidents = f"incidents: {', '.join(retrain.incidents) or 'none'}"
-        every = f"; every {retrain.every_s / 86_400:g} days" if retrain.every_s else ""
-        say(f"begins by {incidents}{every}; {retrain.cool_down_s / 86_400:g} days apart")
+        every = f"; every {retrain.every_s / 86_400:g} d" if retrain.every_s else ""
+        say(f"begins by {incidents}{every}; {retrain.cool_down_s / 86_400:g} d apart")
         budget = f"{retrain.runs} runs within {retrain.per_s / 86_400:g} days"
         say(f"budget: {budget}; {len(memory.started)} since it first looked")
 
@@ -129,7 +129,8 @@ def _tell(options: argparse.Namespace, memory: Memory) -> None:
         why = f": {memory.stopped.why}" if memory.stopped.why else ""
         say(f"{options.graph}: stopped by {memory.stopped.by} at {memory.stopped.at}{why}")
     if memory.run is None:
-        say(f"{options.graph}: no run yet")
+        looked = "nothing asked for one" if memory.first else "the loop has not looked"
+        say(f"{options.graph}: no run yet, {looked}")
     else:
         _run(options.graph, memory.run)
 

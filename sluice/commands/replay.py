@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sluice.commands.recorded import check_count, recorded_options, resumable
 from sluice.commands.show import say, table
 from sluice.errors import SluiceError
 from sluice.project import Project
@@ -15,10 +16,8 @@ def add_to(groups: Any) -> None:
     """Declare the command."""
     text = "play a graph's recorded questions, events and labels in the order of their times"
     parser = groups.add_parser("replay", help=text, description=text)
-    parser.add_argument("graph", help="the graph's name")
+    recorded_options(parser)
     add = parser.add_argument
-    add("--from", dest="first", required=True, metavar="MONTH", help="a month or a day: 2013-04")
-    add("--to", dest="last", required=True, metavar="MONTH", help="the last month or day")
     add("--url", help="a server, such as http://127.0.0.1:8080; without, in this process")
     add("--speed", default="max", help="times real time, or max (the default)")
     text = "start with a store of the replay's own, and ingest each event when it is known"
@@ -27,7 +26,6 @@ def add_to(groups: Any) -> None:
     text = "the policy learns from each label when it is known; what it knows is kept in FOLDER"
     add("--learn", type=Path, metavar="FOLDER", help=text)
     add("--out", type=Path, default=Path("build/replay"), help="default: build/replay")
-    add("--from-start", action="store_true", help="forget how far an earlier run had come")
     add("--at-once", type=int, default=1000, metavar="N", help="most records in one request")
     parser.set_defaults(command=play)
 
@@ -40,8 +38,7 @@ def play(options: argparse.Namespace) -> None:
     from sluice.playback.scores import HEADINGS, rows
 
     start, end = window(options.first, options.last)
-    if options.at_once < 1:
-        raise SluiceError(f"--at-once {options.at_once}: expected a number above 0")
+    check_count("--at-once", options.at_once)
     plan = Plan(
         graph=options.graph,
         start=start,
@@ -55,11 +52,8 @@ def play(options: argparse.Namespace) -> None:
         out=options.out,
         from_start=options.from_start,
     )
-    try:
+    with resumable("from here"):
         report = replay(Project.find(), plan)
-    except KeyboardInterrupt:
-        say("stopped: the same command goes on from here")
-        raise
     table(rows(report), HEADINGS)
     say(f"scores.json, outcomes.csv and replay.png are in {options.out}")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sluice.commands.recorded import check_count, recorded_options, resumable
 from sluice.commands.show import say, table
 from sluice.errors import SluiceError
 from sluice.project import Project
@@ -16,10 +17,8 @@ def add_to(groups: Any) -> None:
     """Declare the command."""
     text = "play a recorded time through monitor, alerts, correction and retraining; draw it"
     parser = groups.add_parser("simulate", help=text, description=text)
-    parser.add_argument("graph", help="the graph's name")
+    recorded_options(parser)
     add = parser.add_argument
-    add("--from", dest="first", required=True, metavar="DAY", help="a day or a month: 2013-04-01")
-    add("--to", dest="last", required=True, metavar="DAY", help="the last day or month")
     text = "correct answers by the labels that have come, by these fields; and its parameters"
     add("--correction", nargs="*", metavar="FIELD|NAME=VALUE", help=text)
     add("--retrain", action="store_true", help="train again as the graph declares")
@@ -30,7 +29,6 @@ def add_to(groups: Any) -> None:
     add("--every", type=int, default=1, metavar="N", help="ask one of N questions")
     text = "folder of state, report and picture; default: build/simulate"
     add("--output", type=Path, default=Path("build/simulate"), metavar="FOLDER", help=text)
-    add("--from-start", action="store_true", help="forget how far an earlier run had come")
     parser.set_defaults(command=run)
 
 
@@ -42,8 +40,7 @@ def run(options: argparse.Namespace) -> None:
     from sluice.simulation.simulate import forget, simulate
 
     start, end = window(options.first, options.last)
-    if options.every < 1:
-        raise SluiceError(f"--every {options.every}: expected a number above 0")
+    check_count("--every", options.every)
     if options.calendar and not options.retrain:
         raise SluiceError("--calendar needs --retrain: it says when")
     plan = Plan(
@@ -59,11 +56,8 @@ def run(options: argparse.Namespace) -> None:
     )
     if options.from_start:
         forget(plan)
-    try:
+    with resumable("with the day that it was at"):
         report = simulate(Project.find(), plan)
-    except KeyboardInterrupt:
-        say("stopped: the same command goes on with the day that it was at")
-        raise
     table(rows(report), HEADINGS)
     say(f"{len(report.incidents)} incidents, {len(report.runs)} runs of the loop")
     say(f"simulation.json and simulate.png are in {plan.out}")

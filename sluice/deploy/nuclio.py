@@ -279,12 +279,8 @@ def _functions(resources: dict[str, Resource]) -> list[Resource]:
 
 def _counting(resources: dict[str, Resource]) -> list[Resource]:
     """The monitor, which has no canary: two would share a file."""
-    labels = ((r, r["metadata"]["labels"]) for r in resources.values())
-    return [
-        resource
-        for resource, labelled in labels
-        if resource["kind"] == "NuclioFunction" and labelled[COMPONENT] == MONITOR
-    ]
+    functions = (r for r in resources.values() if r["kind"] == "NuclioFunction")
+    return [f for f in functions if f["metadata"]["labels"][COMPONENT] == MONITOR]
 
 
 def _renamed(resources: dict[str, Resource]) -> list[Resource]:

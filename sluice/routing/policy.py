@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -124,6 +125,11 @@ def make_policy(name: str, params: Mapping[str, Any], where: str) -> Policy:
         raise DeclarationError("graph.yaml", f"{where}.policy", f"no policy {name!r}", hint)
     module, _, kind = POLICIES[name].partition(":")
     made: type[Policy] = getattr(import_module(module), kind)
+    try:
+        signature(made).bind(**params)
+    except TypeError as error:  # such as: missing a required argument: 'stages'
+        hint = f"it takes {', '.join(signature(made).parameters) or 'none'}"
+        raise DeclarationError("graph.yaml", where, f"policy {name}: {error}", hint) from None
     try:
         return made(**params)
     except (TypeError, ValueError) as error:

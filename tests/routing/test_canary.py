@@ -226,3 +226,10 @@ WRONG = [
 def test_a_wrong_declaration_is_named(params: dict[str, Any], problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem):
         make_policy("canary", {"stages": STAGES, **params}, "router.class_args")
+
+
+def test_what_is_not_declared_of_a_policy_is_named() -> None:
+    with pytest.raises(DeclarationError, match="required argument: 'stages'"):
+        make_policy("canary", {}, "router.class_args")
+    with pytest.raises(DeclarationError, match=r"'share' [(]it takes none"):
+        make_policy("champion", {"share": 1}, "router.class_args")
