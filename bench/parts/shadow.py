@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from statistics import median
 from typing import Any
@@ -15,13 +16,15 @@ from sluice.live import CHAMPION
 from sluice.message import Message
 from sluice.service import Service
 
-PER_SECOND = 200  # requests; between them a core is idle
+PER_SECOND = 500  # requests; between them a core is idle
+_SLICE_S, _PAUSE_S = 0.5, 0.15  # after a pause nobody has work of the slice before
 _SHADOW: dict[str, Any] = {"shadow": {"versions": [CHAMPION]}}
 
 
 def shadow(bench: Bench) -> Figures:
     """The 99th percentile of a request with a shadow over the one without, round by round.
 
+    They take turns within a round, by slices, so that what slows the machine slows both.
     Both graphs emit monitoring events; the shadow is the version that answers, asked once more.
     """
     found: dict[bool, list[float]] = {False: [], True: []}
@@ -32,8 +35,12 @@ def shadow(bench: Bench) -> Figures:
             )
             for on in found
         }
-        for on in bench.turns("shadow", [False, True]):
-            found[on].append(_p99_us(services[on], bench))
+        for service in services.values():
+            _slice_us(service, bench, 0)  # the shadow's process starts
+        time.sleep(1.0)
+        for _ in bench.turns("shadow", [None]):
+            for on, taken in _round_us(services, bench).items():
+                found[on].append(percentile(taken, 99))
         compared = services[True].application.shadow
         if compared is None or not compared.wait() or not compared.compared:
             raise ValueError("no request was compared with its shadow")
@@ -45,14 +52,23 @@ def shadow(bench: Bench) -> Figures:
     }
 
 
-def _p99_us(service: Service, bench: Bench) -> float:
-    count, taken = max(100, int(PER_SECOND * bench.seconds)), []
-    due = time.perf_counter()
-    for number in range(count):
+def _round_us(services: Mapping[bool, Service], bench: Bench) -> dict[bool, list[float]]:
+    """What each request took, µs, with a shadow and without, for `bench.seconds` each."""
+    taken: dict[bool, list[float]] = {on: [] for on in services}
+    for number in range(max(1, round(bench.seconds / _SLICE_S))):
+        for on in (False, True) if number % 2 else (True, False):
+            taken[on] += _slice_us(services[on], bench, number)
+    return taken
+
+
+def _slice_us(service: Service, bench: Bench, number: int) -> list[float]:
+    time.sleep(_PAUSE_S)
+    count, taken, due = int(PER_SECOND * _SLICE_S), [], time.perf_counter()
+    for place in range(number * count, (number + 1) * count):
         due += 1 / PER_SECOND
         time.sleep(max(0.0, due - time.perf_counter()))
-        message = Message([bench.records[number % len(bench.records)]])
+        message = Message([bench.records[place % len(bench.records)]])
         began = time.perf_counter()
         service.run(message)
         taken.append((time.perf_counter() - began) * 1e6)
-    return percentile(taken, 99)
+    return taken

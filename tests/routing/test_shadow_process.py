@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,10 @@ from sluice.routing.shadow import LOST, Shadow
 from sluice.routing.shadow_process import start_process
 from sluice.streams import open_stream
 from tests.routing.shadowing import Kept, comparer_of
+from tests.serving import Client, served
 from tests.tiny import ORDER, Tiny
 
+ROOT = Path(__file__).parents[2]
 CRASHES = int(os.environ.get("CRASHES", "5"))
 WAIT_S = 60.0  # for a new process, on a busy machine
 
@@ -122,6 +125,23 @@ def test_without_a_process_a_thread_compares(
     assert caplog.text.count("shadows have no process") == caplog.text.count(why) == 1
 
 
+def compared(client: Client) -> float:
+    """Rows by the page of the metrics."""
+    with urllib.request.urlopen(f"{client.url}/metrics", timeout=60) as reply:
+        lines = reply.read().decode().splitlines()
+    name = 'sluice_shadows_total{graph="binary",outcome="compared"} '
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def test_workers_of_a_server_have_one_each(shadowed: Tiny) -> None:
+    where = {"SLUICE_STATE": str(shadowed.root / ".sluice"), "PYTHONPATH": str(ROOT)}
+    with served("binary", shadowed.root, "--workers", "2", **where) as client:
+        for _ in range(10):
+            assert client.post("/", [ORDER, ORDER]).status == 200
+        assert until(lambda: compared(client) == 20)
+    assert len(events(shadowed)) == 20
+
+
 PROGRAM = """
 import os, signal, sluice
 from sluice.message import Message
@@ -145,7 +165,7 @@ def test_it_ends_when_its_parent_does(shadowed: Tiny) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=shadowed.root, capture_output=True, text=True, timeout=120, check=False,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert run.returncode == -signal.SIGKILL, run.stderr
     assert until(lambda: not Path(f"/proc/{int(run.stdout)}").exists())
