@@ -1,6 +1,7 @@
 """MLRun's feature vectors, by its online feature service: one call for many keys.
 
-Imports mlrun; its service reads the vector's key-value tables in this process.
+Imports mlrun; its service reads the vector's key-value tables in this process. A row in which all
+values are 0, empty or null counts as none there, so it is missing.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _OPENING = 30.0  # seconds for MLRun's import and the vector's graph, once
 
 def open_service(vector: str) -> Any:
     """MLRun's online feature service of a vector, "project/name"."""
-    from mlrun.feature_store import get_online_feature_service
+    from mlrun.feature_store import get_feature_vector
 
-    return get_online_feature_service(vector)
+    return get_feature_vector(vector).get_online_feature_service()
 
 
 class MlrunReader:
