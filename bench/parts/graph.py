@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import timeit
 from statistics import median
-from types import TracebackType
 from typing import Any
 
-from bench import work
+from bench.child import Child
 from bench.in_process import PEERS
 from bench.numbers import ratio
 from bench.part import Bench, Figures, check_same
-from bench.server import environment
 from sluice.graph.graph import Graph
 from sluice.graph.spec import GraphSpec
 
@@ -22,51 +18,29 @@ _NAMES = {"bare": "bare", "sluice": "graph", "mlrun": "mlrun_sync"}
 _CHECKED, _STEPS, _WARM_S = 100, 1000, 0.5
 
 
-class Child:
+class Peer(Child):
     """A peer of bench/in_process.py, waiting for commands."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        command = [sys.executable, "-m", "bench.in_process", name]
-        with (work.FOLDER / f"{name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=work.ROOT, env=environment(), stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
+        super().__init__("bench.in_process", [name], name)
 
-    def tell(self, **command: float) -> Any:
-        """The answer to a command. Raises RuntimeError when the process has ended."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} ended: build/bench-state/{self.name}.log")
-        return json.loads(line)
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.process.communicate(timeout=30)
+    def told(self, **command: float) -> Any:
+        """The answer to a command."""
+        return self.tell(json.dumps(command))
 
 
 def graph(bench: Bench) -> Figures:
     """Microseconds for one record, one after the other."""
-    with Child("bare") as bare, Child("sluice") as sluice, Child("mlrun") as mlrun:
+    with Peer("bare") as bare, Peer("sluice") as sluice, Peer("mlrun") as mlrun:
         children = {child.name: child for child in (bare, sluice, mlrun)}
-        expected = bare.tell(answers=_CHECKED)
+        expected = bare.told(answers=_CHECKED)
         for child in children.values():
-            check_same(child.name, child.tell(answers=_CHECKED), expected)
-            child.tell(seconds=_WARM_S)
+            check_same(child.name, child.told(answers=_CHECKED), expected)
+            child.told(seconds=_WARM_S)
         found: dict[str, list[dict[str, float]]] = {name: [] for name in PEERS}
         for name in bench.turns("graph", PEERS):
-            found[name].append(children[name].tell(seconds=bench.seconds))
-        steps = sluice.tell(steps=_STEPS)
+            found[name].append(children[name].told(seconds=bench.seconds))
+        steps = sluice.told(steps=_STEPS)
     timed = {f"graph_{name}": value for name, value in steps.items()}
     return {**_figures(found), **timed, "graph_empty_us": empty_steps()}
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
 from bench import work
+from bench.child import Child
 from bench.load import load, request
 from bench.numbers import ratio
 from bench.part import Bench, Figures
-from bench.server import Server, environment
+from bench.server import Server
 
 _CONNECTIONS, _WARM_S, _EVENTS = 64, 0.5, 20_000
 
@@ -53,31 +51,18 @@ def _served(bench: Bench) -> Iterator[Server]:
 
 
 @contextmanager
-def _working() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "bench.in_stream"]
-    with (work.FOLDER / "stream.out").open("ab") as log:
-        child = subprocess.Popen(
-            command, cwd=work.ROOT, env=environment(), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
+def _working() -> Iterator[Child]:
     try:
-        yield child
+        with Child("bench.in_stream", name="stream") as child:
+            yield child
     finally:
-        child.communicate(timeout=60)
         for file in work.FOLDER.glob("stream.log*"):
             file.unlink()
 
 
-def _ask(child: subprocess.Popen[str], events: int) -> dict[str, float]:
+def _ask(child: Child, events: int) -> dict[str, float]:
     """What working off so many requests took. Raises ValueError when one was not answered."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(f"{events}\n")
-    child.stdin.flush()
-    line = child.stdout.readline()
-    if not line:
-        raise RuntimeError("the stream's worker ended: build/bench-state/stream.out")
-    answer: dict[str, float] = json.loads(line)
+    answer: dict[str, float] = child.tell(str(events))
     if answer["count"] != events or answer["dead_letters"]:
         raise ValueError(f"of {events} requests {answer} were worked off")
     return answer
