@@ -44,7 +44,10 @@ def opened(shop: Tiny, **settings: Any) -> Application:
     materialise(application.definitions, shop.root, application.features, progress=False)
     if "models" in settings:
         stored = shop.models.read("binary", shop.models.aliases("binary")["champion"].version)
-        [fitted] = [f for f in shop.fit("binary").values() if f.files == stored.files]
+        # Whether trees are beside a model is a measurement's choice: it may differ.
+        model = stored.manifest.model_file
+        same = (f for f in shop.fit("binary").values() if f.files[model] == stored.files[model])
+        [fitted] = same
         models = model_store(project)
         models.promote("binary", models.log("binary", fitted.draft, fitted.files))
     return application

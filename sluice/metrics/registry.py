@@ -65,14 +65,14 @@ class Histogram(Counter):
         self._buckets = name[-1]
         self._last = len(self._buckets) + 1  # a slot per bucket, one beyond the last, then the sum
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
+    def observe(self, value: float, times: float = 1.0) -> None:
+        """Count a value, or as many that are alike."""
         slot = self._slot
         if slot < 0 and (slot := self._bind(self._last + 1)) < 0:
             return
         values = self._values
-        values[slot + bisect_left(self._buckets, value)] += 1.0
-        values[slot + self._last] += value
+        values[slot + bisect_left(self._buckets, value)] += times
+        values[slot + self._last] += value * times
 
 
 class Registry:

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +20,9 @@ _UNSAID = {
     503: "a store that the answer needs does not respond; try again",
 }
 _YEAR_9999 = 253_370_764_800
+_TELLING = frozenset(
+    ("mlrun-event-path", "mlrun-event-id", "x-request-id", "x-event-time", "traceparent")
+)
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -31,15 +35,16 @@ class Request:
         body: bytes where the host has them; under Nuclio, JSON may be decoded already.
     """
 
-    __slots__ = ("_event", "_headers", "body", "method", "path")
+    __slots__ = ("_event", "_headers", "_spelled", "_tells", "body", "method", "path")
 
     def __init__(self, event: Any) -> None:
         self._event = event
         raw = getattr(event, "raw", None)
         self.body = event.body if raw is None else raw
         self.method = event.method or "POST"
-        self._headers = {name.lower(): value for name, value in (event.headers or {}).items()}
-        path = self.header("mlrun-event-path") or event.path or "/"
+        self._headers = event.headers or {}
+        self._spelled, self._tells = _names(tuple(self._headers))
+        path = (self._tells and self.header("mlrun-event-path")) or event.path or "/"
         self.path = path if path == "/" else path.rstrip("/") or "/"
 
     @property
@@ -50,19 +55,22 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """A header by its name in lower case."""
-        value = self._headers.get(name)
+        spelled = self._spelled.get(name)
+        value = None if spelled is None else self._headers[spelled]
         if value is None or type(value) is str:
             return value
         return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
     def id(self) -> str | None:
         """The id that the headers give. Raises RequestError for one that can't be used."""
+        if not self._tells:
+            return None
         given = self.header("x-request-id")
         return request_id(self.header("mlrun-event-id") if given is None else given)
 
     def when(self) -> float | None:
         """The time that the request is about, if a header gives it. Raises RequestError."""
-        given = self.header("x-event-time")
+        given = self.header("x-event-time") if self._tells else None
         if given is None:
             return None
         try:
@@ -75,7 +83,7 @@ class Request:
 
     def trace(self) -> dict[str, str]:
         """The W3C trace context: what goes on with the monitoring event."""
-        parent = self.header("traceparent")
+        parent = self.header("traceparent") if self._tells else None
         if not parent:
             return {}
         state = self.header("tracestate")
@@ -84,6 +92,16 @@ class Request:
     def json(self) -> Any:
         """The JSON body. Raises RequestError for a body that is not JSON."""
         return loads(self.body)
+
+
+@lru_cache(maxsize=256)
+def _names(headers: tuple[str, ...]) -> tuple[Mapping[str, str], bool]:
+    """How headers are spelled, by name in lower case; whether any of them tells of the request.
+
+    Requests of one client have the same ones.
+    """
+    spelled = {name.lower(): name for name in headers}
+    return spelled, not _TELLING.isdisjoint(spelled)
 
 
 def loads(body: Any) -> Any:

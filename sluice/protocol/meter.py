@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from sluice.application import Application
@@ -9,7 +11,8 @@ from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.metrics import Registry, render
 from sluice.metrics.page import CONTENT_TYPE, Gauge
-from sluice.metrics.registry import AGES, Counter, Histogram
+from sluice.metrics.registry import AGES, Histogram
+from sluice.metrics.registry import Counter as Counted
 from sluice.protocol.http import Answer
 from sluice.rules.figures import GROUPS, OTHER, flat, mean_figures
 from sluice.team import Team
@@ -29,10 +32,10 @@ class Meter:
         self._graph = ("graph", application.graph)
         self._time = registry.histogram("sluice_request_seconds", (self._graph,))
         # What is counted with each request is looked up by what differs, not by all its labels.
-        self._requests: dict[int, Counter] = {}
+        self._requests: dict[int, Counted] = {}
         self._steps: dict[str, Histogram] = {}
-        self._records: dict[tuple[str, str], Counter] = {}
-        self._defaults: dict[tuple[str, str], Counter] = {}
+        self._records: dict[tuple[str, str], Counted] = {}
+        self._defaults: dict[tuple[str, str], Counted] = {}
         self._ages: dict[str, Histogram] = {}
         self._groups: set[str] = set()  # of lists; no more labels than GROUPS
         self._seen = (0, 0)
@@ -46,24 +49,29 @@ class Meter:
             counter = self._requests[status] = self._registry.counter("sluice_requests", labels)
         counter.add()
 
-    def predicted(self, message: Message, reply: dict[str, Any]) -> None:
-        """One request went through the graph."""
-        total = 0.0
-        for step, microseconds in message.timings.items():
-            total += microseconds
-            (self._steps.get(step) or self._step(step)).observe(microseconds * 1e-6)
-        self._time.observe(total * 1e-6)
-        for output in reply["outputs"]:
-            self._output(output, reply["version"])
-        if message.figures:
-            self._lists(message)
-        stalest = reply["stalest"]
-        if stalest is not None:
-            entity = stalest["entity"]
-            (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
-        for choice in message.route:
-            if choice.team is not None and choice.team.left_out:
-                self._left_out(choice.team)
+    def predicted(self, answered: Sequence[tuple[Message, dict[str, Any]]]) -> None:
+        """Requests went through the graph, with these replies; several, where they went as one."""
+        self._timed([message.timings for message, _ in answered])
+        records: dict[tuple[str, str], int] = {}
+        for message, reply in answered:
+            for output in reply["outputs"]:
+                outcome = "error" if "error" in output else "answered"
+                key = output.get("version") or reply["version"] or "", outcome
+                records[key] = records.get(key, 0) + 1
+                if defaults := output.get("defaults"):
+                    for why in defaults.items():
+                        (self._defaults.get(why) or self._default(*why)).add()
+            if message.figures:
+                self._lists(message)
+            stalest = reply["stalest"]
+            if stalest is not None:
+                entity = stalest["entity"]
+                (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
+            for choice in message.route:
+                if choice.team is not None and choice.team.left_out:
+                    self._left_out(choice.team)
+        for key, count in records.items():
+            (self._records.get(key) or self._record(*key)).add(count)
         self._events()
 
     def page(self) -> Answer:
@@ -72,12 +80,16 @@ class Meter:
         body = render(self._registry.folder, [*self._gauges(), *self._set_by_models()])
         return Answer(200, body, content_type=CONTENT_TYPE)
 
-    def _output(self, output: dict[str, Any], version: str | None) -> None:
-        key = output.get("version") or version or "", "error" if "error" in output else "answered"
-        (self._records.get(key) or self._record(*key)).add()
-        if defaults := output.get("defaults"):
-            for why in defaults.items():
-                (self._defaults.get(why) or self._default(*why)).add()
+    def _timed(self, timings: Sequence[dict[str, float]]) -> None:
+        """Requests that went as one, with a record each, share one mapping of timings."""
+        shared = {id(one): one for one in timings}
+        counts = Counter(map(id, timings)) if len(shared) < len(timings) else {}
+        for key, one in shared.items():
+            times, total = counts.get(key, 1), 0.0
+            for step, microseconds in one.items():
+                total += microseconds
+                (self._steps.get(step) or self._step(step)).observe(microseconds * 1e-6, times)
+            self._time.observe(total * 1e-6, times)
 
     def _lists(self, message: Message) -> None:
         """Sums over lists, and how many they are: their ratio is the mean."""
@@ -100,12 +112,12 @@ class Meter:
         histogram = self._registry.histogram("sluice_feature_age_seconds", labels, AGES)
         return self._ages.setdefault(entity, histogram)
 
-    def _record(self, version: str, outcome: str) -> Counter:
+    def _record(self, version: str, outcome: str) -> Counted:
         labels = (self._graph, ("version", version), ("outcome", outcome))
         counter = self._registry.counter("sluice_records", labels)
         return self._records.setdefault((version, outcome), counter)
 
-    def _default(self, column: str, reason: str) -> Counter:
+    def _default(self, column: str, reason: str) -> Counted:
         labels = (self._graph, ("column", column), ("reason", reason))
         counter = self._registry.counter("sluice_defaults", labels)
         return self._defaults.setdefault((column, reason), counter)

@@ -205,7 +205,9 @@ class Surface:
             reply = self.service.run(asked.message)
         except Exception as error:
             return self._failed(error, asked.message)
-        return self._replied(asked, reply)
+        if self._meter is not None:
+            self._meter.predicted([(asked.message, reply)])
+        return _told(asked, reply)
 
     def _together(self, asked: Sequence[Asked]) -> list[Answer]:
         """The answers to requests that share a message."""
@@ -213,25 +215,18 @@ class Surface:
             replies = self.service.run_many([a.message for a in asked])
         except Exception:  # each by itself: then it shows whose fault it is
             return [self._predict(a) for a in asked]
+        pairs = list(zip(asked, replies, strict=True))
+        if self._meter is not None:
+            answered = [(a.message, r) for a, r in pairs if not isinstance(r, SluiceError)]
+            self._meter.predicted(answered)
         return [
-            failed(reply, a.message.id)
-            if isinstance(reply, SluiceError)
-            else self._replied(a, reply)
-            for a, reply in zip(asked, replies, strict=True)
+            failed(r, a.message.id) if isinstance(r, SluiceError) else _told(a, r) for a, r in pairs
         ]
 
     def _failed(self, error: Exception, message: Message | None, id: str | None = None) -> Answer:
         answer = failed(error, message.id if message else id)
         observe_failure(self._application, message, error, answer.status)
         return answer
-
-    def _replied(self, asked: Asked, reply: dict[str, Any]) -> Answer:
-        if self._meter is not None:
-            self._meter.predicted(asked.message, reply)
-        try:
-            return asked.wrap(reply)
-        except Exception as error:  # it was answered, and has its event
-            return failed(error, asked.message.id)
 
     def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
         """A record or a list of records; or MLRun v2, known by its list of inputs."""
@@ -303,6 +298,13 @@ class Surface:
                     part.describe(document)
             self._document = live, dumps(document)
         return Answer(200, self._document[1])
+
+
+def _told(asked: Asked, reply: dict[str, Any]) -> Answer:
+    try:
+        return asked.wrap(reply)
+    except Exception as error:  # it was answered, and has its event
+        return failed(error, asked.message.id)
 
 
 def _model_path(path: str) -> tuple[str, str | None, str]:

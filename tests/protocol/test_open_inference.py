@@ -94,7 +94,9 @@ def test_without_a_version_that_serves_a_server_is_not_ready() -> None:
 
     definitions = SimpleNamespace(record=None)
     application = SimpleNamespace(definitions=definitions, emitter=None, live=live)
-    service: Any = SimpleNamespace(application=application, steps=(), name="shop")
+    spec = SimpleNamespace(file="graph.yaml")
+    graph = SimpleNamespace(name="shop", parameters={}, spec=spec)
+    service: Any = SimpleNamespace(application=application, steps=(), name="shop", graph=graph)
     answer = Surface(service).answer(raw(b"", "/v2/health/ready", "GET"))
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert json.loads(answer.body)["error"] == "not ready: shop has no champion yet"

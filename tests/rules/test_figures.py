@@ -43,7 +43,7 @@ def test_prometheus_has_sums_and_counts(tmp_path: Path) -> None:
     meter = Meter(registry, cast("Any", SimpleNamespace(graph="films", emitter=None, shadow=None)))
     message = Message([{}, {}])
     message.figures = dict(enumerate(STEPS))
-    meter.predicted(message, {"outputs": [], "version": "1", "stalest": None})
+    meter.predicted([(message, {"outputs": [], "version": "1", "stalest": None})])
     page = render(tmp_path).decode()
     assert 'sluice_lists_total{graph="films",rule="model"} 2.0' in page
     labels = 'figure="diversity",graph="films",group="",rule="model"'
