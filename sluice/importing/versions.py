@@ -80,6 +80,9 @@ class Versions:
         answers, names = asked.answers, list(self._record.fields)
         if answers.kind == "probabilities" or set(self._record.fields.values()) != {"number"}:
             raise GateFailed("conversion", "only numbers in, and numbers or labels out, convert")
+        if (answers.kind == "label") != hasattr(estimator, "classes_"):
+            why = f"the class answers otherwise than its estimator, {type(estimator).__name__}"
+            raise GateFailed("conversion", why)
         transform = Columns({name: Number(name) for name in names})
         tensors = transform.fit(self._table(asked.rows)).transform(self._table(asked.rows))
         made = convert(estimator, tensors["features"], answers.task)

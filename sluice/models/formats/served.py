@@ -7,8 +7,10 @@ derive.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -66,9 +68,10 @@ class ServedModel:
         self._manifest, self._lists, self._step = manifest, server.lists, server.model
         types = {n: manifest.definitions[n]["type"] for n in manifest.features}
         self._columns = [(tensor_name(n), n, kind) for n, kind in types.items()]
-        self._folder = tempfile.TemporaryDirectory(prefix="sluice-model-")
+        folder = tempfile.mkdtemp(prefix="sluice-model-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._lock = threading.Lock()
-        place = _written(files, Path(self._folder.name)) / self._told.path
+        place = _written(files, Path(folder)) / self._told.path
         self._graph = load_server(server, str(place))
 
     @property
