@@ -20,6 +20,7 @@ from sluice.commands import (
     dead_letters,
     deploy,
     evaluate_policy,
+    expire,
     features,
     forget,
     history,
@@ -90,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (
         serve, host, run, models, keys, features, replay, simulate, ingest, stream, dead_letters,
-        batch, advise, render, deploy, new, import_, check, audit, forget, lineage,
+        batch, advise, render, deploy, new, import_, check, audit, expire, forget,
+        lineage,
         learn, monitor, alerts, loop, history, dashboard, tune_rules, route, stack,
         evaluate_policy,
         router,

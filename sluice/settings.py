@@ -79,6 +79,14 @@ class Settings:
     retention_s: float = field(
         default=604_800.0, metadata={"help": "monitoring events kept, seconds", "least": 1.0}
     )
+    stream_retention_s: float = field(
+        default=0.0,
+        metadata={"help": "requests and predictions kept, seconds; 0: all", "least": 0.0},
+    )
+    database_retention_s: float = field(
+        default=0.0,
+        metadata={"help": "predictions of the batch database kept, seconds; 0: all", "least": 0.0},
+    )
     audit: str = field(default="", metadata={"help": "audit trail; empty: STATE/audit.jsonl"})
     actor: str = field(default="", metadata={"help": "who acts, for the audit trail"})
     salt: str = field(default="", metadata={"help": "salt of fields that events carry hashed"})
