@@ -60,6 +60,7 @@ class FeastServer(ThreadingHTTPServer):
     daemon_threads = True
     status = 200
     wait: threading.Event | None = None
+    more = 0  # on top of the trips of each
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -88,12 +89,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.wait is not None:
             self.server.wait.wait(10)
         keys = body["entities"]["driver_id"]
-        there = {1001: ("2024-01-01T12:00:00Z", [0.5, 3, "Bonn"])}
+        there: dict[int, Any] = {1001: ("2024-01-01T12:00:00Z", [0.5, 3, "Bonn"])}
         there[1002] = ("2024-01-01T13:00:00Z", [None, 4, "Köln"])
         times = [there.get(k, ("1970-01-01T00:00:00Z", []))[0] for k in keys]
         results = [{"values": keys, "statuses": ["PRESENT"] * len(keys), "event_timestamps": times}]
         for place in range(3):
             values = [there[k][1][place] if k in there else None for k in keys]
+            if place == 1:
+                values = [None if v is None else v + self.server.more for v in values]
             statuses = ["PRESENT" if k in there else "NOT_FOUND" for k in keys]
             results.append({"values": values, "statuses": statuses, "event_timestamps": times})
         names = ["driver_id", "rate", "trips", "city"]

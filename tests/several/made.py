@@ -59,14 +59,18 @@ class Made:
         return Application.open(self.project, self.parameters)
 
     def add(
-        self, file: Path = FILE, records: list[Any] | None = None, **wanted: Any
+        self,
+        file: Path = FILE,
+        records: list[Any] | None = None,
+        when: float = NOW,
+        **wanted: Any,
     ) -> tuple[Application, str]:
         """Log a file; the application, and the version's number."""
         application = self.open()
         gate = Gate.of(self.project, application)
         adding = Adding(gate, "several", application.definitions)
-        asked = records or sample_records(application.definitions.record, 5, 7, NOW)
-        draft, files = adding.make(file, Wanted(**wanted), asked, NOW)
+        asked = records or sample_records(application.definitions.record, 5, 7, when)
+        draft, files = adding.make(file, Wanted(**wanted), asked, when)
         return application, application.models.log("several", draft, files)
 
     def champion(self, file: Path = FILE, **wanted: Any) -> Application:
