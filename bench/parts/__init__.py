@@ -3,6 +3,7 @@
 from bench.part import Part
 from bench.parts.batch import batch
 from bench.parts.density import density
+from bench.parts.emitting import emitting
 from bench.parts.features import features
 from bench.parts.graph import graph
 from bench.parts.http import http
@@ -15,5 +16,6 @@ from bench.parts.start import start
 from bench.parts.stream import stream
 
 PARTS: tuple[Part, ...] = (
-    start, graph, rules, routing, shadow, http, features, stream, monitor, batch, scaling, density,
+    start, graph, rules, routing, shadow, emitting, http, features, stream, monitor, batch, scaling,
+    density,
 )  # fmt: skip
