@@ -232,10 +232,15 @@ def deploy_nuclio(
     found = deployment(project, graph)
     target = NuclioTarget(project, graph, layout, found.dashboard)
     roll_out(target, plan, folder_of(project, graph), say)
-    for function in _counting(render(project, graph, layout=layout)):
-        found.dashboard.put(function)
+    put_monitor(project, graph, found.dashboard)
     _say_left(project, graph, layout, say)
     return found
+
+
+def put_monitor(project: Project, graph: str, dashboard: Dashboard) -> None:
+    """The function that counts, where one is declared. It has no canary: two would share a file."""
+    if function := render(project, graph).get(f"function-{graph}-{MONITOR}"):
+        dashboard.put(function)
 
 
 def roll_out(target: NuclioTarget, plan: Plan, folder: Path, say: Say, clock: Clock = REAL) -> None:
@@ -272,15 +277,9 @@ def _beside(address: str) -> str:
 
 def _functions(resources: dict[str, Resource]) -> list[Resource]:
     """The functions that answer, the door first; a declared canary is the rollout's matter."""
-    counting = _counting(resources)
-    found = [r for r in resources.values() if r["kind"] == "NuclioFunction" and r not in counting]
-    return [f for f in found if not f["metadata"]["name"].endswith(CANARY)]
-
-
-def _counting(resources: dict[str, Resource]) -> list[Resource]:
-    """The monitor, which has no canary: two would share a file."""
-    functions = (r for r in resources.values() if r["kind"] == "NuclioFunction")
-    return [f for f in functions if f["metadata"]["labels"][COMPONENT] == MONITOR]
+    found = [r for r in resources.values() if r["kind"] == "NuclioFunction"]
+    answering = [f for f in found if f["metadata"]["labels"][COMPONENT] != MONITOR]
+    return [f for f in answering if not f["metadata"]["name"].endswith(CANARY)]
 
 
 def _renamed(resources: dict[str, Resource]) -> list[Resource]:

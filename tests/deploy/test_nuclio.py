@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from sluice.deploy.dashboard import Dashboard
-from sluice.deploy.nuclio import NuclioDeployment, NuclioTarget, folder_of, roll_out
+from sluice.deploy.nuclio import (
+    NuclioDeployment,
+    NuclioTarget,
+    folder_of,
+    put_monitor,
+    roll_out,
+)
 from sluice.deploy.place import read_place
 from sluice.deploy.rollout import Plan
 from sluice.errors import DeclarationError, GateFailed, SluiceError, StoreUnavailable
@@ -222,3 +228,23 @@ def test_a_dashboard_that_does_not_answer(project: Project, dashboard: StandIn) 
     nowhere = Dashboard("http://127.0.0.1:9", project.name)
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
         NuclioDeployment(project, "binary", nowhere).status()
+
+
+def test_the_monitor_is_no_part_of_the_rollout(project: Project, dashboard: StandIn) -> None:
+    file = Path(project.root / "graphs/binary/graph.yaml")
+    watched = """      deploy:
+        monitor: {claim: windows}
+        kafka: {brokers: "kafka:9092"}
+"""
+    text = file.read_text("utf-8").replace("      deploy:\n", watched)
+    events = ', SLUICE_EVENTS: "kafka://kafka:9092"}\n        ingress'
+    file.write_text(text.replace("}\n        ingress", events), "utf-8")
+    with deploy(project, dashboard) as deployment:
+        assert list(dashboard.functions) == ["binary"]
+        put_monitor(project, "binary", Dashboard(dashboard.url, project.name))
+        assert set(dashboard.functions) == {"binary", "binary-monitor"}
+        change(project)
+        deploy(project, dashboard)
+        assert set(dashboard.functions) == {"binary", "binary-monitor"}
+        assert "binary-monitor" in deployment.status()["functions"]
+    assert dashboard.functions == {}
