@@ -37,6 +37,8 @@ def main(store: str, seconds: float) -> None:
     with open_service({}, models=store, events=f"{store}-events") as service:
         live = service.application.live()
         loaded = time.perf_counter() - began
+        gc.collect()
+        gc.freeze()  # as a worker does
         records = itertools.cycle(json.loads(work.RECORDS.read_bytes())[:500])
         cpu_us(lambda: service.run(Message.of(next(records))), 0.2)
         cost = cpu_us(lambda: service.run(Message.of(next(records))), seconds)

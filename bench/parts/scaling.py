@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ ENTITIES = (1, 2, 4, 8, 16)
 MODELS = (1, 2, 4, 8, 16, 32)
 RECORDS = (1, 3, 10, 30, 100, 300, 1000)
 KEYS = (1_000, 10_000, 100_000, 1_000_000)
-_SECONDS = 0.05  # of CPU, for a point in a round
+_SECONDS = 0.1  # of CPU, for a point in a round
 _CONNECTIONS, _WARM_S = 64, 0.5
 Calls = dict[str, Callable[[], Any]]  # by figure
 
@@ -45,7 +46,10 @@ def scaling(bench: Bench) -> Figures:
         calls = _steps() | _lookups(Path(folder), stack) | _records(folder, stack)
         calls |= _models(Path(folder), stack) | _keys(bench, Path(folder), stack)
         found: dict[str, list[float]] = {name: [] for name in calls}
+        gc.freeze()  # as a worker does: a collection need not walk what all the others are made of
+        stack.callback(gc.unfreeze)
         for name in bench.turns("scaling", list(calls)):
+            calls[name]()
             found[name].append(cpu_us(calls[name], _SECONDS))
     figures = {name: median(values) for name, values in found.items()}
     return {**figures, **_laws(figures), **_workers(bench)}
