@@ -336,3 +336,25 @@ def test_a_segment_by_no_field_is_refused(shop: Tiny) -> None:
     world = World(shop, "binary", "monitor: {segments: [town]}")
     with pytest.raises(DeclarationError, match="no field 'town' in a record"):
         world.work()
+
+
+def test_defaults_of_a_segment_do_not_depend_on_what_is_read_together(shop: Tiny) -> None:
+    """Those of an event count in a segment where all of its records are."""
+    bonn, aden = ORDER, {**ORDER, "city": "Aden"}
+    other = World(shop.copy(shop.root.parent / "b"), "binary")
+    world = World(shop, "binary")
+    cases = {"a": [bonn], "b": [bonn, bonn], "c": [bonn, aden], "d": [aden]}
+    seen = [
+        observation(id, BEGAN, records=records, outputs=[{"probability": 0.5}] * len(records),
+                    defaults={"weather.temp": {"stale": len(records)}})
+        for id, records in cases.items()
+    ]  # fmt: skip
+    for one, batch in ((world, 100), (other, 1)):
+        one.produce(one.topic, one.events(seen))
+        one.work(batch=batch)
+    assert shown(world) == shown(other)
+    with world.windows() as windows:
+        by_segment = {s: windows.hours(segment=s)[0].defaults for s in ["", *windows.segments()]}
+    assert {s: found["weather.temp"]["stale"] for s, found in by_segment.items()} == {
+        "": 6, "city=Bonn": 3, "city=Aden": 1
+    }  # fmt: skip
