@@ -44,6 +44,13 @@ class Doubles:
         return event
 
 
+class Broken(Doubles):
+    """One whose load fails."""
+
+    def post_init(self, mode: str, **_: Any) -> None:
+        raise OSError("no such file")
+
+
 def manifest(served: bytes = SERVED) -> tuple[Manifest, dict[str, bytes]]:
     draft = Draft(
         task="regression", model_format="mlrun", model_file=FILE, classes=[], outputs=[],
@@ -91,6 +98,12 @@ def test_no_code_runs_that_is_not_declared(servers: Path) -> None:
         ServedModel(*manifest(SERVED.replace(b'"m"', b'"x"')), servers)
     with pytest.raises(VersionRefused, match="is of format 2; this Sluice reads format 1"):
         ServedModel(*manifest(SERVED.replace(b": 1", b": 2")), servers)
+
+
+def test_code_that_fails_to_load_refuses_its_version_alone(servers: Path) -> None:
+    servers.write_text(SERVERS.replace("Doubles", "Broken"), "utf-8")
+    with pytest.raises(VersionRefused, match=r"m does not load: OSError\('no such file'\)"):
+        ServedModel(*manifest(), servers)
 
 
 @pytest.mark.parametrize(

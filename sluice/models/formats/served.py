@@ -72,7 +72,10 @@ class ServedModel:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._lock = threading.Lock()
         place = _written(files, Path(folder)) / self._told.path
-        self._graph = load_server(server, str(place))
+        try:
+            self._graph = load_server(server, str(place))
+        except Exception as error:  # the user's code may raise anything: this version is refused
+            raise refused(manifest, f"{self._told.server} does not load: {error!r}") from error
 
     @property
     def metrics(self) -> Mapping[str, Any]:
