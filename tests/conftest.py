@@ -5,8 +5,10 @@ Nothing here reads or writes the .sluice of the working tree.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,12 +72,25 @@ def state() -> Path:
 
 
 @pytest.fixture(scope="session")
-def flights(state: Path) -> Path:
-    """The project's folder, with a champion of flight-delay: the workflow main ran once."""
+def flights(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's folder, with a champion of flight-delay: the workflow main ran once.
+
+    Where tests run in several processes, the first one's state is copied by the others.
+    """
     from sluice.project import Project
     from sluice.workflow import run_workflow
 
-    run_workflow(Project.find(ROOT), "main", graph="flight-delay")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        run_workflow(Project.find(ROOT), "main", graph="flight-delay")
+        return ROOT
+    shared = tmp_path_factory.getbasetemp().parent / "flights"
+    with (shared.parent / "flights.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            run_workflow(Project.find(ROOT), "main", graph="flight-delay")
+            shutil.copytree(state, shared.with_name("flights.part"))
+            shared.with_name("flights.part").rename(shared)
+    shutil.copytree(shared, state, dirs_exist_ok=True)
     return ROOT
 
 
