@@ -13,7 +13,6 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,81 +25,16 @@ from sluice.lift import confusable, each
 from sluice.lift import lift as lift  # noqa: PLC0414
 from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
 from sluice.refusals import refuse
-
-Value = float | str | None
+from sluice.values import CONVERTERS, NAN
+from sluice.values import Value as Value  # noqa: PLC0414
+from sluice.values import is_unicode as is_unicode  # noqa: PLC0414
+from sluice.values import seconds as seconds  # noqa: PLC0414
 
 TYPES = ("string", "integer", "number", "boolean", "timestamp")
 FLOAT32 = 3.4028234663852886e38  # the largest that float32 holds
-NAN = math.nan
 _LARGEST = sys.float_info.max
 _ABSENT: Any = object()
 _ARRAYS = (list, np.ndarray)
-
-
-def _string(value: Any) -> str:
-    if type(value) is not str or not (value.isascii() or is_unicode(value)):
-        raise ValueError("text")
-    return value
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be stored and hashed: JSON may carry half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _number(value: Any) -> float:
-    if type(value) is float or type(value) is int or isinstance(value, (np.floating, np.integer)):
-        try:
-            # Adding zero makes −0.0 0.0: a table keeps one of two equal values.
-            return float(value) + 0.0
-        except OverflowError:
-            pass
-    raise ValueError("a number")
-
-
-def _integer(value: Any) -> float:
-    try:
-        number = _number(value)
-    except ValueError:
-        number = NAN
-    if not number.is_integer():
-        raise ValueError("a whole number")
-    return number
-
-
-def _boolean(value: Any) -> float:
-    if type(value) is not bool and not isinstance(value, np.bool_):
-        raise ValueError("true or false")
-    return float(value)
-
-
-def seconds(value: Any) -> float:
-    """Seconds since the Unix epoch of an ISO 8601 text or a datetime that carries its zone.
-
-    Raises:
-        ValueError: when it is neither; a time without a zone is ambiguous, so it is refused.
-    """
-    if type(value) is str:
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("a time such as 2013-04-01T09:00:00Z") from None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("a time with its zone, such as 2013-04-01T09:00:00Z")
-    return value.timestamp()
-
-
-_CONVERTERS: dict[str, Callable[[Any], Value]] = {
-    "string": _string,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "timestamp": seconds,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +94,7 @@ class Field:
         """The typed value, a `Value` or an array. Raises ValueError that says what is allowed."""
         if self.shape:
             return read_array(value, self.shape, self.type, self.minimum, self.maximum)
-        result = _CONVERTERS[self.type](value)
+        result = CONVERTERS[self.type](value)
         if isinstance(result, float) and not self.minimum <= result <= self.maximum:
             if result != result:
                 return result
@@ -192,7 +126,7 @@ class _Reader(NamedTuple):
         real = float if field.type == "number" else int
         limited = field.minimum > -math.inf or field.maximum < math.inf
         plain = not limited and not field.shape
-        convert = _CONVERTERS[field.type] if plain else field.convert
+        convert = CONVERTERS[field.type] if plain else field.convert
         default = field.empty if field.default is None else field.default
         text = field.type == "string" and not field.shape
         return cls(field.name, text, real, low, high, convert, default)
