@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -33,10 +34,17 @@ class Turn(NamedTuple):
 
 @dataclass
 class Found:
-    """What a run found: turns by peer, in the order of the rounds, and who is missing, and why."""
+    """What a run found.
+
+    Attributes:
+        turns: by peer, in the order of the rounds.
+        missing: by peer, why it has none.
+        load: of the machine before, over a minute.
+    """
 
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
 
 
 def peers(bench: Bench, names: Sequence[str]) -> Found:
@@ -142,7 +150,8 @@ def page(found: Found) -> str:
         if name != BESIDE[0]
     ]
     rounds = len(found.turns[BESIDE[0]])
-    note = f"Medians of {rounds} rounds."
+    note = f"Rounds: {rounds}. Load of the machine before the first: {found.load:.1f}. Above 1 somebody"
+    note += "\nelse was at work, and only CPU, memory and their ratios mean something."
     beside = "Sluice's figure divided by theirs: the median of the rounds, and their range."
     return "\n\n".join([note, markdown(head, shown), beside, markdown(head, ratios)])
 
