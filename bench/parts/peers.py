@@ -150,8 +150,8 @@ def page(found: Found) -> str:
         if name != BESIDE[0]
     ]
     rounds = len(found.turns[BESIDE[0]])
-    note = f"Rounds: {rounds}. Load of the machine before the first: {found.load:.1f}. Above 1 somebody"
-    note += "\nelse was at work, and only CPU, memory and their ratios mean something."
+    note = f"Rounds: {rounds}. Load of the machine before the first: {found.load:.1f}. Above 1\n"
+    note += "somebody else was at work, and only CPU, memory and their ratios mean something."
     beside = "Sluice's figure divided by theirs: the median of the rounds, and their range."
     return "\n\n".join([note, markdown(head, shown), beside, markdown(head, ratios)])
 
