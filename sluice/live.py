@@ -14,7 +14,8 @@ from sluice.calibration import FILE as CALIBRATION_FILE
 from sluice.calibration import Calibration, read_calibration
 from sluice.errors import NotFound, SluiceError, VersionRefused, nearest
 from sluice.features.definitions import Definitions
-from sluice.features.lookup import Lookup, wanted
+from sluice.features.lookup import Lookup
+from sluice.features.plan import wanted
 from sluice.features.store import OnlineStore
 from sluice.models.manifest import Manifest, Stored
 from sluice.models.model import Input, Model, Tensors, load_model, signature_of

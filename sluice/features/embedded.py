@@ -32,14 +32,11 @@ from sluice.features.rows import LmdbRows, layout_name, state_name, superseded, 
 from sluice.features.store import Found, Key, Layout, Row, Rows, Superseded, Trimmed
 
 T = TypeVar("T")
-Asked = tuple[tuple[str, Key], float]
-Known = dict[Asked, Found | None]
 
 MAP_SIZE = 1 << 30
 _KIND = Kind("feature store", b"format", b"", format=1, folder=True, map_size=MAP_SIZE)
 _NOWHERE = b"\0"  # no name begins with it
 _DELETE_AT_ONCE = 10_000
-_KNOWN = 10_000  # answers that are kept, a few MB
 
 
 class EmbeddedStore:
@@ -64,34 +61,21 @@ class EmbeddedStore:
     ) -> None:
         self._prefix = prefix
         self._rows: dict[str, bytes] = {}
-        self._known: tuple[int, Known] = (0, {})
         self._closed = False
         self._environment = acquire(path, _KIND._replace(map_size=map_size), clock)
 
     def get_many(
         self, keys: Sequence[tuple[str, Key]], as_of: float | Sequence[float]
     ) -> list[Found | None]:
-        """See OnlineStore. What was found since the last commit to the file is known by heart."""
-        times = repeat(as_of) if isinstance(as_of, (float, int)) else as_of
+        """See OnlineStore."""
         rows = self._rows
-        if new := {entity for entity, _ in keys if entity not in rows}:
-            rows = rows | {entity: self._row(entity) for entity in new}
-        return self._environment.read(self._find, rows, list(zip(keys, times, strict=False)))
+        names = [key_of(rows.get(entity) or self._row(entity), key) for entity, key in keys]
+        times = repeat(as_of) if isinstance(as_of, (float, int)) else as_of
+        return self._environment.read(_seek, names, times)
 
-    def _find(
-        self, transaction: Any, rows: dict[str, bytes], asked: list[Asked]
-    ) -> list[Found | None]:
-        commit = transaction.id()
-        at, known = self._known
-        if at != commit or len(known) > _KNOWN:
-            known = {}
-            self._known = commit, known
-        new = [one for one in asked if one not in known]
-        if new:
-            names = [key_of(rows[entity], key) for (entity, key), _ in new]
-            times = [moment for _, moment in new]
-            known.update(zip(new, _seek(transaction, names, times), strict=True))
-        return [known[one] for one in asked]
+    def commit(self) -> int | None:
+        """See OnlineStore."""
+        return self._environment.read(_commit)
 
     def spans(
         self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
@@ -175,6 +159,11 @@ def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[
         else:
             answers.append(None)
     return answers
+
+
+def _commit(transaction: Any) -> int:
+    number: int = transaction.id()
+    return number
 
 
 def _spans(

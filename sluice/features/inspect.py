@@ -9,7 +9,8 @@ from typing import Any
 
 from sluice.errors import DeclarationError, RecordError, nearest
 from sluice.features.definitions import Definitions, Entity
-from sluice.features.lookup import Lookup, delay
+from sluice.features.lookup import Lookup
+from sluice.features.plan import delay
 from sluice.features.store import Key, OnlineStore
 from sluice.schema import Value
 

@@ -16,16 +16,14 @@ The row of an aggregate is that of its newest event; see aggregates.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from sluice.errors import DeclarationError, nearest
-from sluice.features.aggregates import FORGOTTEN, Accumulators, Take, Totals, taker
-from sluice.features.definitions import Definitions, Entity, Feature
+from sluice.features.aggregates import FORGOTTEN, Totals
+from sluice.features.definitions import Definitions
+from sluice.features.plan import Plan, getter, plan_of, wanted
 from sluice.features.progress import read_floor
-from sluice.features.store import Found, Key, OnlineStore, layout_of, stored_layout
+from sluice.features.store import Found, Key, OnlineStore, layout_of
 from sluice.schema import Value
 
 
@@ -44,42 +42,17 @@ class Looked(NamedTuple):
     ages: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How one entity is looked up.
+class _Part(NamedTuple):
+    """What an entity gives a record: values, which of them are defaults, the age of its row."""
 
-    `names`, `defaults` and `max_ages` are those of its features, `max_age` is the shortest.
-    """
+    values: Sequence[Value]
+    defaulted: Mapping[str, str]
+    age: float | None
 
-    entity: str
-    key: Callable[[Sequence[Any]], Key | None]
-    delay: float
-    pick: Callable[[Sequence[Any]], tuple[Value, ...]]
-    take: Take | None
-    windows: tuple[float, ...]
-    names: tuple[str, ...]
-    defaults: tuple[Value, ...]
-    max_ages: tuple[float, ...]
-    max_age: float
-    missing: dict[str, str]
 
-    @property
-    def nothing(self) -> str:
-        """What it means that there is no value in a row."""
-        return "null" if self.take is None else "empty"
-
-    def replace(
-        self, picked: tuple[Value, ...], age: float, defaulted: dict[str, str], nothing: str
-    ) -> list[Value]:
-        """The values with defaults for those that are not there (`nothing` says why) or stale;
-        says so in `defaulted`."""
-        values = list(picked)
-        some_stale = age > self.max_age
-        for place, value in enumerate(picked):
-            if value is None or (some_stale and age > self.max_ages[place]):
-                values[place] = self.defaults[place]
-                defaulted[self.names[place]] = nothing if value is None else "stale"
-        return values
+# Which plan, the key, and the time that it is asked as of, if that makes a difference.
+_Question = tuple[int, Key | None, float | None]
+_MOST = 10_000  # parts that are known, some MB
 
 
 class Lookup:
@@ -99,12 +72,17 @@ class Lookup:
         self.names = list(names)
         self._store = store
         self._plans = [
-            _plan(definitions, entity, features, store)
+            plan_of(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
         ]
         self._layouts = [layout_of(definitions, plan.entity) for plan in self._plans]
+        self._asking = [
+            (number, plan.entity, plan.key, plan.delay < math.inf)
+            for number, plan in enumerate(self._plans)
+        ]
+        self._known: tuple[int, dict[_Question, _Part]] = (0, {})
         found = [name for plan in self._plans for name in plan.names]
-        self._reorder = None if found == self.names else _getter(map(found.index, self.names))
+        self._reorder = None if found == self.names else getter(map(found.index, self.names))
 
     def is_current(self) -> bool:
         """Whether the store still has the layouts that this was made for. Rows of others are gone.
@@ -114,7 +92,8 @@ class Lookup:
         return all(self._store.layout(layout.entity) == layout for layout in self._layouts)
 
     def rows(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
-        """What n records look up.
+        """What n records look up. As long as nothing is written to the store, what was found is
+        known.
 
         Args:
             fields: n rows of values in the order of the record's schema, as Schema.row gives them.
@@ -123,68 +102,105 @@ class Lookup:
         Raises:
             StoreUnavailable: when the store does not answer.
         """
-        asked: list[tuple[str, Key]] = []
-        times: list[float] = []
-        keys: list[Key | None] = []
-        for row, now in zip(fields, as_of, strict=True):
-            for plan in self._plans:
-                key = plan.key(row)
-                keys.append(key)
-                if key is not None:
-                    name, moment = (plan.entity, key), now - plan.delay
-                    asked.append(name)
-                    times.append(moment)
-                    for window in plan.windows:
-                        asked.append(name)
-                        times.append(moment - window)
-        found, each_key = iter(self._store.get_many(asked, times)), iter(keys)
-        floors: dict[str, float] = {}
-        return [self._looked(now, each_key, found, floors) for now in as_of]
+        known = self._known_now()
+        try:
+            return self._looked(fields, as_of, known)
+        except KeyError:
+            self._ask(fields, as_of, known)
+            return self._looked(fields, as_of, known)
+
+    def _known_now(self) -> dict[_Question, _Part]:
+        """What was found since the last commit to the store."""
+        commit = self._store.commit()
+        if commit is None:
+            return {}
+        at, known = self._known
+        if at != commit or len(known) > _MOST:
+            known = {}
+            self._known = commit, known
+        return known
 
     def _looked(
         self,
-        now: float,
-        keys: Iterator[Key | None],
-        found: Iterator[Found | None],
+        fields: Sequence[Sequence[Value]],
+        as_of: Sequence[float],
+        known: Mapping[_Question, _Part],
+    ) -> list[Looked]:
+        """What records look up, all of it known. Raises KeyError where it is not."""
+        answers = []
+        for row, now in zip(fields, as_of, strict=True):
+            values: list[Value] = []
+            defaulted: dict[str, str] = {}
+            ages: dict[str, float] = {}
+            for number, entity, key_of, timed in self._asking:
+                found, defaults, age = known[number, key_of(row), now if timed else None]
+                values += found
+                if defaults:
+                    defaulted.update(defaults)
+                if age is not None:
+                    ages[entity] = age
+            if self._reorder is not None:
+                values = list(self._reorder(values))
+            answers.append(Looked(values, defaulted, ages))
+        return answers
+
+    def _ask(
+        self,
+        fields: Sequence[Sequence[Value]],
+        as_of: Sequence[float],
+        known: dict[_Question, _Part],
+    ) -> None:
+        """Look up what is not known of some records, each thing once."""
+        new: dict[_Question, float] = {}
+        for row, now in zip(fields, as_of, strict=True):
+            for number, _, key_of, timed in self._asking:
+                question = number, key_of(row), now if timed else None
+                if question not in known:
+                    new[question] = now
+        asked: list[tuple[str, Key]] = []
+        times: list[float] = []
+        for (number, key, _), now in new.items():
+            plan = self._plans[number]
+            if key is not None:
+                name, moment = (plan.entity, key), now - plan.delay
+                asked += [name] * (1 + len(plan.windows))
+                times += [moment, *(moment - window for window in plan.windows)]
+        found = iter(self._store.get_many(asked, times))
+        floors: dict[str, float] = {}
+        for question, now in new.items():
+            number, key, _ = question
+            rows = None if key is None else found
+            known[question] = self._part(self._plans[number], rows, now, floors)
+
+    def _part(
+        self, plan: Plan, found: Iterator[Found | None] | None, now: float,
         floors: dict[str, float],
-    ) -> Looked:
-        """What the next record looks up: of its keys, those that are null were not asked for."""
-        values: list[Value] = []
+    ) -> _Part:  # fmt: skip
+        """What the next rows of an entity come to; there are none for a key that is null."""
+        row = None if found is None else next(found)
+        begins = [next(found) for _ in plan.windows] if found is not None else []
+        if row is None:
+            return _Part(plan.defaults, plan.missing, None)
+        event_time, stored = row
+        nothing = plan.nothing
+        if plan.take is None:
+            picked = plan.pick(stored)
+        else:
+            totals: list[Totals | None] = [None if b is None else b[1] for b in begins]
+            if None in totals and self._forget(plan, now - plan.delay, totals, floors):
+                nothing = "forgotten"
+            picked = plan.take(stored, totals)
+        age = now - event_time
         defaulted: dict[str, str] = {}
-        ages: dict[str, float] = {}
-        for plan in self._plans:
-            key = next(keys)
-            row = None if key is None else next(found)
-            begins = [next(found) for _ in plan.windows] if plan.windows and key is not None else []
-            if row is None:
-                values += plan.defaults
-                defaulted.update(plan.missing)
-                continue
-            event_time, stored = row
-            nothing = plan.nothing
-            if plan.take is None:
-                picked = plan.pick(stored)
-            else:
-                totals: list[Totals | None] = [None if b is None else b[1] for b in begins]
-                if None in totals and self._forget(plan, now - plan.delay, totals, floors):
-                    nothing = "forgotten"
-                picked = plan.take(stored, totals)
-            age = now - event_time
-            if age > plan.max_age or None in picked:
-                before = len(defaulted)
-                values += plan.replace(picked, age, defaulted, nothing)
-                if len(defaulted) - before == len(picked):
-                    continue
-            else:
-                values += picked
-            if age < math.inf:  # a row without time is infinitely old
-                ages[plan.entity] = age
-        if self._reorder is not None:
-            values = list(self._reorder(values))
-        return Looked(values, defaulted, ages)
+        values: Sequence[Value] = picked
+        if age > plan.max_age or None in picked:
+            values = plan.replace(picked, age, defaulted, nothing)
+        # A row without time is infinitely old.
+        told = age < math.inf and len(defaulted) < len(picked)
+        return _Part(values, defaulted, age if told else None)
 
     def _forget(
-        self, plan: _Plan, moment: float, totals: list[Totals | None], floors: dict[str, float]
+        self, plan: Plan, moment: float, totals: list[Totals | None], floors: dict[str, float]
     ) -> bool:
         """Put FORGOTTEN where a row may be gone that once was there; whether there is such a row.
 
@@ -199,70 +215,3 @@ class Lookup:
             if totals[place] is None and moment - window < floor:
                 totals[place] = FORGOTTEN
         return any(row is FORGOTTEN for row in totals)
-
-
-def wanted(definitions: Definitions, names: Sequence[str]) -> dict[str, list[Feature]]:
-    """The features of these names by entity, each once. Raises DeclarationError if unknown."""
-    by_entity: dict[str, list[Feature]] = {}
-    for name in dict.fromkeys(names):
-        if name not in definitions.features:
-            hint = nearest(name, definitions.features)
-            raise DeclarationError(definitions.file, "entities", f"no feature {name!r}", hint)
-        feature = definitions.features[name]
-        by_entity.setdefault(feature.entity, []).append(feature)
-    return by_entity
-
-
-def _plan(
-    definitions: Definitions, name: str, features: list[Feature], store: OnlineStore
-) -> _Plan:
-    entity, columns = definitions.entities[name], stored_layout(definitions, name, store).columns
-    take: Take | None = None
-    windows: tuple[float, ...] = ()
-    if entity.events is None:
-        places = [columns.index(f.name.removeprefix(f"{name}.")) for f in features]
-    else:
-        accumulators, places = Accumulators(definitions, entity), [0]
-        windows = tuple(accumulators.windows(features))
-        take = taker(accumulators, features)
-    return _Plan(
-        entity=name,
-        key=_key_getter([definitions.record.names.index(n) for n in entity.keys.values()]),
-        delay=delay(entity),
-        pick=_getter(places),
-        take=take,
-        windows=windows,
-        names=tuple(f.name for f in features),
-        defaults=tuple(f.default for f in features),
-        max_ages=tuple(f.max_age for f in features),
-        max_age=min(f.max_age for f in features),
-        missing={f.name: "missing" for f in features},
-    )
-
-
-def delay(entity: Entity) -> float:
-    """Seconds before `as_of` that a row must have happened; a row without time always has."""
-    return math.inf if entity.timestamp is None else entity.delay
-
-
-def _getter(places: Iterable[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """A function that takes the values at these places as a tuple."""
-    first, *others = places
-    if others:
-        return itemgetter(first, *others)
-    return lambda row: (row[first],)
-
-
-def _key_getter(places: list[int]) -> Callable[[Sequence[Any]], Key | None]:
-    """A function that takes a record's key, None if a part of it is null."""
-    first = places[0]
-
-    def key_of_one(row: Sequence[Any]) -> Key | None:
-        part = row[first]
-        return None if part is None or part != part else (part,)
-
-    def key(row: Sequence[Any]) -> Key | None:
-        parts = tuple(row[place] for place in places)
-        return None if any(p is None or p != p for p in parts) else parts
-
-    return key_of_one if len(places) == 1 else key

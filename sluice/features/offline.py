@@ -11,7 +11,7 @@ from sluice.errors import DeclarationError, GateFailed
 from sluice.features.aggregates import Accumulators
 from sluice.features.definitions import Definitions, Feature
 from sluice.features.history import windowed
-from sluice.features.lookup import delay, wanted
+from sluice.features.plan import delay, wanted
 from sluice.features.source import Table, read_table
 from sluice.features.store import TIMELESS
 from sluice.schema import Column

@@ -84,6 +84,10 @@ class Beside:
                     rows[place] = _known(found[key], moments[place])
         return rows
 
+    def commit(self) -> int | None:
+        """See OnlineStore: nobody says when the others change."""
+        return None
+
     def spans(
         self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
     ) -> list[list[tuple[int, Found]]]:

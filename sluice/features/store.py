@@ -112,6 +112,13 @@ class OnlineStore(Protocol):
             StoreUnavailable: when the store does not answer.
         """
 
+    def commit(self) -> int | None:
+        """A number that is another one after each change to the store, and cheap to ask for.
+
+        None: the store has none, and an answer says nothing of the next one. Raises
+        StoreUnavailable.
+        """
+
     def spans(
         self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
     ) -> list[list[tuple[int, Found]]]:

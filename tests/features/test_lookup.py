@@ -14,7 +14,7 @@ from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.lookup import Lookup
 from sluice.features.materialise import materialise
-from sluice.features.store import OnlineStore
+from sluice.features.store import TIMELESS, OnlineStore, layout_of
 from sluice.schema import Value
 from tests.features.cases import FEATURES, ROOT, read
 from tests.features.places import KINDS, fresh, place
@@ -120,8 +120,17 @@ def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
 
     counting = Counting()
     names = ["weather.temp", "planes.seats", "weather.sky", "planes.maker"]
-    Lookup(definitions, names, counting).rows([row(), row(None)], [1010.0] * 2)  # type: ignore[arg-type]
-    assert counting.asked == [3]
+    lookup = Lookup(definitions, names, counting)  # type: ignore[arg-type]
+    before = lookup.rows([row(), row(None)], [1010.0] * 2)
+    assert counting.asked == [2]  # both are about one hour of weather
+    assert lookup.rows([row(), row(None)], [1010.0] * 2) == before
+    known = store.commit() is not None
+    assert counting.asked == ([2] if known else [2, 2])
+    layout = layout_of(definitions, "planes")
+    store.put_many(layout, [(("N1",), TIMELESS, [250.0, "AIRBUS"])])
+    after = lookup.rows([row()], [1010.0])
+    assert "AIRBUS" in after[0].values
+    assert "AIRBUS" not in before[0].values
 
 
 def test_nothing_wanted_is_nothing_looked_up(definitions: Definitions, store: OnlineStore) -> None:
