@@ -111,9 +111,11 @@ def _refuse_changed(manifest: Manifest, definitions: Definitions) -> None:
             why = f"{name} is not declared any more; {nearest(name, names)}"
             raise _refused(manifest, definitions.file.name, why)
         now = definitions.declaration(name)
-        if now != trained:
-            changed = [k for k in {*now, *trained} if now.get(k) != trained.get(k)]
-            what = "; ".join(f"{k} was {trained.get(k)!r}, is {now.get(k)!r}" for k in changed)
+        untold = {"timestamp": now.get("timestamp")} if manifest.format == 1 else {}
+        then = {**untold, **trained}
+        changed = [k for k in {*now, *then} if now.get(k) != then.get(k)]
+        if changed:
+            what = "; ".join(f"{k} was {then.get(k)!r}, is {now.get(k)!r}" for k in changed)
             hint = "retrain, or restore the declaration"
             raise _refused(manifest, definitions.file.name, f"{name} has changed: {what}", hint)
 

@@ -31,7 +31,7 @@ from sluice.routing.decisions import Feedback, read_feedback
 from sluice.routing.rewards import Decision, Earned
 from sluice.streams import Record
 
-_KIND = Kind("canary", b"format", b"", format=1, folder=True, map_size=1 << 28)
+KIND = Kind("canary", b"format", b"", format=1, folder=True, map_size=1 << 28)
 _AT_ONCE = 10_000  # notes that one transaction forgets
 Classes = Callable[[str], Sequence[Any]]
 Offsets = dict[tuple[str, int], int]
@@ -62,7 +62,7 @@ class State:
     ) -> None:
         self._run, self._topics, self._classes = run, topics, classes
         self._begin = _digest(f"{name}\0{run.number}")
-        self._environment = acquire(path, _KIND)
+        self._environment = acquire(path, KIND)
 
     def close(self) -> None:
         """Let go of it."""

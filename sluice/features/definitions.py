@@ -159,7 +159,7 @@ class Definitions:
         told = {**feature.declaration(), "keys": dict(entity.keys), "delay_s": entity.delay}
         if entity.events is not None:
             told["events"] = entity.events
-        elif entity.timestamp is not None:
+        else:
             told["timestamp"] = entity.timestamp
         if entity.online:
             told["online"] = entity.online

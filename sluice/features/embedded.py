@@ -34,7 +34,7 @@ from sluice.features.store import Found, Key, Layout, Row, Rows, Superseded, Tri
 T = TypeVar("T")
 
 MAP_SIZE = 1 << 30
-_KIND = Kind("feature store", b"format", b"", format=1, folder=True, map_size=MAP_SIZE)
+KIND = Kind("feature store", b"format", b"", format=1, folder=True, map_size=MAP_SIZE)
 _NOWHERE = b"\0"  # no name begins with it
 _DELETE_AT_ONCE = 10_000
 
@@ -62,7 +62,7 @@ class EmbeddedStore:
         self._prefix = prefix
         self._rows: dict[str, bytes] = {}
         self._closed = False
-        self._environment = acquire(path, _KIND._replace(map_size=map_size), clock)
+        self._environment = acquire(path, KIND._replace(map_size=map_size), clock)
 
     def get_many(
         self, keys: Sequence[tuple[str, Key]], as_of: float | Sequence[float]

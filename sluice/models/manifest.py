@@ -13,7 +13,7 @@ import msgspec
 from sluice.errors import VersionRefused
 from sluice.models.document import plain_name, read_document, utc_text, write_document
 
-FORMAT = 1
+FORMAT = 2  # in 1, not all definitions of features told the timestamp of their table
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
 _DIGEST_TEXT = re.compile(rb"[0-9a-f]{64}  manifest\.json\n")
@@ -122,7 +122,7 @@ def read_manifest(graph: str, version: str, folder: Files) -> Manifest:
         if name not in folder:
             raise VersionRefused(graph, version, name, "is missing")
     try:
-        manifest = read_document(folder[MANIFEST], Manifest, (FORMAT,))
+        manifest = read_document(folder[MANIFEST], Manifest, (FORMAT - 1, FORMAT))
     except ValueError as error:
         raise VersionRefused(graph, version, MANIFEST, str(error)) from None
     if not _DIGEST_TEXT.fullmatch(folder[DIGEST]):

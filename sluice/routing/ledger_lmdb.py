@@ -27,7 +27,7 @@ import msgspec
 from sluice.environment import Clock, Kind, acquire, release
 from sluice.routing.ledger import FORMAT, Credit, Head, Prefix
 
-_KIND = Kind("ledger", b"format", b"", format=FORMAT, folder=True, map_size=1 << 30)
+KIND = Kind("ledger", b"format", b"", format=FORMAT, folder=True, map_size=1 << 30)
 _AT_ONCE = 10_000  # names that one transaction forgets
 _BUCKET = slice(17, 25)
 _UNTIL = slice(17, 25)
@@ -41,7 +41,7 @@ class LmdbLedger:
     def __init__(self, path: Path, prefix: Prefix, clock: Clock = time.monotonic) -> None:
         self._begin = _digest("\0".join(prefix))
         self._closed = False
-        self._environment = acquire(path, _KIND, clock)
+        self._environment = acquire(path, KIND, clock)
 
     def __str__(self) -> str:
         return str(self._environment)

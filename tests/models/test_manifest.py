@@ -80,10 +80,10 @@ def test_an_unlisted_file_is_refused() -> None:
 
 @pytest.mark.parametrize("sealed_again", [True, False])
 def test_a_newer_format_is_refused_as_newer_with_the_cure(sealed_again: bool) -> None:
-    folder = resealed(lambda manifest: manifest.update(format=2, shape_of_things_to_come=1))
+    folder = resealed(lambda manifest: manifest.update(format=3, shape_of_things_to_come=1))
     error = refusal(folder if sealed_again else {**folder, DIGEST: SEALED[DIGEST]})
     assert error.file == MANIFEST
-    assert error.why == "is of format 2; this Sluice reads format 1: upgrade Sluice"
+    assert error.why == "is of format 3; this Sluice reads format 1 and 2: upgrade Sluice"
 
 
 @pytest.mark.parametrize("field", sorted(json.loads(SEALED[MANIFEST])))
