@@ -38,7 +38,7 @@ def judge(run: Run, tally: Tally) -> Judged:
     """What a running canary has come to."""
     worst = max(run.margins, key=lambda name: tally.capitals[name].against)
     if tally.capitals[worst].against >= math.log(limit(run)):
-        return Judged(ROLL_BACK, f"{worst}: {_sides(worst, tally)}")
+        return Judged(ROLL_BACK, f"{worst}: {_sides(worst, run, tally)}")
     stage, seen = run.plan.stages[run.stage], tally.stages[run.stage]
     if seen.challenger < stage.requests:
         why = f"stage {run.stage + 1} has {seen.challenger} of {stage.requests} requests"
@@ -60,10 +60,10 @@ def limit(run: Run) -> float:
 
 
 def evidence(run: Run, tally: Tally) -> dict[str, Any]:
-    """All that a verdict was based on, as JSON has it."""
+    """All that a verdict was based on, as JSON has it; margins and losses in their own unit."""
     compared = {
         name: {
-            "margin": margin,
+            "margin": run.plan.plain(name, margin),
             "e": _e(tally.capitals[name].against),
             "alarm_at": limit(run),
             **({"e_not_worse": _e(tally.capitals[name].in_favour)} if margin else {}),
@@ -71,6 +71,8 @@ def evidence(run: Run, tally: Tally) -> dict[str, Any]:
         for name, margin in run.margins.items()
     }
     told = msgspec.to_builtins(tally)
+    for side in told["sides"].values():
+        side["loss"] = run.plan.plain(LOSS, side["loss"])
     return {"compared": compared, **{name: told[name] for name in ("sides", "stages", "counts")}}
 
 
@@ -95,17 +97,20 @@ def _lacking(run: Run, tally: Tally) -> str:
     for name, margin in run.margins.items():
         log = tally.capitals[name].in_favour
         if margin and log < -math.log(run.plan.alpha):
-            need = 1 / run.plan.alpha
-            return f"{name}: not worse by {margin:.4g} has the evidence {_e(log):.3g} of {need:.4g}"
+            by, need = run.plan.plain(name, margin), 1 / run.plan.alpha
+            return f"{name}: not worse by {by:.4g} has the evidence {_e(log):.3g} of {need:.4g}"
     return ""
 
 
-def _sides(name: str, tally: Tally) -> str:
+def _sides(name: str, run: Run, tally: Tally) -> str:
     """Both versions, by what is compared."""
     challenger, champion = (tally.sides[side] for side in (CHALLENGER, "champion"))
     if name == LOSS:
-        means = [f"{s.loss / max(s.labels, 1):.4f} of {s.labels}" for s in (challenger, champion)]
-        return f"the challenger's mean is {means[0]} labels, the champion's {means[1]}"
+        told = [
+            f"{run.plan.plain(LOSS, s.loss) / max(s.labels, 1):.4g} of {s.labels}"
+            for s in (challenger, champion)
+        ]
+        return f"the challenger's mean is {told[0]} labels, the champion's {told[1]}"
     counts = {"errors": "failed", "latency": "slow", "missing": "requests"}
     parts = [f"{getattr(s, counts[name])} of {s.requests}" for s in (challenger, champion)]
     if name == "missing":

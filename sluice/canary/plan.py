@@ -37,6 +37,11 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin: float
     labels: int
 
+    @property
+    def span(self) -> float:
+        """How much 1 on that scale is in the unit that was declared."""
+        return self.rule.high - self.rule.low
+
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it.
@@ -90,6 +95,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.loss is not None:
             margins[LOSS] = self.loss.margin
         return margins
+
+    def plain(self, name: str, amount: float) -> float:
+        """A margin or a sum of what is compared, from the scale it is bet on to its own unit."""
+        return amount * self.loss.span if name == LOSS and self.loss is not None else amount
 
     @property
     def keep_s(self) -> float:

@@ -147,7 +147,7 @@ def _say(graph: str, verdict: Verdict) -> None:
 
 
 def _tell(graph: str, found: Status) -> None:
-    run, verdict, sides = found.run, found.verdict, found.tally.sides
+    run, verdict, sides = found.run, found.verdict, found.verdict.evidence["sides"]
     say(f"{graph}: version {run.challenger} against {run.champion}, {run.state}")
     say(f"stage {verdict.stage} of {len(run.plan.stages)}, {run.share:.4g} of the traffic")
     say(f"next: {verdict.action}: {verdict.why}")
@@ -155,12 +155,12 @@ def _tell(graph: str, found: Status) -> None:
         (
             name,
             version,
-            side.requests,
-            side.failed,
-            side.slow,
-            f"{side.us / max(side.requests, 1) / 1000:.2f}",
-            side.labels,
-            f"{side.loss / side.labels:.4f}" if side.labels else "",
+            side["requests"],
+            side["failed"],
+            side["slow"],
+            f"{side['us'] / max(side['requests'], 1) / 1000:.2f}",
+            side["labels"],
+            f"{side['loss'] / side['labels']:.4g}" if side["labels"] else "",
         )
         for (name, side), version in zip(sides.items(), (run.champion, run.challenger), strict=True)
     ]

@@ -107,7 +107,7 @@ def of_canary(place: Place) -> Plain | None:
         "share": run.share,
         "action": verdict.action,
         "why": verdict.why,
-        "sides": [{"side": n, **msgspec.to_builtins(s)} for n, s in found.tally.sides.items()],
+        "sides": [{"side": n, **side} for n, side in verdict.evidence["sides"].items()],
         "compared": [{"what": name, **figures} for name, figures in compared.items()],
         "decisions": [{name: getattr(d, name) for name in fields} for d in run.decisions],
     }

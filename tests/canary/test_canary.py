@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -119,6 +120,21 @@ def test_with_a_margin_a_promotion_needs_evidence(shop: Tiny) -> None:
     assert canary.look().why.startswith("errors: not worse by 0.1 has the evidence")
     emit(shop.project, *traffic.requests(600, 0.5))
     assert canary.look().action == "promote"
+
+
+def test_margins_and_losses_are_told_in_the_unit_that_was_declared(shop: Tiny) -> None:
+    rule = "of: log_loss, low: -4, margin: 0.5, within: 1h, labels: 20"
+    declare(shop, f"loss: {{{rule}}}", stages="[{share: 0.5, requests: 20}]")
+    canary, traffic = opened(shop), Traffic(3, scores={"champion": 0.8, "challenger": 0.6})
+    canary.start("1")
+    emit(shop.project, *traffic.requests(100, 0.5))
+    verdict = canary.look()
+    assert verdict.why.startswith("loss: not worse by 0.5 has the evidence")
+    assert verdict.evidence["compared"]["loss"]["margin"] == 0.5
+    side = verdict.evidence["sides"]["challenger"]  # a loss of −ln .6 or −ln .4
+    hit, missed = -math.log(0.6), -math.log(0.4)
+    hits = round((side["labels"] * missed - side["loss"]) / (missed - hit))
+    assert side["loss"] == pytest.approx(hits * hit + (side["labels"] - hits) * missed)
 
 
 def test_a_human_stops_it_and_it_can_begin_again(shop: Tiny) -> None:
