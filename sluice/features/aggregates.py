@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sluice.features.definitions import Aggregate, Definitions, Entity, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Aggregate, Entity, Feature
 from sluice.features.exact import Sum, add, difference
 from sluice.features.exact import rebased as rebase
 from sluice.schema import Column, Value

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from sluice.features.definitions import Definitions, Entity
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity
 from sluice.features.progress import raise_floor, read_progress
 from sluice.features.store import Layout, OnlineStore, layout_of
 

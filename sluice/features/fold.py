@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from sluice.errors import RecordError
 from sluice.features.aggregates import Accumulators, Happened, Totals
-from sluice.features.definitions import Definitions, Entity
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity
 from sluice.features.events import EventType
 from sluice.features.store import Key, Rows, layout_of, refuse_other
 from sluice.schema import Field, Schema, Value

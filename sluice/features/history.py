@@ -10,7 +10,8 @@ import numpy as np
 
 from sluice.errors import DeclarationError, RecordError
 from sluice.features.aggregates import Accumulators, taker
-from sluice.features.definitions import Definitions, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Feature
 from sluice.features.events import EventType
 from sluice.features.exact import Sum, add
 from sluice.features.source import Table, seconds_of

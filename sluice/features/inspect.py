@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.errors import DeclarationError, RecordError, nearest
-from sluice.features.definitions import Definitions, Entity
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity
 from sluice.features.lookup import Lookup
 from sluice.features.plan import delay
 from sluice.features.store import Key, OnlineStore

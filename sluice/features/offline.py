@@ -9,7 +9,8 @@ import numpy as np
 
 from sluice.errors import DeclarationError, GateFailed
 from sluice.features.aggregates import Accumulators
-from sluice.features.definitions import Definitions, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Feature
 from sluice.features.history import windowed
 from sluice.features.plan import delay, wanted
 from sluice.features.source import Table, read_table

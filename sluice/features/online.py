@@ -21,7 +21,8 @@ from typing import Any, Protocol, TypeVar
 
 from sluice.address import load
 from sluice.errors import DeclarationError, StoreUnavailable
-from sluice.features.definitions import Definitions, Entity
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity
 from sluice.features.store import (
     TIMELESS,
     Found,

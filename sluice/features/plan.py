@@ -10,7 +10,8 @@ from typing import Any
 
 from sluice.errors import DeclarationError, nearest
 from sluice.features.aggregates import Accumulators, Take, taker
-from sluice.features.definitions import Definitions, Entity, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity, Feature
 from sluice.features.store import Key, OnlineStore, stored_layout
 from sluice.schema import Value
 

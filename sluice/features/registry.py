@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sluice.features.definitions import Definitions, Entity, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity, Feature
 
 
 class Use(NamedTuple):

@@ -15,7 +15,8 @@ import numpy as np
 
 from sluice.coded import Array, Coded
 from sluice.features.aggregates import Accumulators
-from sluice.features.definitions import Definitions, Entity, Feature
+from sluice.features.definitions import Definitions
+from sluice.features.entity import Entity, Feature
 from sluice.features.plan import delay, wanted
 from sluice.features.progress import read_floor
 from sluice.features.store import TIMELESS, Found, Key, OnlineStore, stored_layout

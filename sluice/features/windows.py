@@ -9,7 +9,7 @@ import numpy as np
 
 from sluice.coded import Array, Coded
 from sluice.features.aggregates import Accumulators, Totals, aggregate_of, sum_of
-from sluice.features.definitions import Feature
+from sluice.features.entity import Feature
 from sluice.features.exact import difference
 
 
