@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from sluice.canary.run import UNDER_WAY as CANARY_UNDER_WAY
-from sluice.errors import GateFailed, StoreUnavailable
+from sluice.errors import SluiceError, StoreUnavailable
 from sluice.loop.advance import Stages, is_of, latest, onward
 from sluice.loop.declared import Retrain
 from sluice.loop.run import CANARY, DROPPED, UNDER_WAY, WAITING, Board, Memory, Run, Step
@@ -43,12 +43,12 @@ class Controls:
     def stop(self, by: str, why: str = "") -> Memory:
         """Begin and go on with nothing until `resume`; a canary of the loop's ends.
 
-        Raises GateFailed where it is stopped already.
+        Raises SluiceError where it is stopped already.
         """
 
         def stopped(memory: Memory) -> Memory:
             if memory.stopped is not None:
-                raise GateFailed("loop", f"{self._graph}: {memory.stopped.by} has stopped it")
+                raise SluiceError(f"{self._graph}: {memory.stopped.by} has stopped its loop")
             step, run = self._step("stop", "stopped", why, by), memory.run
             if run is not None and self._end_canary(run, by):
                 run = run.then(self._clock.time(), "canary", DROPPED, "stopped by hand", by=by)
@@ -59,18 +59,18 @@ class Controls:
         return self._change(stopped)
 
     def resume(self, by: str) -> Memory:
-        """Go on. Raises GateFailed where it is not stopped."""
+        """Go on. Raises SluiceError where it is not stopped."""
 
         def resumed(memory: Memory) -> Memory:
             if memory.stopped is None:
-                raise GateFailed("loop", f"{self._graph}: it is not stopped")
+                raise SluiceError(f"{self._graph}: its loop is not stopped")
             step = self._step("resume", "running", "", by)
             return msgspec.structs.replace(memory, stopped=None, notes=[*memory.notes, step])
 
         return self._change(resumed)
 
     def approve(self, version: str, by: str) -> Memory:
-        """Let a version go on that waits for it. Raises GateFailed for another one."""
+        """Let a version go on that waits for it. Raises SluiceError for another one."""
         return self._change(
             lambda memory: self._decided(
                 memory, (WAITING,), version, (onward(self._retrain), "approve", by)
@@ -78,7 +78,7 @@ class Controls:
         )
 
     def reject(self, version: str, by: str) -> Memory:
-        """End the run that has made a version. Raises GateFailed where there is no such run."""
+        """End the run that has made a version. Raises SluiceError where there is no such run."""
 
         def rejected(memory: Memory) -> Memory:
             after = self._decided(memory, UNDER_WAY, version, (DROPPED, "reject", by))
@@ -96,7 +96,7 @@ class Controls:
             now = f"run {run.number} is {run.state}" if run else "there was no run yet"
             made = f", version {', '.join(run.made.values())}" if run and run.made else ""
             why = f"there is no version {version} to {action}: {now}{made}"
-            raise GateFailed("loop", f"{self._graph}: {why}")
+            raise SluiceError(f"{self._graph}: {why}")
         after = run.then(self._clock.time(), action, state, f"version {version}", by=by)
         return msgspec.structs.replace(memory, run=after)
 

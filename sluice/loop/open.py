@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sluice.alerts.watch import Watch
 from sluice.canary.canary import Canary
-from sluice.errors import DeclarationError, GateFailed
+from sluice.errors import DeclarationError, SluiceError
 from sluice.loop.advance import Hands
 from sluice.loop.controls import Controls
 from sluice.loop.declared import WHERE, Retrain
@@ -41,7 +41,7 @@ def opened(project: Project, graph: str, jobs: Jobs) -> Iterator[tuple[Loop, Wat
     Args:
         jobs: `jobs(name, **params)` runs a job of the project and gives its results.
 
-    Raises GateFailed while another one is at work, NotFound where the graph's monitor never ran,
+    Raises SluiceError while another one is at work, NotFound where the graph's monitor never ran,
     DeclarationError, StoreUnavailable.
     """
     retrain = retrain_of(project, graph)
@@ -74,5 +74,5 @@ def _alone(file: Path, graph: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise GateFailed("loop", f"{graph}: another loop is at work") from None
+            raise SluiceError(f"{graph}: another loop is at work") from None
         yield

@@ -13,7 +13,7 @@ import pytest
 
 from functions.loop.workflow import loop as workflow
 from sluice.cli import main
-from sluice.errors import DeclarationError, GateFailed, NotFound
+from sluice.errors import DeclarationError, NotFound, SluiceError
 from sluice.loop.open import opened
 from sluice.loop.run import Board
 from sluice.loop.trainer import Order
@@ -141,7 +141,7 @@ def test_a_second_loop_is_refused(shop: Tiny, enter: Callable[[Tiny], None]) -> 
     watched(shop)
     with (
         opened(shop.project, GRAPH, jobs(shop)),
-        pytest.raises(GateFailed, match="binary: another loop is at work"),
+        pytest.raises(SluiceError, match="binary: another loop is at work"),
         opened(shop.project, GRAPH, jobs(shop)),
     ):
         pass

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sluice.canary.canary import Canary
-from sluice.errors import GateFailed
+from sluice.errors import SluiceError
 from sluice.loop.controls import Controls
 from sluice.loop.history import stories
 from tests.canary.worlds import Traffic, declare, emit
@@ -30,11 +30,13 @@ def controls(world: World) -> Controls:
 def test_a_version_waits_until_somebody_agrees(shop: Tiny) -> None:
     world = begun(shop, approval=True)
     assert world.state(NOW) == world.state(NOW + 20 * DAY) == "waiting for approval"
-    with pytest.raises(GateFailed, match=r"no version 2 to approve: run 1 is waiting .* version 3"):
+    with pytest.raises(
+        SluiceError, match=r"no version 2 to approve: run 1 is waiting .* version 3"
+    ):
         controls(world).approve("2", "ann")
     controls(world).approve("3", "ann")
     assert (world.state(NOW + 20 * DAY), world.champion) == ("promoted", "3")
-    with pytest.raises(GateFailed, match="run 1 is promoted"):
+    with pytest.raises(SluiceError, match="run 1 is promoted"):
         controls(world).reject("3", "ann")
     [run] = world.loop.board.runs()
     assert [(s.action, s.by) for s in run.steps][3] == ("approve", "ann")
@@ -56,10 +58,10 @@ def test_nothing_begins_or_goes_on_while_it_is_stopped(shop: Tiny) -> None:
     controls(world).stop("ann", "audit")
     controls(world).approve("3", "bob")
     assert (world.state(NOW + DAY), world.champion) == ("promoting", "2")
-    with pytest.raises(GateFailed, match="ann has stopped it"):
+    with pytest.raises(SluiceError, match="binary: ann has stopped its loop"):
         controls(world).stop("bob")
     controls(world).resume("ann")
-    with pytest.raises(GateFailed, match="it is not stopped"):
+    with pytest.raises(SluiceError, match="binary: its loop is not stopped"):
         controls(world).resume("ann")
     assert (world.state(NOW + DAY), world.champion) == ("promoted", "3")
     notes = world.loop.board.look()[0].notes
