@@ -32,6 +32,15 @@ _asked = iter(range(9))
 def planes() -> pd.DataFrame:
     return table("planes").assign(year=lambda t: t["year"] + next(_asked))
 """
+JANUARY = """
+
+_of_the_year = table
+
+
+def table(name: str) -> pd.DataFrame:
+    found = _of_the_year(name)
+    return found[found["month"] == 1].reset_index(drop=True) if "month" in found else found
+"""
 
 
 class Run(NamedTuple):
@@ -71,7 +80,7 @@ def settled(folder: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The project in a repository of its own; its graphs are trained on ten days."""
+    """The project in a repository of its own, in January; its graphs are trained on ten days."""
     folder = tmp_path / "checkout"
     folder.mkdir()
     for name in ("project.yaml", ".gitignore"):
@@ -80,6 +89,8 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     training = folder / "serving_graphs/flight_delay/training.py"
     training.write_text(training.read_text("utf-8").replace('"2013-04-01"', '"2013-01-11"'))
+    sources = folder / "serving_graphs/flight_delay/sources.py"
+    sources.write_text(sources.read_text("utf-8") + JANUARY)
     git(folder, "init", "-q")
     settled(folder)
     return folder

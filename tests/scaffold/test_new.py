@@ -41,6 +41,7 @@ def run(root: Path, *command: str) -> str:
         "SLUICE_PROJECT": str(root),
         "SLUICE_STATE": ".sluice",
         "PYTHONPATH": f"{root}{os.pathsep}{ROOT}",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # what it writes needs none
     }
     done = subprocess.run(
         [sys.executable, "-m", *command],
