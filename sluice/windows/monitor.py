@@ -15,19 +15,19 @@ from typing import Any, NamedTuple
 
 from sluice.environment import Environment
 from sluice.errors import StoreUnavailable
-from sluice.routing.decisions import Feedback, read_feedback
+from sluice.routing.decisions import read_feedback
 from sluice.streaming.backoff import Backoff
 from sluice.streaming.dead_letter import dead_letter
 from sluice.streams import Clock, Consumer, Producer, Record
 from sluice.windows import state
-from sluice.windows.cell import Cell
+from sluice.windows.batch import Batch
 from sluice.windows.counting import Counting
+from sluice.windows.days import drop_days, roll
 from sluice.windows.declared import DAY_S, MonitorParameters
 from sluice.windows.event import read_events
-from sluice.windows.facts import Facts
 from sluice.windows.join import Join, forget
 from sluice.windows.versions import Versions
-from sluice.windows.views import Cells, Key
+from sluice.windows.views import Cells
 
 log = logging.getLogger("sluice.monitor")
 
@@ -38,7 +38,7 @@ _TIDY_S = 5.0  # between two looks at what is old
 _PATIENCE = 10  # polls that bring nothing, for a broker that is slow to begin
 _TICK_S = 0.1
 Bounds = Callable[[str], dict[int, tuple[int, int]]]
-_Read = Callable[[Sequence[bytes], "_Batch"], float]
+_Read = Callable[[Sequence[bytes], Batch], float]
 
 
 class Topics(NamedTuple):
@@ -164,9 +164,9 @@ class Monitor:
 
     # -- reading -------------------------------------------------------------------------------
 
-    def _read(self, records: Sequence[Record]) -> _Batch:
+    def _read(self, records: Sequence[Record]) -> Batch:
         """The records, read; those of other topics and those that were read before are left."""
-        batch = _Batch(self._parts.environment.read(state.offsets))
+        batch = Batch(self._parts.environment.read(state.offsets))
         for place, some in _by_place(records).items():
             next_ = batch.before.get(place, (0, 0.0))[0]
             new = [record for record in some if record.offset >= next_]
@@ -178,7 +178,7 @@ class Monitor:
                 batch.read[place] = last.offset + 1, moment
         return batch
 
-    def _read_some(self, topic: str, records: Sequence[Record], batch: _Batch) -> list[float]:
+    def _read_some(self, topic: str, records: Sequence[Record], batch: Batch) -> list[float]:
         """Read records of one partition; the times of the last one that could be read."""
         if topic != self._parts.topics.events:
             return self._read_chunk(self._read_feedback, records, batch)
@@ -188,7 +188,7 @@ class Monitor:
             moments = self._read_chunk(self._read_events, chunk, batch) or moments
         return moments
 
-    def _read_chunk(self, read: _Read, records: Sequence[Record], batch: _Batch) -> list[float]:
+    def _read_chunk(self, read: _Read, records: Sequence[Record], batch: Batch) -> list[float]:
         try:
             return [read([record.value for record in records], batch)]
         except _UNREADABLE as error:
@@ -199,13 +199,13 @@ class Monitor:
         moments = [m for record in records for m in self._read_chunk(read, [record], batch)]
         return moments[-1:]
 
-    def _read_events(self, values: Sequence[bytes], batch: _Batch) -> float:
+    def _read_events(self, values: Sequence[bytes], batch: Batch) -> float:
         events = read_events(values)
         batch.facts += self._parts.counting.facts(events)
         batch.events += len(events)
         return events[-1].when.timestamp()
 
-    def _read_feedback(self, values: Sequence[bytes], batch: _Batch) -> float:
+    def _read_feedback(self, values: Sequence[bytes], batch: Batch) -> float:
         batch.feedback += list(map(read_feedback, values))
         return batch.feedback[-1].when.timestamp()
 
@@ -219,7 +219,7 @@ class Monitor:
 
     # -- counting ------------------------------------------------------------------------------
 
-    def _count(self, txn: Any, batch: _Batch) -> None:
+    def _count(self, txn: Any, batch: Batch) -> None:
         """All of a batch, in a transaction."""
         parts = self._parts
         join = Join(txn, parts.made, parts.declared.horizon_s, parts.versions)
@@ -269,9 +269,9 @@ class Monitor:
         # partitions, one may be read half a horizon before the other.
         while not write(forget, parts.made, now - 2.5 * horizon, now - horizon):
             pass
-        while write(_roll, now - parts.declared.keep_s):
+        while write(roll, now - parts.declared.keep_s):
             pass
-        write(_drop_days, now - parts.declared.keep_days_s)
+        write(drop_days, now - parts.declared.keep_days_s)
         self._tidied = reached
 
     def now(self) -> float:
@@ -287,50 +287,8 @@ class Monitor:
         return min(behind) if behind else max((m for _, m in read.values()), default=-math.inf)
 
 
-class _Batch:
-    """Records, read: how far each partition was before and is then, and what was in them."""
-
-    def __init__(self, before: dict[state.Place, tuple[int, float]]) -> None:
-        self.before = before
-        self.read: dict[state.Place, tuple[int, float]] = {}
-        self.events = 0
-        self.facts: list[Facts] = []
-        self.feedback: list[Feedback] = []
-        self.letters: list[tuple[Record, Exception]] = []
-
-    def joined(self) -> list[Facts]:
-        """The facts, by how many scores they have."""
-        found: dict[int, list[Facts]] = {}
-        for facts in self.facts:
-            found.setdefault(facts.scores.shape[1], []).append(facts)
-        return [Facts.joined(parts) for parts in found.values()]
-
-
 def _by_place(records: Sequence[Record]) -> dict[state.Place, list[Record]]:
     found: dict[state.Place, list[Record]] = {}
     for record in records:
         found.setdefault((record.topic, record.partition), []).append(record)
     return found
-
-
-def _roll(txn: Any, until: float) -> bool:
-    """Add the windows of one day that ended before a moment (epoch s) to it; whether there was."""
-    rolled = state.rolled(txn)
-    oldest = next((key.start for key, _ in state.cells(txn, state.WINDOW, rolled, 1 << 62)), None)
-    end = int(max(0.0, until) // DAY_S) * DAY_S
-    if oldest is None or oldest >= end:
-        if end > rolled:
-            state.put_rolled(txn, end)
-        return False
-    day = oldest // DAY_S * DAY_S
-    for key, data in list(state.cells(txn, state.WINDOW, oldest, day + DAY_S)):
-        state.merge_cell(txn, state.DAY, Key(day, key.version, key.segment), Cell.unpack(data))
-        txn.delete(state.cell_name(state.WINDOW, key))
-    state.put_rolled(txn, day + DAY_S)
-    return True
-
-
-def _drop_days(txn: Any, until: float) -> None:
-    """Drop the days before a moment."""
-    for key, _ in list(state.cells(txn, state.DAY, 0, int(until - DAY_S) + 1)):
-        txn.delete(state.cell_name(state.DAY, key))
