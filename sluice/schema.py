@@ -4,16 +4,15 @@ A record that passes becomes a row of plain values in the schema's order: number
 where there is none), text is str (None where there is none), a timestamp is float seconds since
 the Unix epoch, what has a shape a nested list (arrays.py). `row` does it for one record, `table`
 for many by column. Both apply one and the same converter per field; `row` passes by it where a
-value is of its type already.
+value is of its type already (reader.py).
 """
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from sluice.lift import Column as Column  # noqa: PLC0414 (the features take bot
 from sluice.lift import confusable, each
 from sluice.lift import lift as lift  # noqa: PLC0414
 from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
+from sluice.reader import ABSENT, ARRAYS, Reader, compiled_reader
 from sluice.refusals import refuse
 from sluice.values import CONVERTERS, NAN
 from sluice.values import Value as Value  # noqa: PLC0414
@@ -32,9 +32,6 @@ from sluice.values import seconds as seconds  # noqa: PLC0414
 
 TYPES = ("string", "integer", "number", "boolean", "timestamp")
 FLOAT32 = 3.4028234663852886e38  # the largest that float32 holds
-_LARGEST = sys.float_info.max
-_ABSENT: Any = object()
-_ARRAYS = (list, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +99,6 @@ class Field:
         return result
 
 
-class _Reader(NamedTuple):
-    """How `row` reads a field: what is of its type already costs no call.
-
-    `text`: text in ASCII stands as it is. Numbers of type int and `real` from `low` to `high` only
-    need `+ 0.0` (an int becomes a float, −0.0 becomes 0.0). `convert` takes or refuses the rest.
-    """
-
-    name: str
-    text: bool
-    real: type
-    low: float
-    high: float
-    convert: Callable[[Any], Value]
-    default: Value
-
-    @classmethod
-    def of(cls, field: Field) -> _Reader:
-        low, high = 1.0, 0.0  # no number is in there
-        if field.type in ("integer", "number") and not field.shape:
-            # A larger int is no float.
-            low, high = max(field.minimum, -_LARGEST), min(field.maximum, _LARGEST)
-        real = float if field.type == "number" else int
-        limited = field.minimum > -math.inf or field.maximum < math.inf
-        plain = not limited and not field.shape
-        convert = CONVERTERS[field.type] if plain else field.convert
-        default = field.empty if field.default is None else field.default
-        text = field.type == "string" and not field.shape
-        return cls(field.name, text, real, low, high, convert, default)
-
-
 def _text(number: float) -> str:
     if abs(number) >= 1e15:
         return f"{number:.2e}"
@@ -151,7 +118,8 @@ class Schema:
         self.names = [f.name for f in self.fields]
         self._hidden: frozenset[str] = frozenset()
         self.by_name = {f.name: f for f in self.fields}
-        self._readers = [_Reader.of(f) for f in self.fields]
+        self._read_any = Reader(self.fields)
+        self._read = compiled_reader(self.fields) or self._read_any
 
     @classmethod
     def parse(cls, sections: Mapping[str, Section], largest: float = math.inf) -> Schema:
@@ -181,48 +149,26 @@ class Schema:
         if not isinstance(record, dict):
             told = self._quoted(None, record)
             raise RecordError("", f"expected an object with fields, found {told}")
-        values: list[Value] = []
-        defaulted: dict[str, str] = {}
-        get = record.get
+        read = self._read if type(record) is dict else self._read_any
         try:
-            for name, text, real, low, high, convert, default in self._readers:
-                value = get(name, _ABSENT)
-                kind = type(value)
-                if kind is str and text and value.isascii():
-                    values.append(value)
-                elif (kind is int or kind is real) and low <= value <= high:
-                    values.append(value + 0.0)
-                elif kind in _ARRAYS:
-                    values.append(convert(value))
-                elif value is None or value is _ABSENT or value != value:
-                    defaulted[name] = "missing" if value is _ABSENT else "null"
-                    values.append(default)
-                else:
-                    values.append(convert(value))
+            row = read(record)
         except ValueError:
+            row = None
+        if row is None:
             self._refuse(record)
-        if defaulted:
-            self._allow_defaults(record, defaulted)
-        return values, defaulted
+        return row
 
-    def _allow_defaults(self, record: dict[str, Any], defaulted: dict[str, str]) -> None:
-        for name, why in defaulted.items():
-            field = self.by_name[name]
-            allowed = field.nullable if why == "null" else not field.required
-            if not allowed:
-                self._refuse(record)
-
-    def _refuse(self, record: dict[str, Any]) -> None:
+    def _refuse(self, record: dict[str, Any]) -> NoReturn:
         problems = {f.name: p for f in self.fields if (p := self._problem(f, record))}
         name, problem = next(iter(problems.items()))
         more = "".join(f"; {n}: {p}" for n, p in list(problems.items())[1:])
         raise RecordError(name, problem + more)
 
     def _problem(self, field: Field, record: dict[str, Any]) -> str:
-        value = record.get(field.name, _ABSENT)
-        if value is _ABSENT:
+        value = record.get(field.name, ABSENT)
+        if value is ABSENT:
             return f"is missing; expected {_expected(field)}" if field.required else ""
-        if value is None or (type(value) not in _ARRAYS and value != value):
+        if value is None or (type(value) not in ARRAYS and value != value):
             return "" if field.nullable else f"is null; expected {_expected(field)}"
         try:
             field.convert(value)
@@ -243,7 +189,7 @@ class Schema:
             return np.full(n, empty, dtype)
 
         def convert(value: Any) -> Any:
-            if value is None or (type(value) not in _ARRAYS and value != value):
+            if value is None or (type(value) not in ARRAYS and value != value):
                 if not field.nullable:
                     raise RecordError(field.name, f"is null; expected {_expected(field)}")
                 return empty

@@ -10,9 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.coded import Coded
+from sluice.compiled import compiled
 from sluice.schema import Column, Value
-from sluice.transform.ops import UNKNOWN, Category, Number, Op, is_null, read_op
-from sluice.transform.transform import Tensors, Transform, Unknown, refuse_unless_float32
+from sluice.transform.ops import OPS, UNKNOWN, Category, Number, Op, TimePart, is_null, read_op
+from sluice.transform.transform import (
+    Rows,
+    Tensors,
+    Transform,
+    Unknown,
+    refuse_unless_float32,
+)
 
 TENSOR = "features"
 
@@ -78,8 +85,11 @@ class Columns(Transform):
                 masks[name] = (tensors[TENSOR][:, j] == UNKNOWN) & ~_nulls(table[name])
         return masks
 
-    def bind(self, columns: Sequence[str]) -> _Rows:
-        return _Rows(self.columns, list(columns))
+    def bind(self, columns: Sequence[str]) -> Rows:
+        order = list(columns)
+        plain = BoundOps(self.columns, order)
+        fill = _compiled(self.columns, order)
+        return plain if fill is None else _Compiled(fill, len(self.columns), plain)
 
 
 def _nulls(column: Column | Coded) -> Column:
@@ -89,7 +99,7 @@ def _nulls(column: Column | Coded) -> Column:
     return np.array([is_null(value) for value in column.tolist()], bool)
 
 
-class _Rows:
+class BoundOps:
     """`Columns` with every name turned into a position, once.
 
     The first inputs of all ops are taken in one call: a plain number is done with that, the other
@@ -98,6 +108,7 @@ class _Rows:
 
     def __init__(self, ops: Mapping[str, Op], order: list[str]) -> None:
         places = [[order.index(i) for i in op.inputs] for op in ops.values()]
+        self._width = len(places)
         firsts = [first for first, *_ in places]
         self._firsts = itemgetter(*firsts, firsts[0])  # one more: of one it would make no tuple
         self._categories: list[tuple[int, str, Callable[..., float]]] = []
@@ -114,7 +125,8 @@ class _Rows:
     def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
         unknown: list[Unknown] = []
         table = [self._row(i, values, unknown) for i, values in enumerate(rows)]
-        return {TENSOR: np.array(table, np.float32)}, unknown
+        matrix = np.array(table, np.float32).reshape(len(rows), self._width)
+        return {TENSOR: matrix}, unknown
 
     def _row(self, i: int, values: Sequence[Any], unknown: list[Unknown]) -> list[Any]:
         row = list(self._firsts(values))
@@ -128,3 +140,45 @@ class _Rows:
         for j, second, of_two in self._of_two:
             row[j] = of_two(row[j], values[second])
         return row
+
+
+class _Compiled:
+    """`BoundOps`, compiled (_rows.c): floats and texts. Rows with anything else go the plain way.
+
+    The same bits, except that a number beyond float32 becomes infinite without a warning.
+    """
+
+    def __init__(self, fill: Callable[..., Any], width: int, plain: BoundOps) -> None:
+        self._fill, self._width, self._plain = fill, width, plain
+
+    def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
+        matrix = np.empty((len(rows), self._width), np.float32)
+        unknown = self._fill(rows, matrix)
+        return self._plain(rows) if unknown is None else ({TENSOR: matrix}, unknown)
+
+
+def _compiled(ops: Mapping[str, Op], order: list[str]) -> Callable[..., Any] | None:
+    """`fill` of _rows.c for these ops; None if it has not all of them, or is not installed."""
+    make = compiled("plan")
+    if make is None or not all(map(_is_plain, ops.values())):
+        return None
+    try:
+        fill: Callable[..., Any] = make(tuple(_row_of(op, order) for op in ops.values()))
+    except KeyError:
+        return None
+    return fill
+
+
+def _is_plain(op: Op) -> bool:
+    """Whether it is one of ours itself, and looks up texts and floats alone."""
+    codes = op.codes if isinstance(op, Category) else {}
+    return type(op) is OPS.get(op.op) and {*map(type, codes)} <= {str, float}
+
+
+def _row_of(op: Op, order: list[str]) -> tuple[Any, ...]:
+    """What _rows.c computes an op by: its name there, two places, two numbers, a look-up."""
+    name = op.part if isinstance(op, TimePart) else op.op
+    first, second, *_ = [*map(order.index, op.inputs), -1]
+    a, b, *_ = [*(p for p in op.params.values() if isinstance(p, float)), 0.0, 0.0]
+    codes = op.codes if isinstance(op, Category) else {}
+    return name, first, second, a, b, codes, op.inputs[0]
