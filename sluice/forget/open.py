@@ -52,7 +52,8 @@ def _log(project: Project, graph: str, file: Path) -> Iterator[Place]:
         named = {topics.requests, topics.predictions, topics.dead_letters, topics.replayed}
         if spec.error_stream:
             named.add(f"{project.name}.{spec.error_stream}")
-        yield LogTopics(file, f"{project.name}.{graph}.", frozenset(named))
+        asked = frozenset((topics.requests, topics.dead_letters))
+        yield LogTopics(file, f"{project.name}.{graph}.", frozenset(named), asked)
 
 
 def _database(project: Project, graph: str) -> Iterator[Place]:

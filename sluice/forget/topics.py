@@ -27,18 +27,29 @@ _EVENTS = ".events"
 class LogTopics:
     """The topics of one log whose names begin with a prefix, or are among others.
 
+    Of topics that are `asked` the values are what clients wrote: a field `id` of a record is the
+    client's own, and no request's.
+
     A record becomes an empty one that no consumer gets: offsets stay. Of an event with many
     records only the subject's are taken out.
     """
 
-    def __init__(self, file: Path, prefix: str, others: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        file: Path,
+        prefix: str,
+        others: frozenset[str] = frozenset(),
+        asked: frozenset[str] = frozenset(),
+    ) -> None:
         self.name, self._prefix, self._others = f"log {file}", prefix, others
+        self._asked = asked
         self._env = acquire(file, KIND, time.monotonic)
 
     def look(self, subject: Subject, *, delete: bool) -> Iterator[Seen]:
+        judge = Judge(subject, self._asked)
         for topic in topics(self._env):
             if topic.startswith(self._prefix) or topic in self._others:
-                for piece in pieces(self._env, topic, Judge(subject), write=delete):
+                for piece in pieces(self._env, topic, judge, write=delete):
                     yield Seen(piece.records, piece.changed)
 
     def clean(self, subject: Subject) -> Iterator[int]:
@@ -51,37 +62,38 @@ class LogTopics:
 class Judge:
     """Says what becomes of a record; None: it stays."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
+    def __init__(self, subject: Subject, asked: frozenset[str] = frozenset()) -> None:
+        self._subject, self._asked = subject, asked
 
     def __call__(self, record: Record) -> Row | None:
         data = _decoded(record.value)
         if record.topic.endswith(_EVENTS) and isinstance(data, dict) and "request" in data:
             return without(self._subject, record, data)
         if self._is(record, data):
-            for id in _ids(record, data):
+            for id in self._ids(record, data):
                 self._subject.note(id, len(data) if isinstance(data, list) else 1)
             return EMPTY
         return None
 
     def _is(self, record: Record, data: Any) -> bool:
         subject = self._subject
-        if any(id in subject.ids for id in _ids(record, data)):
+        if any(id in subject.ids for id in self._ids(record, data)):
             return True
         headers = [text.encode(errors="replace") for text in record.headers.values()]
         key = (record.key or "").encode(errors="replace")
         return subject.tells(data) or subject.quoted(record.value, key, *headers)
 
-
-def _ids(record: Record, data: Any) -> list[str]:
-    """What a record's request may be called; the key of a dead letter is its place."""
-    found = [record.headers.get(name) for name in _NAMES]
-    if isinstance(data, dict):
-        message = data.get("message")
-        found += [data.get("id"), message.get("id") if isinstance(message, dict) else None]
-    if "sluice-source" not in record.headers:
-        found.append(_made(record) if record.key is None else record.key)
-    return [id for id in found if isinstance(id, str) and id]
+    def _ids(self, record: Record, data: Any) -> list[str]:
+        """What a record's request may be called; the key of a dead letter is its place."""
+        found = [record.headers.get(name) for name in _NAMES]
+        if isinstance(data, dict):
+            message = data.get("message")
+            if record.topic not in self._asked or "inputs" in data:  # MLRun's has an id of its own
+                found.append(data.get("id"))
+            found.append(message.get("id") if isinstance(message, dict) else None)
+        if "sluice-source" not in record.headers:
+            found.append(_made(record) if record.key is None else record.key)
+        return [id for id in found if isinstance(id, str) and id]
 
 
 def _made(record: Record) -> str:

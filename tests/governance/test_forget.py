@@ -19,6 +19,7 @@ from sluice.forget.features import FeatureRows
 from sluice.forget.forget import forget
 from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
+from sluice.forget.topics import Judge
 from sluice.monitoring.redaction import Redaction
 from sluice.streams import open_stream
 from sluice.streams.stream import Record
@@ -167,6 +168,49 @@ def test_a_short_value_is_looked_for_by_its_field_alone() -> None:
     assert whose.tells({"n": Redaction({"n": "hash"}, SALT.encode()).value("n", 12)})
     assert not whose.tells({"m": 12, "n": 120})
     assert not whose.quoted(b"12")
+
+
+def asked(value: dict[str, Any], key: str = "k") -> Record:
+    return Record("t.requests", 0, 0, key, orjson.dumps(value), {}, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "own", "others"),
+    [
+        (
+            "email",
+            "ann@example.org",
+            ["joann@example.org", "j.ann@example.org", "ann@example.org.uk"],
+        ),
+        ("account", "123456", [1234567, "1234567", 123456.5, -123456]),
+        ("account", "0012", ["12", "12.0", "00120"]),
+        ("account", "9007199254740993", [9007199254740992]),
+    ],
+)
+def test_whose_value_only_contains_the_subjects_is_another(
+    field: str, own: str, others: list[Any]
+) -> None:
+    judge = Judge(subject({field: own}), frozenset({"t.requests"}))
+    assert [other for other in others if judge(asked({field: other}, "other"))] == []
+    said = [asked({field: own}), asked({"error": f"{own}: not known\n{own}"}, "2")]
+    assert [judge(record) is not None for record in said] == [True, len(own) > 5]
+
+
+def test_a_number_or_a_boolean_is_told_however_it_is_written() -> None:
+    whose = subject({"n": "12", "vip": "true"})
+    assert whose.tells({"n": 12.0, "vip": True})
+    assert not whose.tells({"n": 12, "vip": 1})
+    assert subject({"n": "123456"}).quoted(b'{"n":123456.0}')
+    assert subject({"text": "abcdef"}).quoted(rb'"error: \nabcdef."')
+
+
+def test_an_id_that_a_record_has_is_no_requests() -> None:
+    whose = subject({"email": EMAIL})
+    judge = Judge(whose, frozenset({"t.requests"}))
+    assert judge(asked({"id": "P1", "email": EMAIL}, "first"))
+    assert judge(asked({"id": "P1", "email": OTHER}, "second")) is None
+    assert judge(asked({"id": "MLRun", "inputs": [{"email": EMAIL}]}, "third"))
+    assert whose.ids == {"first": 1, "third": 1, "MLRun": 1}
 
 
 def test_rows_of_a_key_go_and_others_stay(shop: Tiny) -> None:
