@@ -248,22 +248,22 @@ def test_below_the_quorum_there_is_no_answer(ensemble: Callable[..., Service]) -
 def test_a_member_over_its_budget_is_left_out_and_the_request_goes_on(
     ensemble: Callable[..., Service],
 ) -> None:
-    gate = threading.Event()
+    gate, ended = threading.Event(), threading.Event()
 
     def hangs(scores: Any) -> Any:
-        gate.wait(20)
+        gate.wait(60)
+        ended.set()
         return scores
 
-    service = ensemble(", quorum: 1, budget_ms: 30", hangs)
-    begun = time.perf_counter()
+    service = ensemble(", quorum: 1, budget_ms: 150", hangs)
     first = service.run(Message([ORDER], "id"))
     second = service.run(Message([ORDER], "id"))
-    assert time.perf_counter() - begun < 5
-    assert first["route"]["left_out"] == {"challenger": "took over 30 ms"}
+    assert not ended.is_set()  # nobody has waited for it
+    assert first["route"]["left_out"] == {"challenger": "took over 150 ms"}
     assert second["route"]["left_out"] == {"challenger": BUSY}
     assert first["version"] == "2"
     gate.set()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while "left_out" in service.run(Message([ORDER], "id"))["route"]:
         assert time.monotonic() < until
         time.sleep(0.01)
