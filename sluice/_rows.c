@@ -51,7 +51,7 @@ static PyObject *bind(PyMethodDef *function, PyObject *from, size_t size,
 
 typedef struct {
     PyObject *name, *convert, *value, *array; /* value: the default; array: numpy's type */
-    int kind; /* the first letter of its type, 0 for an array */
+    int kind; /* the first letter of its type, a space for an array */
     int missing, null; /* whether there may be no such key, and no value */
     double low, high;
 } Field;
@@ -76,8 +76,8 @@ static int digits(const char *text, int n)
     return number;
 }
 
-/* The seconds since 1970 of a text of exactly this form: 2013-04-01T09:00:00Z. */
-static int seconds_of(const char *text, double *seconds)
+/* The seconds since 1970 of a text of 20 bytes, NAN unless it is as 2013-04-01T09:00:00Z is. */
+static double seconds_of(const char *text)
 {
     static const short BEFORE[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
     const int year = digits(text, 4), month = digits(text + 5, 2), day = digits(text + 8, 2);
@@ -86,14 +86,13 @@ static int seconds_of(const char *text, double *seconds)
     if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':'
         || text[19] != 'Z' || year < 1 || month < 1 || month > 12 || day < 1 || hour < 0
         || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
-        return 0;
+        return NAN;
     const int leap = (year % 4 == 0 && year % 100) || year % 400 == 0, past = year - 1;
     if (day > BEFORE[month] - BEFORE[month - 1] + (leap && month == 2))
-        return 0;
+        return NAN;
     const int days = past * 365 + past / 4 - past / 100 + past / 400 - 719162
         + BEFORE[month - 1] + (leap && month > 2) + day - 1;
-    *seconds = days * 86400.0 + hour * 3600 + minute * 60 + second;
-    return 1;
+    return days * 86400.0 + hour * 3600 + minute * 60 + second;
 }
 
 /* The typed value of one that is of its type already; NULL, with no exception, of any other. */
@@ -103,12 +102,12 @@ static PyObject *plain(const Field *field, PyObject *value)
     if (PyUnicode_CheckExact(value) && (field->kind == 's' || field->kind == 't')) {
         Py_ssize_t size;
         const char *text = PyUnicode_AsUTF8AndSize(value, &size);
+        if (text && field->kind == 's')
+            return Py_NewRef(value);
         if (!text) /* half of a surrogate pair */
             PyErr_Clear();
-        else if (field->kind == 's')
-            return Py_NewRef(value);
-        else if (size != 20 || !seconds_of(text, &number))
-            return NULL;
+        else if (size == 20)
+            number = seconds_of(text);
     } else if (PyFloat_CheckExact(value) && field->kind == 'n') {
         number = PyFloat_AsDouble(value);
         if (number != 0 && number >= field->low && number <= field->high)
@@ -198,15 +197,12 @@ static PyObject *make_reader(PyObject *module, PyObject *fields)
 
 /* -- A matrix's columns -------------------------------------------------------------------- */
 
-typedef struct Op Op;
-typedef double (*Apply)(const Op *, double, double);
-
-struct Op {
-    Apply apply; /* NULL for a category */
+typedef struct Op {
+    double (*apply)(const struct Op *, double, double); /* NULL for a category */
     Py_ssize_t first, second; /* the places of its values; second is −1 where it takes one */
     double a, b;
     PyObject *codes, *name;
-};
+} Op;
 
 /* x % y, as Python and NumPy have it; y is above 0. */
 static double rest(double x, double y)
@@ -222,26 +218,23 @@ static double whole(double x, double y)
     return times == 0 ? copysign(0.0, x) : times - below > 0.5 ? below + 1 : below;
 }
 
-static double number(const Op *op, double x, double y) { return x; }
-static double clip(const Op *op, double x, double y)
-{
-    return x < op->a ? op->a : x > op->b ? op->b : x;
-}
-static double difference(const Op *op, double x, double y) { return x - y + op->a; }
-static double ratio(const Op *op, double x, double y) { return x / (fabs(y) + op->a); }
-static double minute_of_day(const Op *op, double t, double y)
-{
-    return whole(t, 100) * 60 + rest(t, 100);
-}
-static double hour(const Op *op, double t, double y) { return whole(rest(t, 86400), 3600); }
-static double day_of_week(const Op *op, double t, double y) { return rest(whole(t, 86400) + 3, 7); }
-static double day_of_year(const Op *op, double t, double y)
-{
-    return whole(rest(t / 86400, 365.2425), 1);
-}
-static double year(const Op *op, double t, double y) { return 1970 + t / 31556952; }
+#define OP(name, result) \
+    static double name(const Op *op, double x, double y) { return result; }
+OP(number, x)
+OP(clip, x < op->a ? op->a : x > op->b ? op->b : x)
+OP(difference, x - y + op->a)
+OP(ratio, x / (fabs(y) + op->a))
+OP(minute_of_day, whole(x, 100) * 60 + rest(x, 100))
+OP(hour, whole(rest(x, 86400), 3600))
+OP(day_of_week, rest(whole(x, 86400) + 3, 7))
+OP(day_of_year, whole(rest(x / 86400, 365.2425), 1))
+OP(year, 1970 + x / 31556952)
 
-static const struct { const char *name; Apply apply; int inputs; } OPS[] = {
+static const struct {
+    const char *name;
+    double (*apply)(const Op *, double, double);
+    int inputs;
+} OPS[] = {
     {"number", number, 1}, {"category", NULL, 1}, {"clip", clip, 1}, {"difference", difference, 2},
     {"ratio", ratio, 2}, {"minute_of_day", minute_of_day, 1}, {"hour", hour, 1},
     {"day_of_week", day_of_week, 1}, {"day_of_year", day_of_year, 1}, {"year", year, 1},
@@ -255,7 +248,7 @@ static int read_op(PyObject *item, void *into)
                           &PyDict_Type, &op->codes, &op->name))
         return -1;
     for (size_t k = 0; k < sizeof OPS / sizeof *OPS; k++)
-        if (!strcmp(OPS[k].name, name) && OPS[k].inputs == 1 + (op->second >= 0)) {
+        if (!strcmp(OPS[k].name, name) && OPS[k].inputs == (op->first >= 0) + (op->second >= 0)) {
             op->apply = OPS[k].apply;
             return 0;
         }
@@ -283,7 +276,7 @@ static int code_of(const Op *op, PyObject *value, Py_ssize_t row, PyObject *unkn
 }
 
 /* One row of the matrix. 1; 0 if it is for Python, −1 on errors. */
-static int fill_row(const Table *table, PyObject *values, Py_ssize_t row, PyObject *unknown,
+static int fill_row(const Table *table, PyObject *values, Py_ssize_t i, PyObject *unknown,
                     float *out)
 {
     const Op *op = table->items, *const end = op + table->n;
@@ -295,7 +288,7 @@ static int fill_row(const Table *table, PyObject *values, Py_ssize_t row, PyObje
         PyObject *first = PyList_GetItem(values, op->first);
         PyObject *second = op->second < 0 ? first : PyList_GetItem(values, op->second);
         if (!op->apply)
-            done = code_of(op, first, row, unknown, out);
+            done = code_of(op, first, i, unknown, out);
         else if (PyFloat_CheckExact(first) && PyFloat_CheckExact(second))
             *out = (float)op->apply(op, PyFloat_AsDouble(first), PyFloat_AsDouble(second));
         else
@@ -335,17 +328,14 @@ static PyObject *make_plan(PyObject *module, PyObject *ops)
 {
     static PyMethodDef fill = {
         "fill", (PyCFunction)(void (*)(void))fill_rows, METH_FASTCALL,
-        "fill(rows, out): n lists into float32 [n, ops]. Which (row, column) are unknown "
-        "categories; None where that is for Python.",
+        "fill(rows, out): n lists into float32 [n, ops]. Unknown categories, None if for Python.",
     };
     return bind(&fill, ops, sizeof(Op), read_op);
 }
 
 static PyMethodDef functions[] = {
-    {"reader", make_reader, METH_O,
-     "reader(fields), of name, kind, low, high, missing, null, convert, default, array: a read."},
-    {"plan", make_plan, METH_O,
-     "plan(ops), of op, first, second, a, b, codes, column: a fill. KeyError for no such op."},
+    {"reader", make_reader, METH_O, "reader(fields), as reader.py has them: their read."},
+    {"plan", make_plan, METH_O, "plan(ops), as columns.py has them: their fill, or KeyError."},
     {NULL, NULL, 0, NULL},
 };
 
