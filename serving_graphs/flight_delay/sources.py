@@ -51,8 +51,9 @@ def requests(start: str, end: str) -> pd.DataFrame:
 
 def local_day(flights: pd.DataFrame) -> pd.Series[str]:
     """The local day of each scheduled departure, as 2013-04-01."""
-    month, day = flights["month"].astype(str), flights["day"].astype(str)
-    return flights["year"].astype(str) + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
+    days = flights["year"] * 10_000 + flights["month"] * 100 + flights["day"]
+    written = {d: f"{d // 10_000}-{d // 100 % 100:02}-{d % 100:02}" for d in days.unique().tolist()}
+    return days.map(written)
 
 
 def weather() -> pd.DataFrame:
