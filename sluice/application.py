@@ -35,11 +35,12 @@ from sluice.routing.shadow import Shadow
 from sluice.routing.shadow_process import start_process
 from sluice.settings import Settings
 from sluice.stores import event_stream, events_url, feature_store, model_store, reward_ledger
-from sluice.streams import Producer
+from sluice.streams import Message, Producer
 
 if TYPE_CHECKING:
     from sluice.correction.copies import Copies
     from sluice.routing.policy import Policy
+    from sluice.telemetry.telemetry import Telemetry
 
 log = logging.getLogger("sluice")
 
@@ -63,6 +64,7 @@ class Application:
         policy: the router's, once the graph has loaded it.
         correction: what its rule of that name knows, once the graph has loaded it.
         shadow: asks versions off the reply's path; None: nobody does.
+        telemetry: traces requests for OpenTelemetry; None: nothing is traced.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Application:
         self.policy: Policy | None = None
         self.correction: Copies | None = None
         self.shadow: Shadow | None = None
+        self.telemetry: Telemetry | None = None
         self._refresh, self._clock = refresh, clock
         self._token: Hashable = None
         self._next_look = math.inf if live else 0.0
@@ -120,6 +123,10 @@ class Application:
         if settings.monitoring:
             home = Home(project, graph, definitions.servers)
             application.shadow = Shadow(partial(open_comparer, home), partial(start_process, home))
+        if settings.otlp:
+            from sluice.telemetry.telemetry import Telemetry
+
+            application.telemetry = Telemetry(project, graph)
         return application
 
     def live(self) -> Live:
@@ -205,6 +212,8 @@ class Application:
             self.correction.close()
         if self.emitter is not None:
             self.emitter.close()
+        if self.telemetry is not None:
+            self.telemetry.close()
         self.features.close()
 
 
@@ -234,7 +243,7 @@ def make_emitter(
     return kind(partial(_producer, project), topic, builder, onward=onward)
 
 
-def _to_mlrun(settings: Settings) -> Outbox:
+def _to_mlrun(settings: Settings) -> Outbox[Message]:
     """What posts events to MLRun's monitoring, one at a time."""
     from sluice.monitoring.mlrun_http import MlrunProducer
 

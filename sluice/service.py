@@ -93,7 +93,9 @@ class Service:
         message = Message(records if isinstance(records, list) else [records])
         message.single = not isinstance(records, list)
         message.pin = version
-        outputs = self.run(message)["outputs"]
+        telemetry = self.application.telemetry
+        reply = telemetry.tracer.called(self.run, message) if telemetry else self.run(message)
+        outputs = reply["outputs"]
         return outputs[0] if message.single else outputs
 
     def close(self) -> None:

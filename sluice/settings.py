@@ -21,12 +21,17 @@ from sluice.refusals import refuse
 log = logging.getLogger("sluice")
 PREFIX = "SLUICE_"
 _NO_SETTINGS = {"project"}  # the project's folder
-# Variables that platforms set: whoever starts a server, and MLRun where it monitors a function.
+# Variables that platforms set: whoever starts a server, MLRun where it monitors a function, and
+# OpenTelemetry's own.
 _PLATFORMS = {
     "port": "PORT",
     "monitoring_url": "MODEL_MONITORING_URL",
     "endpoint_uid": "MODEL_ENDPOINT_UID",
     "endpoint_name": "MODEL_ENDPOINT_NAME",
+    "otlp": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "otlp_headers": "OTEL_EXPORTER_OTLP_HEADERS",
+    "otlp_service": "OTEL_SERVICE_NAME",
+    "otlp_ratio": "OTEL_TRACES_SAMPLER_ARG",
 }
 MOUNTED_SPEC = Path("/tmp/mlrun/serving-conf/serving_spec.json")
 
@@ -73,6 +78,22 @@ class Settings:
     )
     endpoint_uid: str = field(default="", metadata={"help": "uid of the model endpoint in MLRun"})
     endpoint_name: str = field(default="", metadata={"help": "name of the model endpoint in MLRun"})
+    otlp: str = field(
+        default="", metadata={"help": "where a collector takes OTLP by HTTP; empty: nowhere"}
+    )
+    otlp_headers: str = field(default="", metadata={"help": "headers for that collector"})
+    otlp_service: str = field(default="", metadata={"help": "service.name; empty: the graph's"})
+    otlp_ratio: float = field(
+        default=1.0,
+        metadata={
+            "help": "share of requests that are traced, without a parent",
+            "least": 0.0,
+            "most": 1.0,
+        },
+    )
+    otlp_interval: float = field(
+        default=60.0, metadata={"help": "seconds between pushes of metrics", "least": 1.0}
+    )
     retention_bytes: int = field(
         default=1_073_741_824, metadata={"help": "monitoring events kept, bytes", "least": 1}
     )

@@ -12,7 +12,7 @@ from sluice.settings import PREFIX, Settings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)/([-._a-zA-Z0-9]+)")
-_SECRET_NAME = re.compile(r"(passw(or)?d|secret|token|salt|credentials?|_key)$", re.I)
+_SECRET_NAME = re.compile(r"(passw(or)?d|secret|token|salt|credentials?|_key|_headers)$", re.I)
 _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@|(password|secret|token|jaas)[\w.]*=", re.I)
 # What the rendering sets itself.
 _TAKEN = ("SLUICE_GRAPH", "SLUICE_PROJECT", "SLUICE_STATE", "SLUICE_NEXT")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sluice.metrics.slots import read_slots
 
@@ -21,8 +21,17 @@ HELP: Mapping[str, str] = {
     "sluice_left_out": "Rows that a member of an ensemble had no part in, by member.",
     "sluice_shadows": "Rows for shadows, by what became of them.",
     "sluice_events": "Monitoring events, by what became of them.",
+    "sluice_spans": "Requests for OpenTelemetry, by what became of their spans.",
 }
-_Key = tuple[str, str, tuple[tuple[str, str], ...]]
+Key = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+class Sums(NamedTuple):
+    """What was counted, by name, kind and labels; a histogram's bounds, how many values there are
+    by bucket (one more than bounds), and after them their sum."""
+
+    counters: dict[Key, float]
+    histograms: dict[Key, tuple[list[float], list[float]]]
 
 
 class Gauge:
@@ -51,7 +60,7 @@ class _Collector:
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily
 
-        counters, histograms = _sums(self._folder)
+        counters, histograms = read_sums(self._folder)
         yield from _counters(counters)
         yield from _histograms(histograms)
         families: dict[str, Any] = {}
@@ -63,9 +72,10 @@ class _Collector:
         yield from families.values()
 
 
-def _sums(folder: Path) -> tuple[dict[_Key, float], dict[_Key, tuple[list[float], list[float]]]]:
-    counters: dict[_Key, float] = {}
-    histograms: dict[_Key, tuple[list[float], list[float]]] = {}
+def read_sums(folder: Path) -> Sums:
+    """The sums over all processes that count, or have counted, in `folder`."""
+    counters: dict[Key, float] = {}
+    histograms: dict[Key, tuple[list[float], list[float]]] = {}
     for path in sorted(folder.glob("*.metrics")):
         for (name, kind, labels, *more), values in read_slots(path):
             key = (name, kind, tuple((str(k), str(v)) for k, v in labels))
@@ -76,10 +86,10 @@ def _sums(folder: Path) -> tuple[dict[_Key, float], dict[_Key, tuple[list[float]
                 _, sums = histograms.setdefault(key, (bounds, [0.0] * (len(bounds) + 2)))
                 for i in range(len(sums)):
                     sums[i] += values[i]
-    return counters, histograms
+    return Sums(counters, histograms)
 
 
-def _counters(sums: Mapping[_Key, float]) -> Iterator[Any]:
+def _counters(sums: Mapping[Key, float]) -> Iterator[Any]:
     from prometheus_client.core import CounterMetricFamily
 
     for name, keys in _by_name(sums).items():
@@ -90,7 +100,7 @@ def _counters(sums: Mapping[_Key, float]) -> Iterator[Any]:
         yield family
 
 
-def _histograms(sums: Mapping[_Key, tuple[list[float], list[float]]]) -> Iterator[Any]:
+def _histograms(sums: Mapping[Key, tuple[list[float], list[float]]]) -> Iterator[Any]:
     from prometheus_client.core import HistogramMetricFamily
 
     for name, keys in _by_name(sums).items():
@@ -106,8 +116,8 @@ def _histograms(sums: Mapping[_Key, tuple[list[float], list[float]]]) -> Iterato
         yield family
 
 
-def _by_name(sums: Iterable[_Key]) -> dict[str, list[_Key]]:
-    names: dict[str, list[_Key]] = {}
+def _by_name(sums: Iterable[Key]) -> dict[str, list[Key]]:
+    names: dict[str, list[Key]] = {}
     for key in sorted(sums):
         names.setdefault(key[0], []).append(key)
     return names

@@ -15,7 +15,7 @@ from sluice.streams import Clock, Message, Producer
 Build = Callable[[Observation, float], Message]
 
 
-class Emitter(Outbox):
+class Emitter(Outbox[Message]):
     """Emits observations to a topic.
 
     Args:
@@ -37,7 +37,7 @@ class Emitter(Outbox):
         capacity: int = 10_000,
         batch: int = 512,
         clock: Clock = time,
-        onward: Outbox | None = None,
+        onward: Outbox[Message] | None = None,
         sample: float = 1.0,
         seed: int = 0,
     ) -> None:

@@ -12,12 +12,13 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from sluice.errors import StoreUnavailable
-from sluice.streams import Clock, Message, Producer
+from sluice.streams import Clock
 
 log = logging.getLogger("sluice.monitoring")
 
@@ -28,7 +29,21 @@ _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
 
-class Outbox:
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Sink(Protocol[M_contra]):
+    """What messages are sent by: a stream's producer, or something like it."""
+
+    def produce_many(self, topic: str, messages: Sequence[M_contra]) -> object:
+        """Send messages; when this returns they are accepted."""
+
+    def close(self) -> None:
+        """Send no more."""
+
+
+class Outbox(Generic[M]):
     """Brings messages to a topic. It starts its thread in the process that puts the first one in.
 
     A sink that fails is tried again with back-off, while the buffer has room for what comes in
@@ -54,13 +69,13 @@ class Outbox:
 
     def __init__(
         self,
-        producer_factory: Callable[[], Producer],
+        producer_factory: Callable[[], Sink[M]],
         topic: str,
         *,
         capacity: int = 10_000,
         batch: int = 512,
         clock: Clock = time,
-        onward: Outbox | None = None,
+        onward: Outbox[M] | None = None,
     ) -> None:
         self._factory, self._topic = producer_factory, topic
         self._capacity, self._batch, self._clock = capacity, batch, clock
@@ -76,14 +91,14 @@ class Outbox:
         self.last_error: str | None = None
         self._failing = False  # so that a failure is logged once, not with every try
         self._lock = threading.Lock()
-        self._buffer: deque[tuple[Message, int]] = deque()  # events, each with its records' number
+        self._buffer: deque[tuple[M, int]] = deque()  # events, each with its records' number
         self._rows = 0  # records in the buffer
         self._taken = 0  # events that the thread has in hand
         self._thread: threading.Thread | None = None
-        self._producer: Producer | None = None
+        self._producer: Sink[M] | None = None
         self._given_up = False
 
-    def put(self, rows: int, make: Callable[[], Message]) -> None:
+    def put(self, rows: int, make: Callable[[], M]) -> None:
         """Put a message of so many records on its way; never waits for the stream, never raises.
 
         It is made here, and not in the thread: what both did at once would cost them more than
@@ -165,8 +180,8 @@ class Outbox:
                 return
             self._clock.sleep(_TICK_S)
 
-    def _take(self) -> list[Message]:
-        batch: list[Message] = []
+    def _take(self) -> list[M]:
+        batch: list[M] = []
         with self._lock:
             taken = 0
             while self._buffer and taken < self._batch:
@@ -177,7 +192,7 @@ class Outbox:
             self._taken = len(batch)
         return batch
 
-    def _deliver(self, messages: list[Message]) -> None:
+    def _deliver(self, messages: list[M]) -> None:
         tries = 0
         while messages and not self._given_up:
             error = self._try(messages)
@@ -189,12 +204,12 @@ class Outbox:
                 break
             self._wait(min(_FIRST_BACKOFF_S * 2 ** (tries - 1), _LAST_BACKOFF_S))
 
-    def _deliver_singly(self, messages: list[Message]) -> None:
+    def _deliver_singly(self, messages: list[M]) -> None:
         for message in messages:
             if self._try([message]) is not None:
                 self._drop(REFUSED)
 
-    def _try(self, messages: list[Message]) -> Exception | None:
+    def _try(self, messages: list[M]) -> Exception | None:
         """Send; what went wrong, or None."""
         try:
             if self._producer is None:
@@ -206,7 +221,7 @@ class Outbox:
         self._succeeded(len(messages))
         if self.onward is not None:
             for message in messages:
-                self.onward.put(1, partial(_same, message))
+                self.onward.put(1, partial(same, message))
         return None
 
     def _wait(self, seconds: float) -> None:
@@ -217,12 +232,12 @@ class Outbox:
     def _failed(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         if not self._failing or text != self.last_error:
-            log.warning("monitoring events to %s: %s", self._topic, text, exc_info=error)
+            log.warning("messages to %s: %s", self._topic, text, exc_info=error)
         self.last_error, self._failing = text, True
 
     def _succeeded(self, count: int) -> None:
         if self._failing:
-            log.info("monitoring events to %s are sent again", self._topic)
+            log.info("messages to %s are sent again", self._topic)
         self._failing = False
         with self._lock:
             if not self._given_up:  # else they are counted as dropped already
@@ -236,12 +251,12 @@ class Outbox:
                 self._taken -= 1
 
 
-def _same(message: Message) -> Message:
+def same(message: M) -> M:
     """One that is made already."""
     return message
 
 
-_outboxes: WeakSet[Outbox] = WeakSet()
+_outboxes: WeakSet[Outbox[Any]] = WeakSet()
 
 
 def _after_fork_in_child() -> None:

@@ -29,6 +29,7 @@ class Meter:
 
     def __init__(self, registry: Registry, application: Application, host: Any = None) -> None:
         self._registry, self._application, self._host = registry, application, host
+        self.folder = registry.folder
         self._graph = ("graph", application.graph)
         self._time = registry.histogram("sluice_request_seconds", (self._graph,))
         # What is counted with each request is looked up by what differs, not by all its labels.
@@ -77,7 +78,7 @@ class Meter:
     def page(self) -> Answer:
         """All workers' numbers in Prometheus' text format."""
         self._events()
-        body = render(self._registry.folder, [*self._gauges(), *self._set_by_models()])
+        body = render(self._registry.folder, [*self.gauges(), *self._set_by_models()])
         return Answer(200, body, content_type=CONTENT_TYPE)
 
     def _timed(self, timings: Sequence[dict[str, float]]) -> None:
@@ -133,6 +134,11 @@ class Meter:
             self._count("sluice_shadows", "compared", shadow.compared)
             for reason, count in list(shadow.dropped.items()):
                 self._count("sluice_shadows", f"dropped_{reason}", count)
+        telemetry = self._application.telemetry
+        if telemetry is not None:
+            self._count("sluice_spans", "sent", telemetry.tracer.outbox.sent)
+            for reason, count in list(telemetry.tracer.outbox.dropped.items()):
+                self._count("sluice_spans", f"dropped_{reason}", count)
         if emitter is None:
             return
         if emitter.onward is not None:
@@ -169,7 +175,8 @@ class Meter:
             if isinstance(value, int | float)
         ]
 
-    def _gauges(self) -> list[Gauge]:
+    def gauges(self) -> list[Gauge]:
+        """What the local host is like now."""
         host = self._host
         if host is None:
             return []

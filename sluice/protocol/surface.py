@@ -50,6 +50,7 @@ class Asked(NamedTuple):
 
     message: Message
     wrap: Wrap
+    request: Request
 
     @property
     def shares(self) -> bool:
@@ -90,6 +91,8 @@ class Surface:
         self.service, self.max_records = service, max_records
         self._feedback, self._meter, self._access = feedback, meter, access
         self._application = service.application
+        telemetry = service.application.telemetry
+        self._tracer = telemetry.tracer if telemetry is not None else None
         definitions = service.application.definitions
         self._schema, self._ranked = definitions.record, Ranked.of(service.steps, definitions)
         self._callers = Callers.of(service.graph)
@@ -121,6 +124,8 @@ class Surface:
         access = open_access(project, service.name)
         surface = cls(service, project.settings.max_records, feedback, meter, access)
         surface._paths |= dashboard.paths(project, service.name)
+        if service.application.telemetry is not None:
+            service.application.telemetry.push(meter.folder, meter.gauges)
         return surface
 
     def handle(self, context: Any, event: Any) -> Any:
@@ -190,9 +195,9 @@ class Surface:
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
                 raise TooLarge(f"{found}: at most {self.max_records} are taken")
-            return Asked(message, wrap)
+            return Asked(message, wrap, request)
         except Exception as error:
-            return self._failed(error, message, id)
+            return self._failed(error, request, message, id)
 
     def _looked_at(self, request: Request) -> dict[str, str]:
         """The headers that the router's policy looks at."""
@@ -204,10 +209,10 @@ class Surface:
         try:
             reply = self.service.run(asked.message)
         except Exception as error:
-            return self._failed(error, asked.message)
+            return self._failed(error, asked.request, asked.message)
         if self._meter is not None:
             self._meter.predicted([(asked.message, reply)])
-        return _told(asked, reply)
+        return self._told(asked, reply)
 
     def _together(self, asked: Sequence[Asked]) -> list[Answer]:
         """The answers to requests that share a message."""
@@ -219,13 +224,29 @@ class Surface:
         if self._meter is not None:
             answered = [(a.message, r) for a, r in pairs if not isinstance(r, SluiceError)]
             self._meter.predicted(answered)
-        return [
-            failed(r, a.message.id) if isinstance(r, SluiceError) else _told(a, r) for a, r in pairs
-        ]
+        return [self._told(a, r) for a, r in pairs]
 
-    def _failed(self, error: Exception, message: Message | None, id: str | None = None) -> Answer:
+    def _told(self, asked: Asked, reply: dict[str, Any] | SluiceError) -> Answer:
+        """The answer to a request that was answered or refused, and has its event."""
+        try:
+            answer = (
+                failed(reply, asked.message.id)
+                if isinstance(reply, SluiceError)
+                else asked.wrap(reply)
+            )
+        except Exception as error:
+            answer = failed(error, asked.message.id)
+        if self._tracer is not None:
+            self._tracer.served(asked.request, asked.message, reply, answer.status)
+        return answer
+
+    def _failed(
+        self, error: Exception, request: Request, message: Message | None, id: str | None = None
+    ) -> Answer:
         answer = failed(error, message.id if message else id)
         observe_failure(self._application, message, error, answer.status)
+        if self._tracer is not None:
+            self._tracer.served(request, message, None, answer.status)
         return answer
 
     def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
@@ -298,13 +319,6 @@ class Surface:
                     part.describe(document)
             self._document = live, dumps(document)
         return Answer(200, self._document[1])
-
-
-def _told(asked: Asked, reply: dict[str, Any]) -> Answer:
-    try:
-        return asked.wrap(reply)
-    except Exception as error:  # it was answered, and has its event
-        return failed(error, asked.message.id)
 
 
 def _model_path(path: str) -> tuple[str, str | None, str]:

@@ -65,6 +65,8 @@ class Desk:
         self._limits, self._clock = limits, clock
         self._schema = service.application.definitions.record
         self.redaction = service.application.redaction
+        telemetry = service.application.telemetry
+        self._tracer = telemetry.tracer if telemetry is not None else None
 
     def answer(self, records: Sequence[Record]) -> list[tuple[str, Sent]]:
         """Per record, in their order, a topic and what goes there: a prediction or a dead letter.
@@ -153,6 +155,8 @@ class Desk:
             try:
                 replies.append(Counted(request.message.timings, *_COUNTED(answer)))
                 request.take(answer)
+                if self._tracer is not None:
+                    self._tracer.worked(request.record, request.message, answer)
             except Exception as error:  # a step of somebody's own answered what is no reply
                 request.error = error
         self.meter.answered(replies)
@@ -162,6 +166,8 @@ class Desk:
         if error is None:
             return self.topics.predictions, Sent(request.value, request.id, _HEADERS)
         record, status = request.record, status_of(error)
+        if self._tracer is not None:
+            self._tracer.worked(record, request.message, None, status)
         place = f"{record.topic}/{record.partition}/{record.offset}"
         text = f"request {request.id} ({place}) is a dead letter: {reason_of(error)}"
         log.warning("%s", text, exc_info=error if status == 500 else None)

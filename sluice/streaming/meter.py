@@ -88,7 +88,8 @@ class StreamMeter(Meter):
         labels = (self._graph, ("error", type(error).__name__))
         self._registry.count("sluice_stream_retries", labels)
 
-    def _gauges(self) -> list[Gauge]:
+    def gauges(self) -> list[Gauge]:
+        """How far the stream is, as of the last look."""
         return [
             Gauge("sluice_stream_lag", "Requests that are not done with.", self.lag),
             Gauge("sluice_stream_lost", "Requests that the stream took away unread.", self.lost),

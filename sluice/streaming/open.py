@@ -81,6 +81,8 @@ def open_desk(
     topics = Topics.of(project.name, service.name, parameters)
     registry = folder or Registry(shared_folder(parent=os.getpid))
     meter = StreamMeter(registry, service.application)
+    if service.application.telemetry is not None:
+        service.application.telemetry.push(meter.folder, meter.gauges)
     limits = Limits(project.settings.max_records, project.settings.max_body)
     if not step:
         return _keeping(Desk(service, topics, meter, limits, time), parameters)
