@@ -17,8 +17,9 @@ from sluice.project import Project
 def act(project: Project, action: str, **subject: Any) -> Iterator[dict[str, Any]]:
     """Run a block, and then write the line; what the block puts into the mapping is its evidence.
 
-    Where the block raises an error of ours, its text is the evidence's `failed`. Raises
-    TrailBroken before the block, where no line could be written after it.
+    Where the block raises, the evidence's `failed` says so: an error of ours by its text, another
+    one, which may quote anything, by its name. Raises TrailBroken before the block, where no line
+    could be written after it.
     """
     trail = open_trail(project)
     with acting(trail, action, **subject) as evidence:
@@ -34,6 +35,9 @@ def acting(trail: Trail, action: str, **subject: Any) -> Iterator[dict[str, Any]
         yield evidence
     except SluiceError as error:
         evidence["failed"] = str(error)
+        raise
+    except BaseException as error:  # also who interrupts it
+        evidence["failed"] = type(error).__name__
         raise
     finally:
         trail.append(Entry(action=action, subject=subject, evidence=evidence))

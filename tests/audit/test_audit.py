@@ -120,18 +120,28 @@ def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
     assert "is of format 2; this Sluice reads format 1" in verify(trail)[0].what
 
 
-def test_what_fails_in_a_block_is_a_line_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (GateFailed("rollout", "no answer"), "gate rollout: no answer"),
+        (OSError("no room for ann@example.org"), "OSError"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_what_fails_in_a_block_is_a_line_too(
+    tmp_path: Path, error: BaseException, told: str
+) -> None:
     trail = trail_of(tmp_path)
 
     def deploy() -> None:
         with acting(trail, "deploy", graph="g") as evidence:
             evidence["layout"] = "fused"
-            raise GateFailed("rollout", "no answer")
+            raise error
 
-    with pytest.raises(GateFailed):
+    with pytest.raises(type(error)):
         deploy()
     [line] = written(trail)
-    assert line["evidence"] == {"layout": "fused", "failed": "gate rollout: no answer"}
+    assert line["evidence"] == {"layout": "fused", "failed": told}
 
 
 WRITER = """
