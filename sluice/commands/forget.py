@@ -41,7 +41,8 @@ def forget_subject(options: argparse.Namespace) -> int:
     project = Project.find()
     subject, redaction = _subject(project, options)
     state = Path(project.path("", ""))
-    with opened(project, options.graph) as (places, fixed), _bar(options) as progress:
+    known = opened(project, options.graph, subject.fields)
+    with known as (places, fixed), _bar(options) as progress:
         if options.dry_run:
             done = forget(subject, places, state, dry=True, progress=progress)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,6 +77,10 @@ class Entity:
     def columns(self) -> list[str]:
         """The names of its features without the entity's: a table's value columns."""
         return [f.name.partition(".")[2] for f in self.features]
+
+    def keyed_by(self, fields: Collection[str]) -> bool:
+        """Whether these fields of a record are all of its key, and more."""
+        return set(self.keys.values()) <= set(fields)
 
 
 class EntityReader:

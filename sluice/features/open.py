@@ -16,8 +16,13 @@ def open_features(project: Project, graph: str = "") -> tuple[Definitions, Onlin
 
     Raises DeclarationError, StoreUnavailable.
     """
+    definitions, store = open_own(project, graph)
+    return definitions, beside(store, definitions, project.settings.feast)
+
+
+def open_own(project: Project, graph: str = "") -> tuple[Definitions, OnlineStore]:
+    """The same without what other stores keep."""
     spec = read_spec(project, graph or project.settings.graph)
     parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
     definitions = read_definitions(project.root / parameters.features, project.root)
-    store = feature_store(project, parameters.graph)
-    return definitions, beside(store, definitions, project.settings.feast)
+    return definitions, feature_store(project, parameters.graph)

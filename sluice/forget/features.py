@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sluice.errors import RecordError
 from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.inspect import typed_key
@@ -14,7 +15,7 @@ from sluice.scrub import scrub
 
 
 class FeatureRows:
-    """The online store of a graph.
+    """The online store of a graph, without what other stores keep for it.
 
     An entity is the subject's where each field of its key is given; others have no rows of one
     subject alone, or can't be told. What its sources still hold comes back when they are
@@ -26,10 +27,13 @@ class FeatureRows:
 
     def look(self, subject: Subject, *, delete: bool) -> Iterator[Seen]:
         for entity, declared in self._definitions.entities.items():
-            if not set(declared.keys.values()) <= subject.fields.keys():
+            if declared.online or not declared.keyed_by(subject.fields):
                 continue
             texts = [subject.fields[name] for name in declared.keys.values()]
-            key = typed_key(self._definitions, declared, texts)
+            try:
+                key = typed_key(self._definitions, declared, texts)
+            except RecordError:  # a text where keys are numbers: no row has it
+                continue
             yield Seen(1, self._rows(entity, key, delete))
 
     def _rows(self, entity: str, key: Key, delete: bool) -> int:

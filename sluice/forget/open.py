@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sluice.address import shown
 from sluice.errors import DeclarationError
-from sluice.features.open import open_features
+from sluice.features.open import open_own
 from sluice.forget.place import Place
 from sluice.parameters import Parameters
 from sluice.project import Project
@@ -22,8 +22,11 @@ from sluice.windows.state import state_file
 
 
 @contextmanager
-def opened(project: Project, graph: str) -> Iterator[tuple[list[Place], list[str]]]:
-    """The places of a graph, closed with the block, and those that nobody can take records out of.
+def opened(
+    project: Project, graph: str, fields: Collection[str] = ()
+) -> Iterator[tuple[list[Place], list[str]]]:
+    """The places of a graph, closed with the block, and those that nobody can take records out of:
+    of other feature stores those whose keys are among these fields.
 
     Raises DeclarationError, StoreUnavailable.
     """
@@ -35,7 +38,7 @@ def opened(project: Project, graph: str) -> Iterator[tuple[list[Place], list[str
                 places += _log(project, graph, log_path(url))
             else:
                 fixed.append(shown(url))
-        places += [*_database(project, graph), *_features(project, graph)]
+        places += [*_database(project, graph), *_features(project, graph, fields, fixed)]
         places += _answers(project, graph)
         for place in places:
             stack.callback(place.close)
@@ -70,10 +73,15 @@ def _database(project: Project, graph: str) -> Iterator[Place]:
     yield BatchTables(open_database(project, graph))
 
 
-def _features(project: Project, graph: str) -> Iterator[Place]:
+def _features(
+    project: Project, graph: str, fields: Collection[str], fixed: list[str]
+) -> Iterator[Place]:
     from sluice.forget.features import FeatureRows
 
-    definitions, store = open_features(project, graph)
+    definitions, store = open_own(project, graph)
+    for entity in definitions.entities.values():
+        if entity.online and entity.keyed_by(fields):
+            fixed.append(f"{entity.online} (entity {entity.name})")
     url = project.path(project.settings.features, "features")
     yield FeatureRows(definitions, store, shown(url) if "://" in url else url)
 

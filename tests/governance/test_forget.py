@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sluice.features.store import stored_layout
 from sluice.forget.events import without
 from sluice.forget.features import FeatureRows
 from sluice.forget.forget import forget
+from sluice.forget.open import opened
 from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
 from sluice.forget.topics import Judge
@@ -225,4 +227,34 @@ def test_rows_of_a_key_go_and_others_stay(shop: Tiny) -> None:
     found = store.get_many([("weather", ("Bonn",)), ("weather", ("Cork",))], 1_705_000_000.0)
     assert found[0] is None
     assert found[1] is not None
+    rows.close()
+
+
+OTHERS = """entities:
+  clients:
+    online: feast:clients
+    keys: {client: visits}
+    features: {rate: {type: number, default: 0.5}}
+"""
+
+
+def test_what_another_feature_store_keeps_is_named_and_our_own_is_scrubbed(
+    shop: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.edit("features.yaml", "entities:\n", OTHERS)
+    settings = replace(shop.project.settings, feast="http://127.0.0.1:9")
+    project = replace(shop.project, settings=settings)
+    for fields, kept in (({"city"}, []), ({"visits"}, ["feast:clients (entity clients)"])):
+        with opened(project, "binary", fields) as (places, fixed):
+            assert fixed == kept
+            [rows] = [place for place in places if place.name.startswith("features")]
+            assert list(rows.look(subject({"visits": "8"}), delete=True)) == []
+            assert list(rows.clean(subject({"city": "no such city"}))) != []
+
+
+def test_a_text_is_no_key_where_keys_are_numbers(shop: Tiny) -> None:
+    shop.edit("features.yaml", "keys: {city: city}", "keys: {city: visits}")
+    definitions, store = open_features(shop.project, "binary")
+    rows = FeatureRows(definitions, store, "features")
+    assert list(rows.look(subject({"visits": EMAIL}), delete=False)) == []
     rows.close()
