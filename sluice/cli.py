@@ -44,6 +44,7 @@ from sluice.commands import (
     stack,
     stream,
     tune_rules,
+    upgrade,
 )
 from sluice.errors import DeclarationError, SluiceError
 from sluice.lines import line_of
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
         router,
         correction,
         canary,
+        upgrade,
     ):  # fmt: skip
         group.add_to(groups)
     return top

@@ -22,7 +22,8 @@ import orjson
 
 from sluice.errors import SluiceError
 
-MAGIC, FORMAT = b"sluice.m", 1
+MAGIC = b"sluice.m"
+FORMAT = 1
 SLOTS, NAMES = 8192, 1 << 19
 _HEAD = 24
 _SIZE = _HEAD + 8 * SLOTS + NAMES

@@ -82,9 +82,54 @@ def put_block(
     txn: Txn, topic: Topic, partition: int, first: int, rows: Sequence[Message], *, now: float
 ) -> int:
     """Append messages to a partition; how many bytes they take."""
-    data = _encode(rows)
-    txn.put(_KEY.pack(b"r", topic.id, partition, first, now, len(data)), data)
+    key, data = entry((topic.id, partition), Block(first, now, rows))  # type: ignore[arg-type]
+    txn.put(key, data)
     return len(data)
+
+
+def entry(place: tuple[int, int], block: Block) -> tuple[bytes, bytes]:
+    """A block of a partition (its topic's number, and its own) as a name and value of the file."""
+    data = _encode(block.rows)
+    return _KEY.pack(b"r", *place, block.first, block.timestamp, len(data)), data
+
+
+def is_old(key: bytes) -> bool:
+    """Whether a block's name is of format 1; such a block is one record."""
+    return len(key) == _OLD_KEY.size
+
+
+def place_of(key: bytes) -> tuple[int, int]:
+    """The partition that a block's name says: its topic's number, and its own."""
+    _, topic, partition, _ = _OLD_KEY.unpack_from(key)
+    return topic, partition
+
+
+def block_at(cursor: Any) -> Block:
+    """The block that a cursor is at, in either format."""
+    key, data = cursor.item()
+    if is_old(key):
+        old = _decode_old(data)
+        return Block(_offset(key), old.timestamp, [(old.value, old.key, old.headers)])
+    _, _, _, first, timestamp, _ = _KEY.unpack(key)
+    return Block(first, timestamp, _decode(data))
+
+
+def first_key(txn: Txn, topic: Topic, partition: int) -> bytes | None:
+    """The name of a partition's oldest block."""
+    cursor = txn.cursor()
+    key = _OLD_KEY.pack(b"r", topic.id, partition, 0)
+    return bytes(cursor.key()) if _seek(cursor, key) else None
+
+
+def bytes_kept(txn: Txn, topic: Topic, partition: int) -> int:
+    """How many bytes the blocks of a partition take."""
+    cursor = txn.cursor()
+    key = _OLD_KEY.pack(b"r", topic.id, partition, 0)
+    more, size = _seek(cursor, key), 0
+    while more:
+        size += _head(cursor).size
+        more = _next(cursor, key)
+    return size
 
 
 def oldest_time(txn: Txn, topic: Topic, partition: int, state: State) -> float:
@@ -123,9 +168,9 @@ def blocks(txn: Txn, topic: Topic, partition: int, offset: int) -> Iterator[Bloc
     key = _OLD_KEY.pack(b"r", topic.id, partition, offset)
     if not _seek(cursor, key) or _offset(cursor.key()) > offset:
         cursor.prev()  # it is within the block before
-    yield _block(cursor).since(offset)
+    yield block_at(cursor).since(offset)
     while _next(cursor, key):
-        yield _block(cursor)
+        yield block_at(cursor)
 
 
 def put_rows(txn: Txn, topic: Topic, partition: int, block: Block) -> int:
@@ -165,12 +210,3 @@ def _head(cursor: Any) -> _Head:
         return _Head(key, *_KEY.unpack(key)[3:])
     data = cursor.value()
     return _Head(key, _offset(key), _decode_old(data).timestamp, len(data))
-
-
-def _block(cursor: Any) -> Block:
-    key, data = cursor.item()
-    if len(key) == _KEY.size:
-        _, _, _, first, timestamp, _ = _KEY.unpack(key)
-        return Block(first, timestamp, _decode(data))
-    old = _decode_old(data)
-    return Block(_offset(key), old.timestamp, [(old.value, old.key, old.headers)])

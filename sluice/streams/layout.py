@@ -151,6 +151,11 @@ def put_states(txn: Txn, topic: Topic, states: list[State]) -> None:
     txn.put(_STATES.pack(b"s", topic.id), b"".join(packed))
 
 
+def has_old_states(txn: Txn) -> bool:
+    """Whether a partition's state is one of format 1."""
+    return bool(scan(txn, b"p"))
+
+
 def leave_format_1(txn: Txn, topic: Topic) -> None:
     """Take away a topic's states of format 1, and say that the file is of this one now."""
     for partition in range(topic.partitions):

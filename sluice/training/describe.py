@@ -21,6 +21,7 @@ from sluice.training.dataset import Dataset
 from sluice.training.training import Training
 from sluice.transform.transform import Transform
 
+FORMAT = 1  # of schema.json
 REPLAY_ROWS, GOLDEN_ROWS = 500, 20
 _LIBRARIES = ("numpy", "scikit-learn", "xgboost-cpu", "xgboost", "onnx", "skl2onnx", "onnxmltools")
 
@@ -59,7 +60,7 @@ def describe_schema(schema: Schema) -> bytes:
         }
         for f in schema.fields
     ]  # fmt: skip
-    return orjson.dumps({"format": 1, "record": fields}, option=orjson.OPT_INDENT_2)
+    return orjson.dumps({"format": FORMAT, "record": fields}, option=orjson.OPT_INDENT_2)
 
 
 def replay_files(

@@ -13,8 +13,17 @@ import msgspec
 from sluice.streams import Message
 
 
-def write(path: Path, topic: str, partitions: Sequence[Sequence[Message]], now: float) -> None:
-    """A log with one topic, whose partitions have these messages; all of them written `now`."""
+def write(
+    path: Path,
+    topic: str,
+    partitions: Sequence[Sequence[Message]],
+    now: float,
+    at_once: int | None = None,
+) -> None:
+    """A log with one topic, whose partitions have these messages.
+
+    All of them were written `now`; or `at_once` of a partition's, and as many a second later.
+    """
     env: Any = lmdb.open(str(path), subdir=False)
     with env.begin(write=True) as txn:
         txn.put(b"m", b"sluice.log 1")
@@ -22,7 +31,8 @@ def write(path: Path, topic: str, partitions: Sequence[Sequence[Message]], now: 
         for number, messages in enumerate(partitions):
             size = 0
             for offset, (value, key, headers) in enumerate(messages):
-                data = msgspec.msgpack.encode((now, key, headers, value))
+                time = now + (offset // at_once if at_once else 0)
+                data = msgspec.msgpack.encode((time, key, headers, value))
                 txn.put(struct.pack(">cIHQ", b"r", 0, number, offset), data)
                 size += len(data)
             if messages:

@@ -1,0 +1,1 @@
+"""Rewriting what older versions of Sluice have left; docs/formats.md."""
