@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -94,8 +95,9 @@ def telling(subject: Subject, folder: Path, progress: Progress) -> Iterator[Path
     if not subject.spellings:
         return
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if _has(subject, file, progress):
-            yield file
+        with suppress(FileNotFoundError):  # who works meanwhile takes files of its own away
+            if _has(subject, file, progress):
+                yield file
 
 
 def _has(subject: Subject, file: Path, progress: Progress) -> bool:

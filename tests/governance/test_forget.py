@@ -18,6 +18,7 @@ from sluice.features.store import stored_layout
 from sluice.forget.events import without
 from sluice.forget.features import FeatureRows
 from sluice.forget.forget import forget
+from sluice.forget.forget import telling as telling_files
 from sluice.forget.open import opened
 from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
@@ -135,6 +136,14 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
     assert (done.deleted, done.left, done.done) == ({"fake": 1}, {}, True)
     assert second.ids == ["other"]
     assert not list((tmp_path / "forget").iterdir())
+
+
+def test_a_file_that_goes_while_others_are_read_holds_nothing(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    for file in (first, second):
+        file.write_text(EMAIL)
+    found = telling_files(subject({"email": EMAIL}), tmp_path, lambda *_: second.unlink())
+    assert list(found) == [first]
 
 
 def test_of_an_event_with_many_records_only_the_subjects_go() -> None:
