@@ -78,12 +78,12 @@ class LogConsumer:
             batch = self._fetch(max_records)
             self._positions.update(batch.positions)
             self._rests = batch.rests
+            self.lost += batch.lost
             if batch.passed:
                 self._passed.update(batch.passed)
                 self._env.write(self._pass, durable=False)
                 if not batch.records:
                     continue
-            self.lost += batch.lost
             left = until - self._clock.monotonic()
             if batch.records or left <= 0:
                 self._turn += 1

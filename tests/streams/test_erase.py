@@ -13,6 +13,7 @@ from sluice.scrub import scrub
 from sluice.streams import Message, Record, open_stream
 from sluice.streams.block import EMPTY, Row
 from sluice.streams.erase import pieces, topics
+from sluice.streams.expire import expire
 from sluice.streams.layout import KIND
 
 SECRET = b"a secret that nobody may read"
@@ -75,4 +76,21 @@ def test_to_look_changes_nothing(tmp_path: Path) -> None:
     before = (tmp_path / "x.log").read_bytes()
     assert erased(tmp_path / "x.log", write=False) == 1
     assert (tmp_path / "x.log").read_bytes() == before
+    stream.close()
+
+
+def test_what_was_lost_before_forgotten_records_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "x.log"
+    stream = open_stream(str(file), partitions=1)
+    producer, consumer = stream.producer(durable=False), stream.consumer("g", ["t"])
+    for value in (b"read", b"old", SECRET, b"next"):
+        producer.produce("t", value)
+    consumer.commit(consumer.poll(1, 0))
+    [_, _, secret, _] = stream.consumer("other", ["t"]).poll(9, 0)
+    env = acquire(file, KIND, time.monotonic)
+    assert sum(expire(env, "t", secret.timestamp)) == 2
+    release(env)
+    assert erased(file) == 1
+    assert [record.value for record in consumer.poll(1, 0)] == [b"next"]
+    assert consumer.lost == 1
     stream.close()
