@@ -6,6 +6,7 @@ values are 0, empty or null counts as none there, so it is missing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
@@ -49,8 +50,14 @@ class MlrunReader:
         open: Callable[[str], Any] = open_service,
     ) -> None:
         self._vector, self._layout, self._timeout, self._open = vector, layout, timeout, open
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin as a process does: a fork has neither the thread nor connections of its own."""
+        self._pid = os.getpid()
         # The service takes one call at a time; one that hangs keeps the next ones waiting.
         self._pool = ThreadPoolExecutor(1, "sluice-mlrun-vector")
+        vars(self).pop("_service", None)
 
     @cached_property
     def _service(self) -> Any:
@@ -58,6 +65,8 @@ class MlrunReader:
 
     def read(self, keys: Sequence[Key]) -> list[Found | None]:
         """See Reader."""
+        if self._pid != os.getpid():
+            self._begin()
         asked = [native(self._layout, key) for key in keys]
         future = self._pool.submit(lambda: self._service.get(asked))
         try:

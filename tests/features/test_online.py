@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -267,6 +268,25 @@ def vector_store(own: OnlineStore, declared: Definitions, vector: Vector) -> Onl
     timeout = declared.entities["drivers"].timeout
     reader = MlrunReader("shop/drivers", layout, timeout, lambda name: vector)
     return Beside(own, {"drivers": reader}, {"drivers": layout})
+
+
+def test_a_forked_child_asks_a_feature_vector_of_its_own(tmp_path: Path) -> None:
+    declared = definitions(tmp_path, "mlrun:shop/drivers", keys="    timestamp: at\n    keys:")
+    row = {"rate": 0.5, "trips": 3, "city": "Bonn"}
+    opened_by: list[int] = []
+
+    def open(name: str) -> Vector:
+        opened_by.append(os.getpid())
+        return Vector([row], [row])
+
+    reader = MlrunReader("shop/drivers", layout_of(declared, "drivers"), 10.0, open)
+    assert reader.read([(1001.0,)])[0] is not None
+    child = os.fork()
+    if not child:
+        found = reader.read([(1001.0,)])
+        os._exit(0 if found[0] is not None and opened_by[1:] == [os.getpid()] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    reader.close()
 
 
 def test_a_feature_vector_of_mlrun(tmp_path: Path, own: OnlineStore) -> None:
