@@ -19,4 +19,6 @@ def extras_of(graph: Graph) -> list[str]:
         found.append("v3io")
     if settings.jwks_url or f"{PREFIX}JWKS_URL" in secrets:
         found.append("auth")
+    if settings.otlp or f"{PREFIX}OTLP" in secrets:
+        found.append("otel")
     return found
