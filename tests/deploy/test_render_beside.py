@@ -205,6 +205,7 @@ def test_the_image_has_what_the_declaration_needs(make: Make) -> None:
     jwks = {"SLUICE_JWKS_URL": "https://issuer.example.com/keys"}
     assert "auth" in extras(changed(env={**ENOUGH["env"], **jwks}))
     assert "auth" in extras(changed(secrets={"SLUICE_JWKS_URL": "shop/jwks"}))
+    assert "otel" in extras(changed(env={**ENOUGH["env"], "SLUICE_OTLP": "http://collector:4318"}))
     assert "v3io" in extras(changed(env={"SLUICE_FEATURES": "v3io://projects/shop"}))
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert {"kafka", "stores", "auth", "v3io"} <= declared["optional-dependencies"].keys()
+    assert {"kafka", "stores", "auth", "otel", "v3io"} <= declared["optional-dependencies"].keys()

@@ -38,6 +38,7 @@ METRICS = dict(declared())
 THERE = {name + end for name, kind in METRICS.items() for end in SERIES[kind]}
 LABELS = {
     "graph", "status", "step", "version", "outcome", "column", "reason", "entity", "error", "le",
+    "metric",
 }  # fmt: skip
 ASKED = [
     pytest.param(target, id=f"{panel['title']}-{target['refId']}")
