@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,7 @@ def import_function(options: argparse.Namespace) -> int:
     1 where something is refused, or answers differ.
     """
     function = read_function(options.source, options.function, options.code)
-    made = _only(plan(function, _places(options.model)), _listed(options.only))
+    made = _planned(function, options)
     if not options.json:
         for finding in made.findings:
             say(str(finding))
@@ -95,15 +94,11 @@ def _import(options: argparse.Namespace, function: Function, made: Plan) -> Impo
     ).run()
 
 
-def _only(made: Plan, names: list[str]) -> Plan:
+def _planned(function: Function, options: argparse.Namespace) -> Plan:
+    places, names = _places(options.model), _listed(options.only)
+    made = plan(function, places)
     _known(names, [route.name for route in made.routes])
-    if not names:
-        return made
-    dropped = [r.name for r in made.routes if r.name not in names]
-    wheres = {f"model {name}" for name in dropped}
-    findings = [f for f in made.findings if f.where not in wheres]
-    routes = [r for r in made.routes if r.name in names]
-    return replace(made, routes=routes, findings=findings)
+    return plan(function, places, names) if names else made
 
 
 def _known(names: list[str], there: list[str]) -> None:

@@ -8,7 +8,7 @@ it: they make what the model takes, and what its callers get.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,7 @@ class Plan:
         name: what an ensemble's answers are signed with.
         routed: whether there is a router, whose callers name models by path or body.
         findings: all that is to be said.
+        only: the names of the routes that are wanted; empty: all.
     """
 
     routes: list[Route] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Plan:
     name: str = ""
     routed: bool = False
     findings: list[Finding] = field(default_factory=list)
+    only: Collection[str] = ()
 
     @property
     def refusals(self) -> list[Finding]:
@@ -100,9 +102,14 @@ class Plan:
         }
 
 
-def plan(function: Function, places: Mapping[str, str] | None = None) -> Plan:
-    """The plan of a function; `places` has the local copy of a model's files, by route."""
-    made = Plan(name=function.name)
+def plan(
+    function: Function, places: Mapping[str, str] | None = None, only: Collection[str] = ()
+) -> Plan:
+    """The plan of a function; `places` has the local copy of a model's files, by route.
+
+    With `only`, nothing is said of a router's other models.
+    """
+    made = Plan(name=function.name, only=only)
     graph = function.spec["graph"]
     for name, hint in _LOST.items():
         if function.spec.get(name) or graph.get(name):
@@ -186,7 +193,7 @@ def _is_model(step: Mapping[str, Any]) -> bool:
 
 def _router(made: Plan, where: str, step: Mapping[str, Any]) -> None:
     kind = str(step.get("class_name") or "").rpartition(".")[2]
-    args = step.get("class_args") or {}
+    args, only = step.get("class_args") or {}, made.only
     if kind in _ENRICHING:
         hint = (
             "declare the features in features.yaml, and let enrich look them up: docs/features.md"
@@ -206,7 +213,8 @@ def _router(made: Plan, where: str, step: Mapping[str, Any]) -> None:
     made.vote, made.weights = args.get("vote_type"), dict(args.get("weights") or {})
     made.name = str(args.get("name") or kind)
     for name, route in (step.get("routes") or {}).items():
-        _route(made, name, route)
+        if not only or name in only:
+            _route(made, name, route)
     if not step.get("routes"):
         made.refuse(where, "has no routes", "add the models before you export the function")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,23 @@ import pytest
 import yaml
 
 from sluice.errors import DeclarationError
-from sluice.importing.plan import LEFT_OUT, REFUSED, Plan, plan
+from sluice.importing.plan import CARRIED, LEFT_OUT, REFUSED, Plan, plan
 from sluice.importing.source import read_function
 
 MODEL = {"kind": "task", "class_name": "C", "class_args": {"model_path": "m1"}}
 
 
-def planned(tmp_path: Path, graph: Any, places: dict[str, str] | None = None, **spec: Any) -> Plan:
+def planned(
+    tmp_path: Path,
+    graph: Any,
+    places: dict[str, str] | None = None,
+    only: Collection[str] = (),
+    **spec: Any,
+) -> Plan:
     (tmp_path / "m1").mkdir(exist_ok=True)
     data = {"kind": "serving", "metadata": {"name": "f"}, "spec": {"graph": graph, **spec}}
     (tmp_path / "f.yaml").write_text(yaml.safe_dump(data), "utf-8")
-    return plan(read_function(tmp_path / "f.yaml"), places)
+    return plan(read_function(tmp_path / "f.yaml"), places, only)
 
 
 def routed(routes: Any = None, **router: Any) -> dict[str, Any]:
@@ -76,6 +83,14 @@ def test_a_model_in_a_store_by_a_copy_of_it(tmp_path: Path) -> None:
     made = planned(tmp_path, graph, {"a": str(tmp_path / "m1")})
     assert made.refusals == []
     assert made.routes[0].path == str(tmp_path / "m1")
+
+
+def test_what_is_wrong_with_a_model_that_is_not_wanted_stops_no_other(tmp_path: Path) -> None:
+    graph = routed({"a": MODEL, "b": {**MODEL, "class_name": "mlrun.frameworks.sklearn.S"}})
+    assert [f.where for f in planned(tmp_path, graph).refusals] == ["step b"]
+    made = planned(tmp_path, graph, only=["a"])
+    assert (made.refusals, [route.name for route in made.routes]) == ([], ["a"])
+    assert [f.where for f in made.findings if f.level == CARRIED] == ["model a"]
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
