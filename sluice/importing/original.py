@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sluice.errors import SluiceError
 from sluice.importing.plan import ENSEMBLE, Plan
 from sluice.importing.source import Function
@@ -32,7 +34,7 @@ class Original:
         data = copy.deepcopy(dict(function.data))
         for steps in _places(data["spec"]["graph"]):
             for route in plan.routes:
-                if route.name in steps and "model_path" in (steps[route.name]["class_args"] or {}):
+                if "model_path" in ((steps.get(route.name) or {}).get("class_args") or {}):
                     steps[route.name]["class_args"]["model_path"] = route.path
         try:
             made = mlrun.new_function(runtime=data)
@@ -55,7 +57,7 @@ class Original:
         if not isinstance(outputs, list) or len(outputs) != len(body["inputs"]):
             hint = "only answers with one output for each input can be carried over"
             raise SluiceError(f"asked {path or '/'}, it answers {reply!r:.200}: {hint}")
-        return json.loads(json.dumps(outputs, default=_number))  # type: ignore[no-any-return]
+        return in_json(outputs)
 
     def _path(self, model: str) -> str:
         if self._plan.routed and model:
@@ -107,6 +109,17 @@ def _places(graph: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield step.get("routes") or {}
 
 
-def _number(value: Any) -> Any:
-    """A number of numpy's, which MLRun's handler in Nuclio could not write, as JSON has it."""
-    return value.item() if hasattr(value, "item") else value.tolist()
+def in_json(outputs: Sequence[Any]) -> list[Any]:
+    """Outputs as they come out of JSON. Raises SluiceError for what is none."""
+    try:
+        made: list[Any] = json.loads(json.dumps(outputs, default=_plain))
+    except (TypeError, ValueError) as error:
+        raise SluiceError(f"it answers what is no JSON: {error}") from None
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """What numpy has, which MLRun's handler in Nuclio could not write, as JSON has it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} {value!r:.80}")

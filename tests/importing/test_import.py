@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ from sluice.errors import SluiceError
 from sluice.graph import Event
 from sluice.importing.importer import Importer
 from sluice.importing.layout import Layout
+from sluice.importing.original import in_json
 from sluice.importing.plan import plan
 from sluice.project import Project
 from sluice.protocol.surface import Surface
@@ -210,3 +212,9 @@ def test_a_folder_that_is_there_is_not_touched(originals: Originals, tmp_path: P
     with pytest.raises(SluiceError, match="is there already"):
         importer.run()
     assert (tmp_path / "taken" / "iris" / "mine").exists()
+
+
+def test_what_numpy_has_is_compared_as_json_has_it() -> None:
+    assert in_json([np.float32(0.5), np.array([0.25, 0.75])]) == [0.5, [0.25, 0.75]]
+    with pytest.raises(SluiceError, match=r"it answers what is no JSON: set \{1\}"):
+        in_json([{1}])
