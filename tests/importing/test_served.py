@@ -78,6 +78,12 @@ def test_it_gets_what_the_caller_wrote(servers: Path) -> None:
     assert (Path(model.metrics["path"]) / "model.bin").read_bytes() == b"\x00\x01"
 
 
+def test_metrics_that_are_something_else_are_none(servers: Path) -> None:
+    model = ServedModel(*manifest(), servers)
+    model.server.metrics = ["of its own"]
+    assert model.metrics == {}
+
+
 def test_an_output_for_each_input(servers: Path) -> None:
     model = ServedModel(*manifest(), servers)
     with pytest.raises(SluiceError, match="m gave no output for each input"):
@@ -140,6 +146,7 @@ def test_scores(outputs: Any, kind: str, classes: list[Any], expected: Any) -> N
     [
         ([3], "label", [0, 1], "answered 3, which is none of the classes"),
         ([[1, 2]], "number", [], r"answered \[1, 2\] numbers"),
+        ([[1]], "label", [0, 1], r"answered \[1\], which is none of the classes"),
         (["x"], "number", [], "expected numbers"),
         ([[0.5, 0.5]], "probabilities", [0, 1, 2], r"expected \[1, 3\]"),
     ],

@@ -79,7 +79,8 @@ class ServedModel:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        return dict(getattr(self.server, "metrics", {}))
+        found = getattr(self.server, "metrics", None)
+        return dict(found) if isinstance(found, Mapping) else {}  # a class may call anything so
 
     @property
     def server(self) -> Any:
@@ -128,7 +129,7 @@ def scores(outputs: list[Any], answers: str, classes: list[Any]) -> Any:
     """
     if answers == "label":
         places = {label: at for at, label in enumerate(classes)}
-        unknown = [o for o in outputs if o not in places]
+        unknown = [o for o in outputs if isinstance(o, list | dict) or o not in places]
         if unknown:
             raise SluiceError(f"answered {unknown[0]!r}, which is none of the classes {classes}")
         ones = np.eye(len(classes))[[places[o] for o in outputs]]
