@@ -19,7 +19,7 @@ from sluice.service import Service, read_spec
 from sluice.stores import event_stream, model_store
 from sluice.streams import Record
 from sluice.windows.event import read_events
-from tests.golden.first import GRAPH, asked, unpack
+from tests.golden.states import GRAPH, asked, unpack
 
 TOPIC = f"shop.{GRAPH}.events"
 

@@ -13,7 +13,7 @@ from sluice.cli import main
 from sluice.service import Service
 from sluice.upgrade.log import upgrade
 from sluice.upgrade.places import REWRITE, logs
-from tests.golden.first import GRAPH, HERE, asked, unpack
+from tests.golden.states import GRAPH, HERE, asked, unpack
 
 
 @pytest.fixture

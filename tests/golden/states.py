@@ -1,4 +1,4 @@
-"""The golden state of make_first.py, unpacked, and the project that it is of."""
+"""A golden state (make_first.py, make_second.py), unpacked, and the project that it is of."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 GRAPH = "late"
 
 
-def unpack(folder: Path) -> Project:
+def unpack(folder: Path, name: str = "first") -> Project:
     """The project, with a copy of that state in a folder; its own events would go there too."""
-    with zipfile.ZipFile(HERE / "first.zip") as packed:
+    with zipfile.ZipFile(HERE / f"{name}.zip") as packed:
         packed.extractall(folder)
     settings = dataclasses.replace(Settings(), state=str(folder), monitoring=False)
     return dataclasses.replace(Project.read(HERE / "project"), settings=settings)
