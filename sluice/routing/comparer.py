@@ -123,20 +123,29 @@ class Comparer:
                 offered.places, offered.times, offered.versions, offered.scores, strict=True
             ):
                 if each[2]:
-                    own = {n: s if isinstance(s, str) else s[row].tolist() for n, s in said.items()}
+                    own = {number: scores[row] for number, scores in said.items()}
                     yield Compared(*each, own)
                 row += 1
 
-    def _scores(self, number: str, digest: str, group: Sequence[Offered]) -> Array | str:
-        """What a shadow says of all rows [rows, k], or why it says nothing."""
-        parts = [offered.tensors[digest] for offered in group]
-        joined = {name: np.concatenate([unpack(p[name]) for p in parts]) for name in parts[0]}
+    def _scores(self, number: str, digest: str, group: Sequence[Offered]) -> list[Any]:
+        """What a shadow says of each row: scores [k], or why it says nothing.
+
+        Where it raises it is asked again by halves: one request is no fault of another.
+        """
         try:
-            scores: Array = self._models(number).predict(joined)
+            scores: Array = self._models(number).predict(_joined(digest, group))
+            return list(scores.tolist())
+        except (VersionRefused, NotFound) as error:
+            told = why = f"raised {type(error).__name__}"
+            told += f": {error}"
         except Exception as error:  # whatever it is, it is the shadow's
-            self._tell(f"shadow {number} raised {type(error).__name__}: {error}")
-            return f"raised {type(error).__name__}"
-        return scores
+            if len(group) > 1:
+                half = len(group) // 2
+                first = self._scores(number, digest, group[:half])
+                return first + self._scores(number, digest, group[half:])
+            told = why = f"raised {type(error).__name__}"  # its text may quote what is redacted
+        self._tell(f"shadow {number} {told}")
+        return [why] * sum(len(offered.versions) for offered in group)
 
     def _deliver(self, events: Sequence[Message]) -> bool:
         """Send; whether they were taken. While the stream is away the ring fills up."""
@@ -158,6 +167,12 @@ class Comparer:
         if text not in self._told and len(self._told) < 100:
             self._told.add(text)
             log.warning("%s", text)
+
+
+def _joined(digest: str, group: Sequence[Offered]) -> dict[str, Array]:
+    """The tensors of all rows."""
+    parts = [offered.tensors[digest] for offered in group]
+    return {name: np.concatenate([unpack(p[name]) for p in parts]) for name in parts[0]}
 
 
 class Models:

@@ -19,6 +19,7 @@ from sluice.models.model import Input
 from sluice.parts import join
 from sluice.routing.comparer import Compared, Comparer, Models, event
 from sluice.routing.offered import Answered, Offered, decode, encode, unpack
+from sluice.routing.ring import Ring
 from sluice.routing.shadow import CLOSED, FAILED, FULL, Shadow
 from sluice.routing.shadow_plan import ShadowPlan
 from sluice.service import Service
@@ -233,6 +234,31 @@ def test_a_defect_costs_comparisons(caplog: pytest.LogCaptureFixture) -> None:
     shadow.close()
     assert (shadow.compared, shadow.dropped) == (2, {FAILED: 2})
     assert "rows were not compared" in caplog.text
+
+
+class Picky(Zeros):
+    """A model that one value makes raise, and that quotes it."""
+
+    def predict(self, tensors: Any) -> Any:
+        if 7.0 in tensors["features"]:
+            raise ValueError("no such number: 7.0")
+        return super().predict(tensors)
+
+
+def test_one_request_that_a_shadow_raises_for_is_no_fault_of_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept, ring = Kept(), Ring.make(1 << 16)
+    lump = [offered(1, np.array([float(value)]).tobytes()) for value in range(10)]
+    assert ring.put(encode(lump), 10)
+    ring.close()
+    Comparer(ring, lambda _: Picky(), lambda: kept, "t").run()
+    ring.release()
+    assert [e["errors"] for e in kept.events] == [
+        {"2": "raised ValueError"} if value == 7 else {} for value in range(10)
+    ]
+    assert "shadow 2 raised ValueError" in caplog.text
+    assert "7.0" not in caplog.text  # it may be redacted everywhere else
 
 
 def test_a_version_that_the_store_refuses_is_asked_for_once() -> None:
