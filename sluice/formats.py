@@ -59,6 +59,7 @@ FORMATS = (
     # What goes over a topic, or from step to step
     Format("message", "sluice.codec:FORMAT", 2),
     Format("passage", "sluice.streaming.passage:FORMAT"),
+    Format("answer", "sluice.streaming.desk:ANSWER_FORMAT"),
     Format("dead letter", "sluice.streaming.dead_letter:FORMAT"),
     Format("replayed letter", "sluice.streaming.letters:FORMAT"),
     Format("monitoring event", "sluice.monitoring.event:FORMAT"),

@@ -30,7 +30,8 @@ log = logging.getLogger("sluice.stream")
 
 # What passes: not the request's fault, and worth trying again.
 PASSING = (*AWAY, TooManyRequests, DeadlineExceeded, OSError)
-_HEADERS = {"content-type": "application/json", "sluice-format": "1"}
+ANSWER_FORMAT = 1
+_HEADERS = {"content-type": "application/json", "sluice-format": str(ANSWER_FORMAT)}
 
 
 _TABLE = 100  # requests; fewer are faster by row

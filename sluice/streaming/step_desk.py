@@ -21,7 +21,7 @@ from sluice.service import Service
 from sluice.streaming.dead_letter import status_of
 from sluice.streaming.desk import PASSING, Desk, Limits
 from sluice.streaming.meter import Counted, StreamMeter
-from sluice.streaming.passage import Origin, Passage
+from sluice.streaming.passage import FORMAT, Origin, Passage
 from sluice.streaming.request import Request
 from sluice.streaming.stages import Stage
 from sluice.streaming.topics import Topics
@@ -29,7 +29,7 @@ from sluice.streams import Clock, Record
 from sluice.streams import Message as Sent
 
 log = logging.getLogger("sluice.stream")
-_HEADERS = {"content-type": "application/json", "sluice-format": "1"}
+_HEADERS = {"content-type": "application/json", "sluice-format": str(FORMAT)}
 _ANEW = 8  # so often a message begins anew at most; an alias that moves once takes one of them
 Output = tuple[str, Sent]
 
