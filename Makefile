@@ -8,7 +8,7 @@ export PORT ?= 8080
 export OMP_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test check year bench peers bench-peers notebooks clean
+.PHONY: serve test check year bench peers bench-peers notebooks wheel clean
 
 serve: .venv/serve     ## train a champion if there is none, and serve it on 127.0.0.1:$(PORT)
 	$(BIN)/sluice run main --graph $(GRAPH) --if-no-champion
@@ -36,6 +36,10 @@ bench-peers: .venv/all ## beside those of them that are installed: docs/peers.md
 
 notebooks: .venv/all   ## each notebook, from top to bottom
 	$(BIN)/python -m pytest tests/notebooks
+
+wheel: .venv/all       ## dist/sluice-….whl, with its compiled parts where there is a C compiler
+	rm -rf build/lib build/lib.* build/bdist.*  # what was deleted since would be in it
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
