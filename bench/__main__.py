@@ -27,6 +27,8 @@ BUILD, DOCS = work.ROOT / "build", work.ROOT / "docs"
 def main() -> None:
     """One run."""
     options = _options()
+    if sys.platform != "linux":
+        sys.exit("python -m bench reads /proc and binds cores: it runs on Linux only")
     prepare = [sys.executable, "-m", "bench.prepare"]
     subprocess.run(prepare, check=True, cwd=work.ROOT, env=environment())
     before = machine("before")
