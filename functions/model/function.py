@@ -12,7 +12,7 @@ from sluice.protocol.apart import StepSurface
 from sluice.routing.ensemble_ask import Asking, Tensors
 from sluice.routing.ensemble_carry import answer_message, answer_table
 from sluice.routing.ensemble_scores import Ask
-from sluice.routing.offered import of_message, of_table
+from sluice.routing.offered import of_table
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Model(Step):
         if message.rows:
             self._predict(message)
             if message.shadows and self._application.shadow is not None:
-                self._application.shadow.offer(of_message(message))
+                self._application.shadow.offer_message(message)
         message.lap(self.name)
         return message
 

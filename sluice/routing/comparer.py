@@ -30,7 +30,7 @@ log = logging.getLogger("sluice.shadow")
 
 Array = npt.NDArray[Any]
 FORMAT = 1
-_LOOK_S = 0.05  # many rows in one call cost little more than one
+_LOOK_S, _LINGER = 0.05, 5  # so many looks: many rows in one call cost little more than one
 _ROWS = 1000  # about so many in one call
 _KEPT = 8  # models
 
@@ -97,10 +97,15 @@ class Comparer:
                 self._work(frames)
             elif closed:
                 break
-            if self._ring.waiting < _ROWS and not closed:
-                self._clock.sleep(_LOOK_S)
+            self._linger()
         if self._producer is not None:
             self._producer.close()
+
+    def _linger(self) -> None:
+        for _ in range(_LINGER):
+            if self._ring.closed or self._ring.waiting >= _ROWS:
+                return
+            self._clock.sleep(_LOOK_S)
 
     def _work(self, frames: Sequence[bytes]) -> None:
         groups: dict[tuple[tuple[str, str], ...], list[Offered]] = {}

@@ -17,16 +17,19 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from weakref import WeakSet
 
+from sluice.message import Message
 from sluice.routing.comparer import Comparer
+from sluice.routing.gathered import Gathered
 from sluice.routing.keeper import Keeper, Start
-from sluice.routing.offered import Answered, Offered, encode
+from sluice.routing.offered import Answered, Offered, encode, of_message
 from sluice.routing.ring import Ring
 from sluice.streams import Clock
 
 log = logging.getLogger("sluice.shadow")
 
 FULL, CLOSED, FAILED, LOST = "full", "closed", "failed", "lost"
-_TICK_S = 0.05
+_TICK_S, _LINGER = 0.05, 10  # rows are gathered for so many ticks: most requests meet no copying
+_GATHERED = 512  # rows that wait no longer
 _IN_A_ROW = 16  # rows at a time, while a request may wait for the interpreter
 _LOOK_S = 0.005
 
@@ -61,6 +64,7 @@ class Shadow:
         """Begin as a process does: what waited is another's."""
         self._lock = threading.Lock()
         self._waiting: deque[Answered] = deque()
+        self._gathered: Gathered | None = None
         self._rows = self._offered = 0  # that wait, and all
         self._refused: Counter[str] = Counter()
         self._closed, self._by = False, 0.0  # and when to end
@@ -80,6 +84,19 @@ class Shadow:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="sluice-shadow", daemon=True)
                 self._thread.start()
+
+    def offer_message(self, message: Message) -> None:
+        """Compare the rows of an answered message that has shadows, if there is room."""
+        with self._lock:
+            gathered = self._gathered
+            if gathered is None or not (len(gathered) or gathered.fits(message)):
+                gathered = self._gathered = Gathered.of(message)
+            room = not self._closed and self._rows < self._capacity and self._thread is not None
+            if room and gathered is not None and gathered.add(message):
+                self._offered += 1
+                self._rows += 1
+                return
+        self.offer(of_message(message))
 
     @property
     def compared(self) -> int:
@@ -123,22 +140,38 @@ class Shadow:
         while not self._closed:
             self._feed(ring)
             keeper.look()
-            self._clock.sleep(_TICK_S)
+            self._linger()
         self._feed(ring)
         ring.close()
         keeper.end(self._by)
         self._refuse(CLOSED, ring.waiting)
         ring.release()
 
+    def _linger(self) -> None:
+        for _ in range(_LINGER):
+            self._clock.sleep(_TICK_S)
+            if self._closed or self._rows >= _GATHERED:
+                return
+
     def _feed(self, ring: Ring) -> None:
         """Put what waits into the ring. A request that waits for the interpreter goes first."""
+        with self._lock:
+            gathered = self._gathered
+            rows = 0 if gathered is None else len(gathered)
+            ready = gathered.take() if gathered is not None and rows else None
+            self._rows -= rows
+        if ready is not None:
+            self._put(ring, [ready()], rows)
         for lump, rows in _lumps(self._offers()):
-            try:
-                if not ring.put(encode(lump), rows):
-                    self._refuse(FULL, rows)
-            except Exception:  # a defect here costs comparisons, and no reply
-                self._failed(rows)
+            self._put(ring, lump, rows)
             self._clock.sleep(0)
+
+    def _put(self, ring: Ring, lump: list[Offered], rows: int) -> None:
+        try:
+            if not ring.put(encode(lump), rows):
+                self._refuse(FULL, rows)
+        except Exception:  # a defect here costs comparisons, and no reply
+            self._failed(rows)
 
     def _offers(self) -> Iterator[Offered]:
         while self._waiting:
