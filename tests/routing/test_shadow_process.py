@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -128,7 +127,6 @@ def test_without_a_process_a_thread_compares(
 
 
 def compared(client: Client) -> float:
-<<<<<<< ours
     """Rows by the page of the metrics. A worker adds what its shadows did when it is asked itself,
     so many ask at once, and some of them each worker."""
     with ThreadPoolExecutor(16) as pool:
@@ -136,16 +134,6 @@ def compared(client: Client) -> float:
 
 
 def compared_by_page(client: Client) -> float:
-=======
-    """Rows by the page of the metrics: a worker tells of its own when it is asked for something."""
-    host, port = client.url.removeprefix("http://").split(":")
-    _page(client)
-    with socket.create_connection((host, int(port))):  # so the next one is another worker's
-        return _page(client)
-
-
-def _page(client: Client) -> float:
->>>>>>> theirs
     with urllib.request.urlopen(f"{client.url}/metrics", timeout=60) as reply:
         lines = reply.read().decode().splitlines()
     name = 'sluice_shadows_total{graph="binary",outcome="compared"} '
