@@ -7,10 +7,7 @@ derive.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +21,7 @@ from sluice.models.document import read_document
 from sluice.models.manifest import Files, Manifest
 from sluice.models.model import Input, Tensors, refused
 from sluice.models.servers import Server, read_server
+from sluice.models.unpacked import folder_for
 from sluice.transform.inputs import tensor_name
 
 FORMAT = 1
@@ -68,10 +66,8 @@ class ServedModel:
         self._manifest, self._lists, self._step = manifest, server.lists, server.model
         types = {n: manifest.definitions[n]["type"] for n in manifest.features}
         self._columns = [(tensor_name(n), n, kind) for n, kind in types.items()]
-        folder = tempfile.mkdtemp(prefix="sluice-model-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._lock = threading.Lock()
-        place = _written(files, Path(folder)) / self._told.path
+        place = _written(files, folder_for(self)) / self._told.path
         try:
             self._graph = load_server(server, str(place))
         except Exception as error:  # the user's code may raise anything: this version is refused
