@@ -106,6 +106,14 @@ def test_no_code_runs_that_is_not_declared(servers: Path) -> None:
         ServedModel(*manifest(SERVED.replace(b": 1", b": 2")), servers)
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../model.bin", "other.bin"])
+def test_it_loads_no_file_but_its_own(servers: Path, path: str) -> None:
+    own = SERVED.replace(b'"path": ""', b'"path": "model.bin"')
+    assert ServedModel(*manifest(own), servers).metrics["path"].endswith("/model.bin")
+    with pytest.raises(VersionRefused, match="which is no file of it"):
+        ServedModel(*manifest(own.replace(b"model.bin", path.encode())), servers)
+
+
 def test_code_that_fails_to_load_refuses_its_version_alone(servers: Path) -> None:
     servers.write_text(SERVERS.replace("Doubles", "Broken"), "utf-8")
     with pytest.raises(VersionRefused, match=r"m does not load: OSError\('no such file'\)"):

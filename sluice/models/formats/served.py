@@ -63,6 +63,8 @@ class ServedModel:
             server = read_server(servers, self._told.server)
         except (ValueError, KeyError, SluiceError) as error:
             raise refused(manifest, str(error)) from error
+        if self._told.path and PREFIX + self._told.path not in files:
+            raise refused(manifest, f"{FILE} names {self._told.path!r}, which is no file of it")
         self._manifest, self._lists, self._step = manifest, server.lists, server.model
         types = {n: manifest.definitions[n]["type"] for n in manifest.features}
         self._columns = [(tensor_name(n), n, kind) for n, kind in types.items()]
