@@ -12,6 +12,9 @@ from typing import Any
 from sluice.commands.show import as_json, json_option, say
 from sluice.project import Project
 
+# The graph's topics of what was answered; the others are those of its stream, maybe in one log.
+_TOLD = ("events", "feedback", "shadow", "events.dead-letters")
+
 
 def add_to(groups: Any) -> None:
     """Declare the command."""
@@ -46,19 +49,25 @@ def expire_old(options: argparse.Namespace, clock: Callable[[], float] = time.ti
 
 def _old(project: Project, graph: str, now: float) -> Iterator[tuple[str, int]]:
     from sluice.stores import events_url
-    from sluice.streaming.open import stream_url
+    from sluice.streaming.open import read_parameters, stream_url
+    from sluice.streaming.topics import Topics
 
     settings = project.settings
     prefix = f"{project.name}.{graph}."
-    events, stream = events_url(project), stream_url(project)
-    yield from _topics(events, prefix, now - settings.retention_s)
-    if settings.stream_retention_s and stream != events:
-        yield from _topics(stream, prefix, now - settings.stream_retention_s)
+    told = {f"{prefix}{name}" for name in _TOLD}
+    named = set(Topics.of(project.name, graph, read_parameters(project, graph)))
+
+    def asked(topic: str) -> bool:
+        return topic not in told and (topic.startswith(prefix) or topic in named)
+
+    yield from _topics(events_url(project), told.__contains__, now - settings.retention_s)
+    if settings.stream_retention_s:
+        yield from _topics(stream_url(project), asked, now - settings.stream_retention_s)
     if settings.database_retention_s:
         yield from _predictions(project, graph, now - settings.database_retention_s)
 
 
-def _topics(url: str, prefix: str, before: float) -> Iterator[tuple[str, int]]:
+def _topics(url: str, wanted: Callable[[str], bool], before: float) -> Iterator[tuple[str, int]]:
     from sluice.environment import acquire, release
     from sluice.streams import is_log, log_path
     from sluice.streams.erase import topics
@@ -70,7 +79,7 @@ def _topics(url: str, prefix: str, before: float) -> Iterator[tuple[str, int]]:
     env = acquire(log_path(url), KIND, time.monotonic)
     try:
         for topic in topics(env):
-            if topic.startswith(prefix):
+            if wanted(topic):
                 for count in expire(env, topic, before):
                     yield f"topic {topic}", count
     finally:

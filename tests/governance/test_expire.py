@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 
 import pytest
@@ -15,6 +16,31 @@ from tests.streams.fakes import FakeClock
 from tests.tiny import Tiny
 
 DAY = 86_400.0
+
+
+def test_in_one_log_requests_are_kept_as_long_as_is_said(
+    shop: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = str(shop.root / ".sluice" / "one.log")
+    settings = {"SLUICE_STREAM": log, "SLUICE_EVENTS": log, "SLUICE_RETENTION_S": str(DAY)}
+    for name, value in {**environ(shop), **settings}.items():
+        monkeypatch.setenv(name, value)
+    shop.edit(
+        "graphs/binary/graph.yaml",
+        "      training: tinyshop.binary",
+        "      stream: {requests: orders}\n      training: tinyshop.binary",
+    )
+    stream = open_stream(log, clock=FakeClock(time.time() - 2 * DAY))
+    topics = ("tiny.binary.events", "tiny.binary.predictions", "orders")
+    for topic in topics:
+        stream.producer().produce_many(topic, [Message(b"1")])
+    options = argparse.Namespace(graph="binary", json=True)
+    expire_old(options)
+    assert json.loads(capsys.readouterr().out) == {"topic tiny.binary.events": 1}
+    monkeypatch.setenv("SLUICE_STREAM_RETENTION_S", str(DAY))
+    expire_old(options)
+    assert json.loads(capsys.readouterr().out) == {f"topic {topic}": 1 for topic in topics[1:]}
+    stream.close()
 
 
 def test_old_records_go_by_age(
