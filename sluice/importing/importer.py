@@ -83,7 +83,10 @@ class Importer:
     convert: frozenset[str] = frozenset()
 
     def run(self) -> Imported:
-        """Import. Raises SluiceError, and then no file is left that was not there."""
+        """Import. Raises SluiceError, and then no file of the project is left that was not there.
+
+        Versions that were logged by then stay in the store: none ever goes.
+        """
         record = read_record(rows_of(self.bodies), self.fields)
         with redirect_stdout(sys.stderr), self._writing() as written:  # what MLRun says of itself
             self._write(written, self._texts(record))
