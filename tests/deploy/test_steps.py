@@ -99,8 +99,8 @@ def test_both_layouts_answer_the_same(
 
 def test_five_processes_and_their_timings(both: tuple[LocalDeployment, LocalDeployment]) -> None:
     told = both[1].status()["releases"]["1"]
-    assert (told["layout"], tuple(told["pids"])) == ("steps", STEPS)
-    assert len(set(told["pids"].values())) == 5
+    assert (told["layout"], tuple(told["pids"])) == ("steps", (*STEPS, "monitor"))
+    assert len(set(told["pids"].values())) == 6
     page = over_http(both[1].url)("GET", "/metrics", None, {}).body.decode()
     for step in ("enrich", "transform", "router", "model", "postprocess"):
         assert f'step="{step}"' in page
