@@ -59,7 +59,7 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what waits, and a last time the metrics."""
-        self.tracer.close()
+        self.tracer.close(2.0)  # a collector that hangs must not keep a worker from ending
         if self._pusher is not None:
             self._pusher.close()
 
