@@ -71,6 +71,7 @@ class Lookup:
     def __init__(self, definitions: Definitions, names: Sequence[str], store: OnlineStore) -> None:
         self.names = list(names)
         self._store = store
+        self._comes_again = definitions.as_of is not None
         self._plans = [
             plan_of(definitions, entity, features, store)
             for entity, features in wanted(definitions, self.names).items()
@@ -110,8 +111,11 @@ class Lookup:
             return self._looked(fields, as_of, known)
 
     def _known_now(self) -> dict[_Question, _Part]:
-        """What was found since the last commit to the store."""
-        commit = self._store.commit()
+        """What was found since the last commit to the store.
+
+        Nothing where records are asked about as of their requests: no moment comes again.
+        """
+        commit = self._store.commit() if self._comes_again else None
         if commit is None:
             return {}
         at, known = self._known
