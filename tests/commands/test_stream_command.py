@@ -75,7 +75,7 @@ def test_once_and_what_could_not_be_answered(
     assert text == "none put back: there is none that was not before\n"
     assert as_json(
         capsys, "dead-letters", "replay", "binary", "--all", "--status", "422", *where
-    ) == {"replayed": 1}
+    ) == {"replayed": 1, "gone": []}
     replayed = as_json(capsys, "dead-letters", "list", "binary", *where)
     assert {e["replayed"] for e in replayed} == {True}
 
