@@ -93,7 +93,7 @@ def test_without_a_version_that_serves_a_server_is_not_ready() -> None:
         raise NotFound("shop has no champion yet")
 
     definitions = SimpleNamespace(record=None)
-    application = SimpleNamespace(definitions=definitions, emitter=None, live=live)
+    application = SimpleNamespace(definitions=definitions, emitter=None, telemetry=None, live=live)
     spec = SimpleNamespace(file="graph.yaml")
     graph = SimpleNamespace(name="shop", parameters={}, spec=spec)
     service: Any = SimpleNamespace(application=application, steps=(), name="shop", graph=graph)

@@ -40,7 +40,8 @@ def test_groups_are_bounded() -> None:
 
 def test_prometheus_has_sums_and_counts(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
-    meter = Meter(registry, cast("Any", SimpleNamespace(graph="films", emitter=None, shadow=None)))
+    nobody = SimpleNamespace(graph="films", emitter=None, shadow=None, telemetry=None)
+    meter = Meter(registry, cast("Any", nobody))
     message = Message([{}, {}])
     message.figures = dict(enumerate(STEPS))
     meter.predicted([(message, {"outputs": [], "version": "1", "stalest": None})])

@@ -27,6 +27,7 @@ def test_served_by_two_workers(tiny: Tiny) -> None:
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "SLUICE_OTLP_INTERVAL": "1",
             "SLUICE_STATE": str(tiny.root / ".sluice"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         with served("binary", tiny.root, "--workers", "2", **environ) as client:
             for _ in range(40):
