@@ -27,6 +27,6 @@ def join(pid: int) -> int:
 
 
 def kill(pid: int) -> None:
-    """End a child at once, whatever it is doing."""
+    """End a child at once, whatever it is doing; it may just have ended by itself, well."""
     os.kill(pid, signal.SIGKILL)
-    assert join(pid) == -signal.SIGKILL
+    assert join(pid) in (-signal.SIGKILL, 0)
