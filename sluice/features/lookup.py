@@ -55,6 +55,23 @@ _Question = tuple[int, Key | None, float | None]
 _MOST = 10_000  # parts that are known, some MB
 
 
+class _Asked:
+    """What a store is asked for."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, Key]] = []
+        self.times: list[float] = []
+
+    def add(self, plan: Plan, key: Key, now: float) -> None:
+        """A key of an entity: its newest row, and those at the beginnings of windows."""
+        name, moment = (plan.entity, key), now - plan.delay
+        self.names.append(name)
+        self.times.append(moment)
+        for window in plan.windows:
+            self.names.append(name)
+            self.times.append(moment - window)
+
+
 class Lookup:
     """Looks up features by name, for many records in one call to the store.
 
@@ -78,8 +95,7 @@ class Lookup:
         ]
         self._layouts = [layout_of(definitions, plan.entity) for plan in self._plans]
         self._asking = [
-            (number, plan.entity, plan.key, plan.delay < math.inf)
-            for number, plan in enumerate(self._plans)
+            (number, plan.key, plan.delay < math.inf) for number, plan in enumerate(self._plans)
         ]
         self._known: tuple[int, dict[_Question, _Part]] = (0, {})
         found = [name for plan in self._plans for name in plan.names]
@@ -104,20 +120,23 @@ class Lookup:
             StoreUnavailable: when the store does not answer.
         """
         known = self._known_now()
+        if known is None:
+            return self._fresh(fields, as_of)
         try:
             return self._looked(fields, as_of, known)
         except KeyError:
-            self._ask(fields, as_of, known)
+            self._learn(fields, as_of, known)
             return self._looked(fields, as_of, known)
 
-    def _known_now(self) -> dict[_Question, _Part]:
+    def _known_now(self) -> dict[_Question, _Part] | None:
         """What was found since the last commit to the store.
 
-        Nothing where records are asked about as of their requests: no moment comes again.
+        None where nothing is kept: the store does not say when it changes, or records are asked
+        about as of their requests, so that no moment comes again.
         """
         commit = self._store.commit() if self._comes_again else None
         if commit is None:
-            return {}
+            return None
         at, known = self._known
         if at != commit or len(known) > _MOST:
             known = {}
@@ -131,24 +150,49 @@ class Lookup:
         known: Mapping[_Question, _Part],
     ) -> list[Looked]:
         """What records look up, all of it known. Raises KeyError where it is not."""
-        answers = []
-        for row, now in zip(fields, as_of, strict=True):
-            values: list[Value] = []
-            defaulted: dict[str, str] = {}
-            ages: dict[str, float] = {}
-            for number, entity, key_of, timed in self._asking:
-                found, defaults, age = known[number, key_of(row), now if timed else None]
-                values += found
-                if defaults:
-                    defaulted.update(defaults)
-                if age is not None:
-                    ages[entity] = age
-            if self._reorder is not None:
-                values = list(self._reorder(values))
-            answers.append(Looked(values, defaulted, ages))
-        return answers
+        return [
+            self._together(
+                [known[n, key_of(row), now if timed else None] for n, key_of, timed in self._asking]
+            )
+            for row, now in zip(fields, as_of, strict=True)
+        ]
 
-    def _ask(
+    def _together(self, parts: Sequence[_Part]) -> Looked:
+        """What one record looks up."""
+        values: list[Value] = []
+        defaulted: dict[str, str] = {}
+        ages: dict[str, float] = {}
+        for plan, (found, defaults, age) in zip(self._plans, parts, strict=True):
+            values += found
+            if defaults:
+                defaulted.update(defaults)
+            if age is not None:
+                ages[plan.entity] = age
+        if self._reorder is not None:
+            values = list(self._reorder(values))
+        return Looked(values, defaulted, ages)
+
+    def _fresh(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
+        """What records look up, all of it asked for."""
+        plans = self._plans
+        asked = _Asked()
+        keys = [[plan.key(row) for plan in plans] for row in fields]
+        for some, now in zip(keys, as_of, strict=True):
+            for plan, key in zip(plans, some, strict=True):
+                if key is not None:
+                    asked.add(plan, key, now)
+        found, floors = iter(self._store.get_many(asked.names, asked.times)), dict[str, float]()
+        return [
+            self._together(
+                [
+                    self._part(plan, None if key is None else found, now, floors)
+                    for plan, key in zip(plans, some, strict=True)
+                ]
+            )
+            for some, now in zip(keys, as_of, strict=True)
+        ]
+
+    def _learn(
         self,
         fields: Sequence[Sequence[Value]],
         as_of: Sequence[float],
@@ -157,24 +201,18 @@ class Lookup:
         """Look up what is not known of some records, each thing once."""
         new: dict[_Question, float] = {}
         for row, now in zip(fields, as_of, strict=True):
-            for number, _, key_of, timed in self._asking:
+            for number, key_of, timed in self._asking:
                 question = number, key_of(row), now if timed else None
                 if question not in known:
                     new[question] = now
-        asked: list[tuple[str, Key]] = []
-        times: list[float] = []
+        asked = _Asked()
         for (number, key, _), now in new.items():
-            plan = self._plans[number]
             if key is not None:
-                name, moment = (plan.entity, key), now - plan.delay
-                asked += [name] * (1 + len(plan.windows))
-                times += [moment, *(moment - window for window in plan.windows)]
-        found = iter(self._store.get_many(asked, times))
-        floors: dict[str, float] = {}
+                asked.add(self._plans[number], key, now)
+        found, floors = iter(self._store.get_many(asked.names, asked.times)), dict[str, float]()
         for question, now in new.items():
-            number, key, _ = question
-            rows = None if key is None else found
-            known[question] = self._part(self._plans[number], rows, now, floors)
+            rows = None if question[1] is None else found
+            known[question] = self._part(self._plans[question[0]], rows, now, floors)
 
     def _part(
         self, plan: Plan, found: Iterator[Found | None] | None, now: float,
