@@ -44,7 +44,11 @@ class Ring:
     def make(cls, size: int) -> Ring:
         """A new ring for `size` bytes of frames. Raises OSError when there is no memory for it."""
         file = _memory()
-        os.ftruncate(file, _PAGE + size)
+        try:
+            os.ftruncate(file, _PAGE + size)
+        except OSError:
+            os.close(file)
+            raise
         os.pwrite(file, FORMAT.to_bytes(8, sys.byteorder), 8 * _FORMAT)
         return cls(file)
 

@@ -135,7 +135,13 @@ class Shadow:
     # -- in the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ring = self._ring = Ring.make(self._size)
+        try:
+            ring = Ring.make(self._size)
+        except OSError:
+            log.exception("no memory to share with a shadow's process: nothing is compared")
+            self._give_up()
+            return
+        self._ring = ring
         keeper = Keeper(ring, self._comparer, self._start, self._clock)
         while not self._closed:
             self._feed(ring)
@@ -146,6 +152,14 @@ class Shadow:
         keeper.end(self._by)
         self._refuse(CLOSED, ring.waiting)
         ring.release()
+
+    def _give_up(self) -> None:
+        """What waits failed, and what comes is refused."""
+        with self._lock:
+            self._closed = True
+            self._refused[FAILED] += self._rows
+            self._waiting.clear()
+            self._gathered, self._rows = None, 0
 
     def _linger(self) -> None:
         for _ in range(_LINGER):

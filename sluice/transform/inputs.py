@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ class Inputs(Transform):
         self.text = list(text)
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, Any]) -> Inputs:
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         return cls(*spec["columns"], text=spec["text"])
 
     def spec(self) -> dict[str, Any]:
@@ -45,11 +45,15 @@ class Inputs(Transform):
 
         Raises SluiceError for numbers that float32 cannot hold, such as seconds since 1970.
         """
-        self.text = [c for c in self.columns if table[c].dtype == object]
+        self.text = self.texts_of(table)
         for name in self.columns:
             if name not in self.text:
                 refuse_unless_float32(name, table[name])
         return self
+
+    def texts_of(self, table: Mapping[str, Column]) -> list[str]:
+        """Which columns hold text in a table, columns of [n]."""
+        return [c for c in self.columns if table[c].dtype == object]
 
     def transform(self, table: Mapping[str, Column]) -> Tensors:
         return {tensor_name(c): self._tensor(c, table[c].tolist()) for c in self.columns}

@@ -180,6 +180,15 @@ def test_what_the_ring_has_no_room_for_is_dropped_and_counted() -> None:
     shadow.close()
 
 
+def test_without_memory_to_share_all_is_dropped_and_counted() -> None:
+    shadow = zeros(Kept(), size=1 << 62)
+    shadow.offer(answered())
+    assert shadow.wait()
+    shadow.offer(answered())
+    assert shadow.dropped == {FAILED: 2, CLOSED: 2}
+    shadow.close()
+
+
 def test_what_has_no_bytes_is_dropped_and_counted() -> None:
     shadow = in_thread(None, Kept())  # type: ignore[arg-type]
     shadow.offer(answered([object()]))
