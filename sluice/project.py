@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sluice.errors import DeclarationError, nearest
 from sluice.settings import Settings, project_root
 
 FILE = "project.yaml"
+_PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
 
 
 @dataclass(frozen=True)
@@ -105,3 +107,17 @@ def _workflows(workflows: list[Any]) -> dict[str, str]:
     named = [w for w in workflows if isinstance(w, Mapping) and "path" in w and "handler" in w]
     modules = {w["name"]: ".".join(Path(w["path"]).with_suffix("").parts) for w in named}
     return {str(w["name"]): f"{modules[w['name']]}.{w['handler']}" for w in named}
+
+
+def files_of(root: Path, suffixes: Collection[str]) -> list[Path]:
+    """The project's files with these suffixes, by their place in it, sorted; none of environments,
+    hidden folders or what was built."""
+    found: list[Path] = []
+    for here, folders, names in os.walk(root):
+        if (Path(here) / "pyvenv.cfg").is_file():
+            folders.clear()
+            continue
+        folders[:] = [f for f in folders if f[0] != "." and f not in _PASSED_OVER]
+        paths = (Path(here) / name for name in names if name[0] != ".")
+        found += (p.relative_to(root) for p in paths if p.suffix in suffixes and p.is_file())
+    return sorted(found)

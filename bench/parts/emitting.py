@@ -9,18 +9,16 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.numbers import percentile
+from bench.paced import PER_SECOND, SLICE_S, slice_us
 from bench.part import Bench, Figures
 from bench.prepare import bench_project
 from bench.service import open_service
 from sluice.errors import StoreUnavailable
-from sluice.message import Message as Asked
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Source
 from sluice.service import Service
 from sluice.streams import Message, Producer, open_stream
 
-PER_SECOND = 500  # requests; between them a core is idle
-_SLICE_S, _PAUSE_S = 0.5, 0.15
 _ROOM = 200  # events that may wait: so few, that most of a slice is dropped
 _SLOW_S = 2.0  # per batch
 
@@ -40,10 +38,10 @@ def emitting(bench: Bench) -> Figures:
         asked = 0
         for _ in bench.turns("emitting", [None]):
             taken: dict[str, list[float]] = {kind: [] for kind in found}
-            for number in range(max(2, round(bench.seconds / _SLICE_S))):
+            for number in range(max(2, round(bench.seconds / SLICE_S))):
                 for kind in sorted(found, reverse=bool(number % 2)):
-                    taken[kind] += _slice_us(services[kind], bench)
-                asked += int(PER_SECOND * _SLICE_S)
+                    taken[kind] += slice_us(services[kind], bench.records, number)
+                asked += int(PER_SECOND * SLICE_S)
             for kind, times in taken.items():
                 found[kind].append(percentile(times, 99))
         _check(emitters, asked)
@@ -97,20 +95,6 @@ def _replaced(service: Service, kind: str, folder: str) -> Emitter:
     room = 10_000 if kind == "well" else _ROOM
     application.emitter = Emitter(opened, "events", build, capacity=room)
     return application.emitter
-
-
-def _slice_us(service: Service, bench: Bench) -> list[float]:
-    """What each request of a slice took, µs."""
-    time.sleep(_PAUSE_S)
-    taken, due = [], time.perf_counter()
-    for place in range(int(PER_SECOND * _SLICE_S)):
-        due += 1 / PER_SECOND
-        time.sleep(max(0.0, due - time.perf_counter()))
-        message = Asked([bench.records[place % len(bench.records)]])
-        began = time.perf_counter()
-        service.run(message)
-        taken.append((time.perf_counter() - began) * 1e6)
-    return taken
 
 
 def _check(emitters: Mapping[str, Emitter], asked: int) -> None:

@@ -10,14 +10,12 @@ from statistics import median
 from typing import Any
 
 from bench.numbers import percentile
+from bench.paced import SLICE_S, slice_us
 from bench.part import Bench, Figures
 from bench.service import open_service
 from sluice.live import CHAMPION
-from sluice.message import Message
 from sluice.service import Service
 
-PER_SECOND = 500  # requests; between them a core is idle
-_SLICE_S, _PAUSE_S = 0.5, 0.15  # after a pause nobody has work of the slice before
 _SHADOW: dict[str, Any] = {"shadow": {"versions": [CHAMPION]}}
 
 
@@ -36,7 +34,7 @@ def shadow(bench: Bench) -> Figures:
             for on in found
         }
         for service in services.values():
-            _slice_us(service, bench, 0)  # the shadow's process starts
+            slice_us(service, bench.records)  # the shadow's process starts
         time.sleep(1.0)
         for _ in bench.turns("shadow", [None]):
             for on, taken in _round_us(services, bench).items():
@@ -55,20 +53,7 @@ def shadow(bench: Bench) -> Figures:
 def _round_us(services: Mapping[bool, Service], bench: Bench) -> dict[bool, list[float]]:
     """What each request took, µs, with a shadow and without, for `bench.seconds` each."""
     taken: dict[bool, list[float]] = {on: [] for on in services}
-    for number in range(max(1, round(bench.seconds / _SLICE_S))):
+    for number in range(max(1, round(bench.seconds / SLICE_S))):
         for on in (False, True) if number % 2 else (True, False):
-            taken[on] += _slice_us(services[on], bench, number)
-    return taken
-
-
-def _slice_us(service: Service, bench: Bench, number: int) -> list[float]:
-    time.sleep(_PAUSE_S)
-    count, taken, due = int(PER_SECOND * _SLICE_S), [], time.perf_counter()
-    for place in range(number * count, (number + 1) * count):
-        due += 1 / PER_SECOND
-        time.sleep(max(0.0, due - time.perf_counter()))
-        message = Message([bench.records[place % len(bench.records)]])
-        began = time.perf_counter()
-        service.run(message)
-        taken.append((time.perf_counter() - began) * 1e6)
+            taken[on] += slice_us(services[on], bench.records, number)
     return taken

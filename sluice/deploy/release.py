@@ -7,10 +7,8 @@ FOLDER/releases/3/release.json  graph, layout, workers, digest
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +17,7 @@ import msgspec
 from sluice.deploy.beside import COMMANDS, CORRECTION, LEARN, MONITOR, corrects, learns
 from sluice.deploy.declared import STEPS, check_apart
 from sluice.models.document import read_document, write_document
-from sluice.project import Project
+from sluice.project import Project, files_of
 from sluice.service import read_spec
 
 FORMAT = 3  # 1 knew nobody that learns, 2 neither a correction nor a monitor
@@ -27,7 +25,6 @@ _READ = (1, 2, FORMAT)
 FILE, COPY = "release.json", "project"
 DOOR = "door"
 _COPIED = {".py", ".pyi", ".so", ".yaml", ".yml", ".json", ".toml", ".txt", ".typed"}
-_PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
 
 
 class Process(NamedTuple):
@@ -116,7 +113,7 @@ def make(
     if layout == "steps":
         check_apart(read_spec(project, graph))
     digest = hashlib.sha256(f"{FORMAT} {graph} {layout} {workers} {sys.version}".encode())
-    files = sorted(_files(project.root))
+    files = files_of(project.root, _COPIED)
     for file in files:
         digest.update(f"\0{file}\0".encode() + (project.root / file).read_bytes())
     there = numbers(folder)
@@ -139,16 +136,3 @@ def prune(folder: Path, kept: set[str]) -> None:
     """Delete the copies of other releases."""
     for number in set(numbers(folder)) - kept:
         shutil.rmtree(folder / "releases" / number, ignore_errors=True)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Code and declarations, from the project's folder; no environments, state or data."""
-    for here, folders, names in os.walk(root):
-        if (Path(here) / "pyvenv.cfg").is_file():
-            folders.clear()
-            continue
-        folders[:] = [f for f in folders if f[0] != "." and f not in _PASSED_OVER]
-        for name in names:
-            path = Path(here) / name
-            if path.suffix in _COPIED and name[0] != "." and path.is_file():
-                yield path.relative_to(root)

@@ -23,7 +23,7 @@ from sluice.models.golden import Case, Golden
 from sluice.models.manifest import Draft
 from sluice.models.model import SERVED
 from sluice.replay import GOLDEN_FILE, REPLAY_FILE, Replay, ReplayRow
-from sluice.training.describe import describe_schema
+from sluice.training.describe import describe_schema, outputs_of, plain
 from sluice.transform import Columns, Number
 from sluice.transform.exact import Exact
 from sluice.transform.transform import Transform
@@ -117,7 +117,7 @@ class Versions:
             model_format=model[0],
             model_file=model[1],
             classes=classes,
-            outputs=_outputs(classes),
+            outputs=outputs_of(classes),
             features=names,
             definitions={n: self._definitions.declaration(n) for n in names},
             transform_digest=transform.digest,
@@ -139,8 +139,8 @@ class Versions:
             ReplayRow(
                 record=self._record.of(row),
                 as_of=0.0,
-                values={n: _plain(column[at]) for n, column in table.items()},
-                tensors={n: [_plain(v) for v in t[at]] for n, t in tensors.items()},
+                values={n: plain(column[at]) for n, column in table.items()},
+                tensors={n: [plain(v) for v in t[at]] for n, t in tensors.items()},
                 scores=[float(s) for s in predicted[at]],
             )
             for at, row in enumerate(rows)
@@ -183,14 +183,3 @@ def _same(predicted: Array, asked: Asked, made: Converted) -> None:
         first = f"{asked.outputs[wrong[0]]!r} there, {got[wrong[0]]!r} here"
         why = f"the class answers otherwise than its estimator on {len(wrong)} rows: {first}"
         raise GateFailed("conversion", why)
-
-
-def _outputs(classes: Sequence[Any]) -> list[str]:
-    if not classes:
-        return ["prediction"]
-    return ["probability" if len(classes) == 2 else "probabilities", "label"]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if value is None or value != value else value

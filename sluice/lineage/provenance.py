@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ import numpy as np
 import orjson
 
 from sluice.features.definitions import Definitions
+from sluice.project import files_of
 from sluice.schema import Column
 from sluice.training.dataset import Dataset
 from sluice.training.training import Training
 
 _CODE = {".py", ".yaml", ".yml"}
-_PASSED_OVER = {"__pycache__", "build", "dist", "node_modules"}
 _GIT_S = 10.0  # that git may take; without an answer there is no commit
 
 
@@ -45,8 +43,8 @@ def code_of(root: Path) -> dict[str, Any]:
     Without git, or outside a repository, there is no commit.
     """
     digest = sha256()
-    for file in sorted(_files(root)):
-        digest.update(f"\0{file.relative_to(root)}\0".encode() + file.read_bytes())
+    for place in files_of(root, _CODE):
+        digest.update(f"\0{place}\0".encode() + (root / place).read_bytes())
     commit = _git(root, "rev-parse", "HEAD")
     changed = None if commit is None else bool(_git(root, "status", "--porcelain", "--", "."))
     return {"commit": commit, "changed": changed, "sha256": digest.hexdigest()}
@@ -59,15 +57,6 @@ def _digest(columns: dict[str, Column]) -> str:
         data = orjson.dumps(values.tolist()) if values.dtype == object else values.tobytes()
         digest.update(f"\0{name}\0{values.dtype}\0".encode() + data)
     return digest.hexdigest()
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for here, folders, names in os.walk(root):
-        if (Path(here) / "pyvenv.cfg").is_file():
-            folders.clear()
-            continue
-        folders[:] = [f for f in folders if f[0] != "." and f not in _PASSED_OVER]
-        yield from (Path(here) / n for n in names if Path(n).suffix in _CODE and n[0] != ".")
 
 
 def _git(root: Path, *arguments: str) -> str | None:

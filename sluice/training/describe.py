@@ -37,7 +37,7 @@ def draft(
         model_format=converted.format,
         model_file=converted.file,
         classes=list(converted.classes),
-        outputs=_outputs(converted.classes),
+        outputs=outputs_of(converted.classes),
         features=transform.inputs,
         definitions={n: definitions.declaration(n) for n in transform.inputs},
         transform_digest=transform.digest,
@@ -74,8 +74,8 @@ def replay_files(
         ReplayRow(
             record=data.records[i],
             as_of=float(data.as_of[i]),
-            values={n: _plain(data.table[n][i]) for n in needed},
-            tensors={n: [_plain(v) for v in t[i]] for n, t in tensors.items()},
+            values={n: plain(data.table[n][i]) for n in needed},
+            tensors={n: [plain(v) for v in t[i]] for n, t in tensors.items()},
             scores=[float(s) for s in predicted[i]],
         )
         for i in range(min(REPLAY_ROWS, len(data)))
@@ -84,15 +84,17 @@ def replay_files(
     return {REPLAY_FILE: Replay(rows).dump(), GOLDEN_FILE: Golden(golden).dump()}
 
 
-def _outputs(classes: Sequence[Any]) -> list[str]:
+def outputs_of(classes: Sequence[Any]) -> list[str]:
+    """The names of an answer's values."""
     if not classes:
         return ["prediction"]
     return ["probability" if len(classes) == 2 else "probabilities", "label"]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it, None for NaN."""
     value = value.item() if isinstance(value, np.generic) else value
-    return None if value != value else value
+    return None if value is None or value != value else value
 
 
 def _libraries() -> dict[str, str]:
