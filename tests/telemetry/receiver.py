@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-_BODIES = {
+_BODIES: dict[str, Any] = {
     "/base/v1/traces": trace_service_pb2.ExportTraceServiceRequest,
     "/base/v1/metrics": metrics_service_pb2.ExportMetricsServiceRequest,
 }
