@@ -23,8 +23,9 @@ _GIT_S = 10.0  # that git may take; without an answer there is no commit
 def data_of(data: Dataset, definitions: Definitions, training: Training) -> dict[str, Any]:
     """By table of what a version was trained on: where it is from, and a digest of its columns.
 
-    The requests' has their fields and labels, an entity's its features as they were joined. The
-    digest is SHA-256 of names and values in as-of order: the same data give the same one.
+    The requests' has their fields and labels, an entity's its features as they were joined; an
+    entity that is called `requests` itself is `entities.requests`. The digest is SHA-256 of names
+    and values in as-of order: the same data give the same one.
     """
     requests = training.requests
     source = f"{requests.__module__}.{requests.__qualname__}"
@@ -33,7 +34,8 @@ def data_of(data: Dataset, definitions: Definitions, training: Training) -> dict
     told = {"requests": {"source": source, "rows": len(data), "sha256": _digest(labelled)}}
     for entity, declared in definitions.entities.items():
         columns = {feature.name: data.table[feature.name] for feature in declared.features}
-        told[entity] = {"source": declared.source, "sha256": _digest(columns)}
+        name = f"entities.{entity}" if entity in told else entity
+        told[name] = {"source": declared.source, "sha256": _digest(columns)}
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,15 @@ def test_equal_data_and_code_have_equal_digests(shop: Tiny) -> None:
     assert (code["commit"], code["changed"]) == (None, None)
     shop.edit("tinyshop.py", "HOURS = 240", "HOURS = 241")
     assert code_of(shop.root)["sha256"] != code["sha256"]
+
+
+def test_an_entity_may_be_called_as_the_requests_are(shop: Tiny) -> None:
+    data, training = shop.dataset("binary"), shop.training("binary")
+    plain = data_of(data, shop.definitions, training)
+    named = replace(shop.definitions.entities["weather"], name="requests")
+    entities = {**shop.definitions.entities, "requests": named}
+    told = data_of(data, replace(shop.definitions, entities=entities), training)
+    assert told == {**plain, "entities.requests": plain["weather"]}
 
 
 def test_the_command_tells_from_data_to_answers(
