@@ -11,7 +11,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,6 +200,17 @@ class Application:
         self._token, self.refusal = token, told(error)
         defect = not isinstance(error, (SluiceError, OSError))
         log.error("%s: kept the versions that served: %s", self.graph, error, exc_info=defect)
+
+    def threads(self) -> Iterator[Outbox[Any] | Shadow]:
+        """What does its work, and counts it, in a thread of its own."""
+        if self.shadow is not None:
+            yield self.shadow
+        if self.emitter is not None:
+            yield self.emitter
+            if self.emitter.onward is not None:
+                yield self.emitter.onward
+        if self.telemetry is not None:
+            yield self.telemetry.tracer.outbox
 
     def close(self) -> None:
         """Flush the events and close the stores."""

@@ -80,10 +80,14 @@ class Registry:
 
     A metric that no longer fits (there is room for some thousand numbers) is not counted, and
     `left_out` says how often.
+
+    Args:
+        folder: where its file is, with those of other processes.
+        part: tells the files of several registries of one process apart.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, part: str = "") -> None:
+        self.folder, self._part = folder, part
         self._metrics: dict[tuple[str, Labels], Any] = {}
         self.begin()
         _registries.add(self)
@@ -126,7 +130,7 @@ class Registry:
         """This process's file."""
         if self._slots is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._slots = Slots(self.folder / f"{os.getpid()}.metrics")
+            self._slots = Slots(self.folder / f"{os.getpid()}{self._part}.metrics")
         return self._slots
 
 

@@ -65,6 +65,7 @@ class Outbox(Generic[M]):
         dropped: how many were not sent, by reason: "full" buffer, "closed" outbox,
             "unbuildable" (no JSON), "refused" by the sink.
         last_error: the text of the last failure, or None.
+        after: called in the thread now and then, when these may have changed; it must not raise.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Outbox(Generic[M]):
         self._factory, self._topic = producer_factory, topic
         self._capacity, self._batch, self._clock = capacity, batch, clock
         self.onward = onward
+        self.after: Callable[[], object] | None = None
         self._closing = False
         self._reset()
         _outboxes.add(self)
@@ -153,6 +155,7 @@ class Outbox(Generic[M]):
             self.dropped[CLOSED] += len(self._buffer) + self._taken
             self._buffer.clear()
             self._rows = self._taken = 0
+        self._tell()
         if self.onward is not None:
             self.onward.close(timeout)
 
@@ -170,6 +173,7 @@ class Outbox(Generic[M]):
                 self._deliver(batch)
             elif self._closing:
                 break
+            self._tell()
         if self._producer is not None:
             self._producer.close()
 
@@ -224,7 +228,12 @@ class Outbox(Generic[M]):
                 self.onward.put(1, partial(same, message))
         return None
 
+    def _tell(self) -> None:
+        if self.after is not None:
+            self.after()
+
     def _wait(self, seconds: float) -> None:
+        self._tell()
         until = self._clock.monotonic() + seconds
         while not self._given_up and self._clock.monotonic() < until:
             self._clock.sleep(_TICK_S)

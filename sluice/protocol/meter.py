@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -39,8 +40,12 @@ class Meter:
         self._defaults: dict[tuple[str, str], Counted] = {}
         self._ages: dict[str, Histogram] = {}
         self._groups: set[str] = set()  # of lists; no more labels than GROUPS
-        self._seen = (0, 0)
+        # What threads of their own do, they count themselves, beside what is counted here.
+        self._apart, self._lock = Registry(registry.folder, "-apart"), threading.Lock()
+        self._apart.slots()
         self._told: dict[tuple[str, str], int] = {}
+        for thread in application.threads():
+            thread.after = self._events
 
     def request(self, status: int) -> None:
         """One request was answered with a status."""
@@ -73,7 +78,6 @@ class Meter:
                     self._left_out(choice.team)
         for key, count in records.items():
             (self._records.get(key) or self._record(*key)).add(count)
-        self._events()
 
     def page(self) -> Answer:
         """All workers' numbers in Prometheus' text format."""
@@ -128,7 +132,12 @@ class Meter:
             self._registry.count("sluice_left_out", (self._graph, ("member", member)), 1)
 
     def _events(self) -> None:
-        """Add what was done since the last look by what counts in a thread of its own."""
+        """Add what was done since the last look by what has a thread of its own; it may be there
+        that this is called."""
+        with self._lock:
+            self._count_apart()
+
+    def _count_apart(self) -> None:
         emitter, shadow = self._application.emitter, self._application.shadow
         if shadow is not None and (shadow.compared or shadow.dropped):
             self._count("sluice_shadows", "compared", shadow.compared)
@@ -145,18 +154,15 @@ class Meter:
             self._count("sluice_events", "posted", emitter.onward.sent)
             for reason, count in list(emitter.onward.dropped.items()):
                 self._count("sluice_events", f"unposted_{reason}", count)
-        now = emitter.sent, emitter.dropped.total()
-        if now != self._seen:
-            self._seen = now
-            self._count("sluice_events", "sent", now[0])
-            for reason, count in emitter.dropped.items():
-                self._count("sluice_events", f"dropped_{reason}", count)
+        self._count("sluice_events", "sent", emitter.sent)
+        for reason, count in list(emitter.dropped.items()):
+            self._count("sluice_events", f"dropped_{reason}", count)
 
     def _count(self, metric: str, outcome: str, count: int) -> None:
         more = count - self._told.get((metric, outcome), 0)
         if more > 0:
             labels = (self._graph, ("outcome", outcome))
-            self._registry.count(metric, labels, more)
+            self._apart.count(metric, labels, more)
             self._told[metric, outcome] = count
 
     def _set_by_models(self) -> list[Gauge]:

@@ -44,6 +44,9 @@ class Shadow:
         capacity: how many rows may wait for the thread.
         size: how many bytes may wait in the ring.
         clock: for waiting.
+
+    Attributes:
+        after: called in the thread now and then, when counts may have changed; it must not raise.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Shadow:
     ) -> None:
         self._comparer, self._start, self._clock = comparer, start, clock
         self._capacity, self._size = capacity, size
+        self.after: Callable[[], object] | None = None
         self._reset()
         _shadows.add(self)
 
@@ -147,6 +151,8 @@ class Shadow:
             self._feed(ring)
             keeper.look()
             self._linger()
+            if self.after is not None:
+                self.after()
         self._feed(ring)
         ring.close()
         keeper.end(self._by)

@@ -81,7 +81,6 @@ class StreamMeter(Meter):
             (self._records.get(key) or self._record(*key)).add(count)
         for reason, count in defaults.items():
             (self._defaults.get(reason) or self._default(*reason)).add(count)
-        self._events()
 
     def retry(self, error: Exception) -> None:
         """Something is tried again."""

@@ -7,14 +7,18 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluice.errors import StoreUnavailable
 from sluice.host.event import Event
+from sluice.metrics import Registry
+from sluice.metrics.page import read_sums
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder
+from sluice.protocol.meter import Meter
 from sluice.protocol.surface import Surface
 from sluice.streams import Message
 from tests.monitoring.samples import SOURCE
@@ -46,6 +50,41 @@ def replies(world: World, behaviour: Behaviour) -> tuple[list[tuple[int, Any]], 
             found.append((answer.status, answer.body))
         metrics = surface.answer(Event(b"", "GET", "/metrics")).body.decode()
     return found, emitter, metrics
+
+
+def test_what_is_sent_is_counted_though_nobody_asks(tiny: Tiny, tmp_path: Path) -> None:
+    world, sink = World(tiny, "binary", ""), Sink()
+    with closing(world.service()) as service:
+        application = service.application
+        assert application.emitter is not None
+        application.emitter.close()
+        application.emitter = Emitter(
+            lambda: sink, "events", EventBuilder(SOURCE), capacity=ROOM, clock=FastClock()
+        )
+        registry = Registry(tmp_path / "metrics")
+        surface = Surface(service, meter=Meter(registry, application))
+        body = json.dumps(ORDER).encode()
+        for number in range(3):
+            surface.answer(Event(body, "POST", "/", {"X-Request-Id": f"r{number}"}))
+        until(lambda: counted(registry).get("sent") == 3)
+        sink.before = unreachable
+        for number in range(3 + 2 * ROOM):
+            surface.answer(Event(body, "POST", "/", {"X-Request-Id": f"d{number}"}))
+        until(lambda: counted(registry).get("dropped_full", 0) >= ROOM)
+    assert counted(registry) == {
+        "sent": application.emitter.sent,
+        **{f"dropped_{why}": n for why, n in application.emitter.dropped.items()},
+    }
+
+
+def unreachable(_: Sequence[Message]) -> None:
+    raise StoreUnavailable("no broker")
+
+
+def counted(registry: Registry) -> dict[str, float]:
+    """Events by outcome, as another process finds them."""
+    found = read_sums(registry.folder).counters.items()
+    return {dict(labels)["outcome"]: n for (name, _, labels), n in found if name == "sluice_events"}
 
 
 def shown(metrics: str) -> float:
