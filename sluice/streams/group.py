@@ -34,7 +34,7 @@ from sluice.streams.layout import (
     put_offset,
     scan,
 )
-from sluice.streams.offsets import ends, starts
+from sluice.streams.offsets import ends
 from sluice.streams.stream import Clock, Partition, Record, Start
 
 _PAUSE_S = 0.02  # between two looks of a poll that waits
@@ -91,7 +91,9 @@ class LogConsumer:
             self._clock.sleep(min(_PAUSE_S, left))
 
     def commit(self, done: Sequence[Record] | Mapping[Partition, int]) -> None:
-        taken = self._env.write(partial(self.commit_in, done), durable=False)
+        exact = isinstance(done, Mapping)
+        offsets = done if isinstance(done, Mapping) else ends(done)
+        taken = self._env.write(partial(self.commit_in, offsets, exact=exact), durable=False)
         if taken:
             raise StoreUnavailable(
                 f"not committed: another member of the group has taken over {sorted(taken)}"
@@ -212,12 +214,13 @@ class LogConsumer:
             batch.fill(txn, topics[place], place, max_records)
         return batch
 
-    def superseded(self, records: Sequence[Record], txn: Txn) -> set[Partition]:
-        """Their partitions that another member has, or has had and got further in."""
+    def superseded(self, begins: Mapping[Partition, int], txn: Txn) -> set[Partition]:
+        """The partitions that another member has, or has had and got further in than where ours
+        begin."""
         self._join_if_forked()
         now, topics = self._clock.time(), self._partitions(txn)
         taken = set()
-        for place, offset in starts(records).items():
+        for place, offset in begins.items():
             topic = topics.get(place)
             if topic is None:
                 raise ValueError(f"no offset {offset} to commit in {place}")
@@ -228,11 +231,10 @@ class LogConsumer:
         return taken
 
     def commit_in(
-        self, done: Sequence[Record] | Mapping[Partition, int], txn: Txn
+        self, offsets: Mapping[Partition, int], txn: Txn, exact: bool = False
     ) -> set[Partition]:
-        """Commit what is not another member's; the rest is returned."""
-        exact = isinstance(done, Mapping)
-        offsets = done if isinstance(done, Mapping) else ends(done)
+        """Commit what is not another member's; the rest is returned. Unless `exact`, nothing moves
+        back, and what was forgotten behind an offset is done with, too."""
         now, topics = self._clock.time(), self._partitions(txn)
         taken = set()
         for place, offset in offsets.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from sluice.errors import StoreUnavailable
 from sluice.streams.append import LogProducer
 from sluice.streams.group import LogConsumer
 from sluice.streams.layout import Txn
+from sluice.streams.offsets import reach
 from sluice.streams.stream import Message, Partition, Record
 from sluice.streams.window import Window
 
@@ -35,8 +36,9 @@ class LogPipe:
         answers: dict[str, list[Message]] = {}
         for topic, message in outputs:
             answers.setdefault(topic, []).append(message)
+        work = partial(self._forward, reach(done), answers, now)
         try:
-            taken = self._producer.write(partial(self._forward, done, answers, now))
+            taken = self._producer.write(work)
             if taken:
                 raise StoreUnavailable(
                     f"not forwarded: another member of the group has taken over {sorted(taken)}"
@@ -55,14 +57,20 @@ class LogPipe:
         self._consumer.close()
 
     def _forward(
-        self, done: Sequence[Record], answers: dict[str, list[Message]], now: float, txn: Txn
+        self,
+        done: Mapping[Partition, range],
+        answers: Mapping[str, Sequence[Message]],
+        now: float,
+        txn: Txn,
     ) -> set[Partition]:
         """Nothing is changed if any partition is another member's; those are returned."""
-        taken = self._consumer.superseded(done, txn)
+        begins = {place: offsets.start for place, offsets in done.items()}
+        taken = self._consumer.superseded(begins, txn)
         if not taken:
             for topic, messages in answers.items():
                 fresh = self._window.fresh(txn, topic, messages, now)
                 if fresh:
                     self._producer.append(topic, fresh, now, txn)
-            self._consumer.commit_in(done, txn)
+            ends = {place: offsets.stop for place, offsets in done.items()}
+            self._consumer.commit_in(ends, txn)
         return taken

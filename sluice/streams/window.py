@@ -34,26 +34,29 @@ class Window:
         if not self._seconds or not messages:
             return list(messages)
         self._forget(txn, now, 2 * len(messages))
-        digests = [_digest(topic, key) for _, key, _ in messages]
-        known = _live(txn, [digest for digest in digests if digest], now)
-        fresh, noted = [], []
-        for digest, message in zip(digests, messages, strict=True):
-            if digest is None:
-                fresh.append(message)
-            elif digest not in known:
-                known.add(digest)
-                noted.append(digest)
-                fresh.append(message)
-        self._note(txn, noted, now)
-        return fresh
+        digests = _digests(topic, [key for _, key, _ in messages])
+        known = self._note(txn, digests, now)
+        if not known:
+            return list(messages)
+        return [m for place, m in enumerate(messages) if place not in known]
 
-    def _note(self, txn: Txn, digests: list[bytes], now: float) -> None:
-        if not digests:
-            return
-        forwarded = _FORWARDED.pack(now, self._seconds)
-        txn.cursor().putmulti([(digest, forwarded) for digest in sorted(digests)])
-        out = _OUT.pack(b"e", max(0, int((now + self._seconds) * 1e6)))
-        txn.put(out + digests[0], b"".join(digests))
+    def _note(self, txn: Txn, digests: list[bytes | None], now: float) -> set[int]:
+        """Note what is not known yet, in one way through the tree; the places of what is."""
+        forwarded, put = _FORWARDED.pack(now, self._seconds), txn.cursor().put
+        known: set[int] = set()
+        noted = []
+        for digest, place in sorted((d, place) for place, d in enumerate(digests) if d):
+            if put(digest, forwarded, True, False):
+                noted.append(digest)
+            elif _counts(txn.get(digest), now):
+                known.add(place)
+            else:
+                put(digest, forwarded)
+                noted.append(digest)
+        if noted:
+            out = _OUT.pack(b"e", max(0, int((now + self._seconds) * 1e6)))
+            txn.put(out + noted[0], b"".join(noted))
+        return known
 
     def _forget(self, txn: Txn, now: float, budget: int) -> None:
         cursor = txn.cursor()
@@ -70,19 +73,26 @@ class Window:
             budget -= len(digests)
 
 
-def _digest(topic: str, key: str | None) -> bytes | None:
-    if key is None:
-        return None
+def _digests(topic: str, keys: Sequence[str | None]) -> list[bytes | None]:
     name = topic.encode()
-    return b"d" + blake2b(b"%d %b%b" % (len(name), name, key.encode()), digest_size=_SIZE).digest()
+    copy = blake2b(b"%d %b" % (len(name), name), digest_size=_SIZE).copy
+    digests: list[bytes | None] = []
+    for key in keys:
+        if key is None:
+            digests.append(None)
+        else:
+            digest = copy()
+            digest.update(key.encode())
+            digests.append(b"d" + digest.digest())
+    return digests
 
 
 def _live(txn: Txn, digests: list[bytes], now: float) -> set[bytes]:
-    """Those that still count; none does when the clock was set back by more than its time."""
-    found = txn.cursor().getmulti(digests)
-    live = set()
-    for digest, forwarded in found:
-        when, seconds = _FORWARDED.unpack(forwarded)
-        if abs(now - when) < seconds:
-            live.add(digest)
-    return live
+    """Those that still count."""
+    return {key for key, forwarded in txn.cursor().getmulti(digests) if _counts(forwarded, now)}
+
+
+def _counts(forwarded: bytes, now: float) -> bool:
+    """Whether it was lately; not when the clock was set back by more than its time."""
+    when, seconds = _FORWARDED.unpack(forwarded)
+    return bool(abs(now - when) < seconds)
