@@ -175,8 +175,9 @@ class View:
         """A version's days, oldest first."""
         return self._windows.days(first, last, version, self._segment)
 
-    def labelled(self, version: str, until: float, rows: int) -> list[Day]:
-        """A version's days that ended until then, with as many labels as are usual for it.
+    def labelled(self, version: str, until: float, rows: int, own: bool = False) -> list[Day]:
+        """A version's days that ended until then, with as many labels as are usual for it; `own`:
+        as the model itself answered, before a correction.
 
         A day with less than half of the usual share of labels is left out: those that come first
         may be others than those that come late.
@@ -185,6 +186,8 @@ class View:
         enough = [day for day in days if day.labels >= rows and day.records]
         if not enough:
             return []
+        if own:
+            enough = [day.unmoved() for day in enough]
         usual = median(day.labels / day.records for day in enough)
         scale = merged(enough).rmse
         return [

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from sluice.drift.distribution import Floats
 from sluice.drift.season import DAY
-from sluice.drift.settings import ChangeSettings
+from sluice.drift.settings import MODEL, ChangeSettings
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,15 @@ def changes(days: Sequence[Day], settings: ChangeSettings) -> list[Change]:
     """What the declared detectors have seen in the days, in the order of time.
 
     Days without a labelled row are passed over. All days are of one version: what has been
-    retrained begins anew.
+    retrained begins anew; and all are of what was served, or of what the model itself answered:
+    see ChangeSettings.judging.
     """
     known = sorted((day for day in days if day.n > 0), key=lambda day: day.when)
-    found = [change for name in settings.detectors for change in _SEEN[name](known, settings)]
+    found = [
+        replace(change, detector=name)
+        for name in settings.detectors
+        for change in _SEEN[name.removeprefix(MODEL)](known, settings)
+    ]
     return sorted(found, key=lambda change: change.when)
 
 

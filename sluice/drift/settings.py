@@ -8,13 +8,13 @@ drift:
   effect: 0.03                        # so many of all rows have to be elsewhere, at least
   level: 0.00001                      # how often chance may raise a window, all features together
   inflation: 12                       # rows that are worth one; without it, from the reference
-  changes: {detectors: [calibration], gap: 0.04}
+  changes: {detectors: [calibration, model.calibration], gap: 0.04}
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sluice.declaration import Section
@@ -22,6 +22,7 @@ from sluice.drift.season import ALL, SEASONS
 
 Number = TypeVar("Number", int, float)
 DETECTORS = ("calibration", "page_hinkley", "adwin", "hddm")
+MODEL = "model."  # before a detector's name: it judges the model's own answers
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class ChangeSettings:
     """Which detectors watch the days, and when they speak (performance.py).
 
     Attributes:
-        detectors: of DETECTORS.
+        detectors: of DETECTORS; they judge what was served. With MODEL before its name one judges
+            what the model itself answered, before a correction.
         days, gap, z: calibration: over so many days the mean of predictions is off by more than
             `gap`, and by more than z standard errors of the days.
         apart: days between two changes that one detector reports.
@@ -47,6 +49,11 @@ class ChangeSettings:
     delta: float = 0.5
     threshold: float = 20.0
     confidence: float = 0.002
+
+    def judging(self, own: bool) -> ChangeSettings:
+        """The same, with the detectors alone that judge what was served, or the model's `own`."""
+        names = tuple(name for name in self.detectors if name.startswith(MODEL) == own)
+        return replace(self, detectors=names)
 
     @classmethod
     def parse(cls, section: Section) -> ChangeSettings:
@@ -147,8 +154,8 @@ def _inflation(section: Section) -> float | None:
 def _detectors(section: Section) -> tuple[str, ...]:
     names = section.take("detectors", list, list(ChangeSettings.detectors))
     for name in names:
-        if name not in DETECTORS:
-            hint = f"there are {', '.join(DETECTORS)}"
+        if str(name).removeprefix(MODEL) not in DETECTORS:
+            hint = f"there are {', '.join(DETECTORS)}; {MODEL}{DETECTORS[0]} judges the model's own"
             raise section.error("detectors", f"unknown value {name!r}", hint)
     return tuple(names)
 

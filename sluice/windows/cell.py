@@ -15,6 +15,9 @@ Everything in it is a whole number: counts by name, one per place of a grid, and
     ("route", policy, name)              [1] records
     ("judged",)                          [SCORES * 2] labels, by the score and whether it was right
     ("labels",)                          [joined, right]
+
+Sums are of what labels say; those that begin with MOVED are by how much corrections changed the
+sum of that name.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import numpy as np
 from sluice.windows.grid import Counts
 
 UNIT = 1 << 32
+MOVED = "moved_"
 Name = tuple[str, ...]
 _WIDTHS = ("u1", "<u2", "<u4", "<i8")
 _WIDEST = (0xFF, 0xFFFF, 0xFFFFFFFF)

@@ -85,7 +85,7 @@ class Facts:
 
     Attributes:
         whole: of the events.
-        event, kind, request, own, when, versions, routes, scores: as a Table has them.
+        event, kind, request, own, when, versions, routes, scores, unmoved: as a Table has them.
         digests: of the request's id and the record's place in it.
         views: ways to tell rows apart, by nothing first.
         columns: of rows that were answered.
@@ -100,6 +100,7 @@ class Facts:
     versions: Coded[str]
     routes: Coded[tuple[str, str]]
     scores: Floats
+    unmoved: Floats
     digests: list[bytes]
     views: list[View]
     columns: list[Columns]
@@ -113,7 +114,7 @@ class Facts:
         t, digests = table, list(map(digest, table.ids))
         return cls(
             Whole.of(t), t.event, t.kind, t.request, t.own, t.when, t.versions, t.routes, t.scores,
-            digests, views, columns,
+            t.unmoved, digests, views, columns,
         )  # fmt: skip
 
     @classmethod
@@ -133,6 +134,7 @@ class Facts:
             Coded.joined([part.versions for part in parts]),
             Coded.joined([part.routes for part in parts]),
             np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.unmoved for part in parts]),
             list(chain.from_iterable(part.digests for part in parts)),
             [Coded.joined(views) for views in zip(*[part.views for part in parts], strict=True)],
             Columns.joined([c._replace(rows=c.rows + n) for p, n in pairs for c in p.columns]),

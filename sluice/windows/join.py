@@ -14,7 +14,7 @@ import logging
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from sluice.routing.decisions import Feedback
-from sluice.windows import state
+from sluice.windows import state, unmoved
 from sluice.windows.cell import Cell
 from sluice.windows.facts import Facts, digest
 from sluice.windows.grid import Places
@@ -130,13 +130,15 @@ class Join:
     def keep(self, facts: Facts, names: Sequence[bytes], rows: Places) -> None:
         """Keep the answers in some rows; labels that waited for them are joined."""
         values = _values(facts, self._codes(facts))
+        own = unmoved.keep(self._txn, names, facts.unmoved, rows)
         kept = [(names[row], values[row]) for row in rows.tolist()]
         waiting = self._waiting([name[5:] for name, _ in kept])
         self._txn.cursor().putmulti(kept)
         for name, value in kept:
             if labels := waiting.get(name[5:]):
                 self._drop(name[5:], labels)
-                self._txn.put(name, reduce(self._judge, labels, value))
+                judge_one = partial(self._judge, own=own.get(name))
+                self._txn.put(name, reduce(judge_one, labels, value))
 
     def _codes(self, facts: Facts) -> list[bytes]:
         """Of each row what stands for its version and its segments."""
@@ -168,10 +170,11 @@ class Join:
         """Join labels with what they are about, or let them wait for it."""
         told = [(digest(e.place), Label(micros(e.when.timestamp()), e.label)) for e in entries]
         answers = self._answers([d for d, _ in told])
+        own = unmoved.known(self._txn, [name for name, _ in answers.values()])
         for one, label in told:
             if one in answers:
                 name, value = answers[one]
-                answers[one] = name, self._judge(value, label)
+                answers[one] = name, self._judge(value, label, own.get(name))
             else:
                 self._wait(one, label)
         for name, value in answers.values():
@@ -220,8 +223,9 @@ class Join:
         newest = max(label.when for label in labels)
         return state.bucket_of(max(0.0, newest / 1e6), self._made.span_s)
 
-    def _judge(self, value: bytes, label: Label) -> bytes:
-        """Count what a label says of an answer; the answer with its label."""
+    def _judge(self, value: bytes, label: Label, own: float | None) -> bytes:
+        """Count what a label says of an answer, and of what it was before a correction moved it;
+        the answer with its label."""
         when, code, labelled, before = _HEAD.unpack_from(value)
         if label.when - when > self._horizon:
             self._counts["labels_late"] += 1
@@ -232,7 +236,7 @@ class Join:
             if meaning.task not in _JUDGED:
                 raise ValueError(f"labels of a version of task {meaning.task!r} are not judged")
             truth = truth_of(label.value, meaning.classes)
-            judged = judge(scores, truth, meaning.classes)
+            judged = judge(scores, truth, meaning.classes, own)
         except ValueError as error:
             self._counts["labels_refused"] += 1
             log.warning("a label of version %r is not counted: %s", meaning.version, error)
@@ -244,7 +248,7 @@ class Join:
         group = self._judged.setdefault((start, code), ([], []))
         group[0].append(judged)
         if labelled:
-            group[1].append(judge(scores, before, meaning.classes))
+            group[1].append(judge(scores, before, meaning.classes, own))
         self._counts["labels_corrected" if labelled else "labels_joined"] += 1
         return _HEAD.pack(when, code, 1, truth) + value[_HEAD.size :]
 
@@ -276,14 +280,15 @@ def forget(txn: Any, made: state.Made, answers: float, waiting: float) -> bool:
     Labels that waited for an answer which never came are counted.
     """
     old = list(islice(_before(txn, b"a", answers, made.span_s), _AT_ONCE))
+    moved = list(islice(_before(txn, b"b", answers, made.span_s), _AT_ONCE))
     waited = list(islice(_before(txn, b"x", waiting, made.span_s), _AT_ONCE))
     labels = [b"l" + name[5:] for name in waited]
     if waited:
         unknown = sum(len(_labels(txn.get(name))) for name in labels)
         state.count(txn, "labels_unknown", unknown)
-    for name in (*old, *waited, *labels):
+    for name in (*old, *moved, *waited, *labels):
         txn.delete(name)
-    return max(len(old), len(waited)) < _AT_ONCE
+    return max(len(old), len(moved), len(waited)) < _AT_ONCE
 
 
 def _before(txn: Any, kind: bytes, moment: float, span_s: float) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sluice.routing.rewards import place_of
-from sluice.windows.cell import UNIT, Cell, units
+from sluice.windows.cell import MOVED, UNIT, Cell, units
 from sluice.windows.grid import SCORES, score_place
 
 _LEAST = 1e-12  # no probability is less where its logarithm is taken
@@ -45,8 +45,20 @@ def truth_of(label: Any, classes: Sequence[Any]) -> float:
     return float(label)
 
 
-def judge(scores: Sequence[float], truth: float, classes: Sequence[Any]) -> Judged:
-    """What a label says of a version's scores [k]. Raises ValueError where they do not fit."""
+def judge(
+    scores: Sequence[float], truth: float, classes: Sequence[Any], own: float | None = None
+) -> Judged:
+    """What a label says of a version's scores [k]; `own` is what the one was before a correction
+    moved it, if it did. Raises ValueError where they do not fit."""
+    judged = _judge(scores, truth, classes)
+    if own is None:
+        return judged
+    before = _judge([own], truth, classes).sums
+    moved = {MOVED + name: amount - before[name] for name, amount in judged.sums.items()}
+    return judged._replace(sums={**judged.sums, **moved})
+
+
+def _judge(scores: Sequence[float], truth: float, classes: Sequence[Any]) -> Judged:
     expected = len(classes) if len(classes) > 2 else 1
     if len(scores) != expected:
         raise ValueError(f"there are {len(scores)} scores, expected {expected}")

@@ -11,6 +11,7 @@ when, each event counts once. Names in the file (numbers in big-endian bytes, th
     "r"                        up to which day windows have become days
     "i" code                   what an answer's code stands for: [version, segments], msgpack
     "a" bucket digest          an answer that may get a label (join.py)
+    "b" bucket digest          what it was before a correction moved it (unmoved.py)
     "l" digest                 a label that waits for its answer (join.py)
     "x" bucket digest          in which order labels that wait grow too old: nothing
 

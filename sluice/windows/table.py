@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sluice.windows import unmoved
 from sluice.windows.coded import Coded
 from sluice.windows.event import Block, Event, Named, Row, names_of, route_of, told
 from sluice.windows.grid import Floats, Places
@@ -40,6 +41,7 @@ class Table:
         routes: policy and name of the choice [n].
         columns: by name, the values of the record's fields, and of features if events have them.
         scores: [n, k], NaN where there is none; k is 1 for two classes and for numbers.
+        unmoved: what the model itself answered where a correction moved it, else NaN [n].
 
     Raises ValueError, TypeError, LookupError or AttributeError where an event does not hold what
     it should.
@@ -131,6 +133,8 @@ class Table:
             pairs = zip(outputs["version"], versions, strict=True)
             self.versions = Coded.of([str(one or version) for one, version in pairs])
         self.scores = _scores(outputs, details, len(self))
+        raw = (bytes(block.details) for block in self.blocks)
+        self.unmoved = unmoved.read(raw, self._starts.tolist(), outputs, self.scores)
 
     def _choices(self) -> tuple[Coded[Route], Coded[str]]:
         """Of each row policy and name of its choice, and the version that was chosen."""

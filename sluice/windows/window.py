@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from sluice.windows.cell import UNIT, Cell, Name, total
+from sluice.windows.cell import MOVED, UNIT, Cell, Name, total
 from sluice.windows.grid import AGES, SCORES, TIMES, Counts, Floats, score_centres
 
 
@@ -195,6 +195,16 @@ class Window:
     def bias(self) -> float:
         """Mean of prediction less label."""
         return self._mean("error")
+
+    def unmoved(self) -> Window:
+        """As the model itself answered, before a correction: log_loss, brier, predicted, rmse, mae
+        and bias. All else stays that of what was served."""
+        cell, sums = Cell(), self.cell.sums
+        cell.counts = self.cell.counts
+        for name in sums:
+            if not name.startswith(MOVED):
+                cell.sums[name] = sums[name] - sums.get(MOVED + name, 0)
+        return replace(self, cell=cell)
 
     # -- how it is kept ------------------------------------------------------------------------
 

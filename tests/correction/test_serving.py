@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sluice.batch.scoring import score
@@ -19,7 +20,9 @@ from sluice.parts import join
 from sluice.project import Project
 from sluice.protocol.feedback import Feedback
 from sluice.service import Service
+from sluice.windows.window import merged
 from tests.tiny import ORDER, Tiny
+from tests.windows.world import World
 
 RULE = (
     "class_name: functions.postprocess.function.Postprocess\n"
@@ -141,6 +144,34 @@ def test_a_table_teaches_what_its_requests_teach(taught: tuple[Tiny, str]) -> No
         Feedback.open(project, graph).take(entries, service.application.live(), 1000)
     assert teach(project, graph)["credited"] == 24
     assert not any(teach(project, graph).values())
+
+
+def test_the_monitor_knows_what_the_model_itself_said(taught: tuple[Tiny, str]) -> None:
+    """Of a request with many records, of one with one, and of a table's rows."""
+    (shop, graph), later = taught, WHEN + 86_400.0
+    project, ids = World(shop, graph, "").project, [f"t{i}" for i in range(len(RECORDS))]
+    name, label = ("probability", 1) if graph == "binary" else ("prediction", 100.0)
+    with closing(Service.open(project, graph)) as service:
+        served = [*ask(service, "whole", later)[:-1]]
+        served += score(service, RECORDS, ids=ids, when=later).outputs()[:-1]
+        served += service.run(Message(RECORDS[:1], "alone", later))["outputs"]
+        entries = [{"id": "whole", "record": r} for r in range(len(RECORDS) - 1)]
+        entries += [{"id": id} for id in [*ids[:-1], "alone"]]
+        told = [
+            {**e, "label": n, "when": "2024-01-06T12:00:00Z"} for n in (0, label) for e in entries
+        ]
+        Feedback.open(project, graph).take(told, service.application.live(), 1000)
+    World(shop, graph, "").work()
+    with World(shop, graph, "").windows() as windows:
+        found = merged(windows.days(later - 86_400.0))
+    assert found.labels == len(served) == 49
+    own = np.mean([output["correction"]["from"] for output in served])
+    mean = np.mean([output[name] for output in served])
+    assert mean > own
+    if graph == "binary":
+        assert (found.predicted, found.unmoved().predicted) == pytest.approx((mean, own))
+    else:
+        assert (found.bias, found.unmoved().bias) == pytest.approx((mean - 100.0, own - 100.0))
 
 
 def test_a_correction_is_looked_after_from_the_command_line(

@@ -219,6 +219,8 @@ def test_a_declaration_is_read() -> None:
         ({"min_rows": 0}, "min_rows: expected 1 to"),
         ({"inflation": 0.5}, "inflation: expected 1 or more"),
         ({"changes": {"detectors": ["ddm"]}}, "changes.detectors: unknown value 'ddm'"),
+        ({"changes": {"detectors": ["model.ddm"]}}, "unknown value 'model.ddm'.*model.calibration"),
+        ({"changes": {"detectors": [3]}}, "changes.detectors: unknown value 3"),
         ({"changes": {"gaps": 1}}, "changes.gaps: unknown field"),
     ],
 )

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from sluice.environment import acquire, release
 from sluice.errors import DeclarationError, NotFound
 from sluice.models.manifest import Draft
 from sluice.streams import Message
 from sluice.windows.open import folder
-from sluice.windows.state import state_file
+from sluice.windows.state import KIND, items, state_file
 from sluice.windows.window import merged
 from tests.streaming.shop import read
 from tests.streams.fakes import FakeClock
@@ -279,6 +280,36 @@ def test_order_of_reading_does_not_matter(shop: Tiny) -> None:
     assert shown(one) == shown(other)
     with one.windows() as windows:
         assert sum(w.labels for w in windows.days()) == 400
+
+
+def test_what_a_correction_moved_is_dropped_with_its_answer(shop: Tiny) -> None:
+    world = World(shop, "binary", "monitor: {horizon: 2d}")
+    told = {"from": 0.5, "version": 1, "at": BEGAN, "frozen": False}
+    outputs = [
+        [{"probability": 0.25, "correction": told}],
+        [{"probability": 0.5, "correction": told}],
+    ]
+    world.produce(world.topic, world.events(
+        [observation(f"r{i}", BEGAN + i, outputs=o) for i, o in enumerate(outputs)]))  # fmt: skip
+    world.work()
+    assert kept(world, b"b") == 1  # the other was not moved
+    world.produce(world.feedback, [world.label("r0", 1, BEGAN + 60)])
+    world.work()
+    with world.windows() as windows:
+        [window] = windows.hours()
+        assert (window.predicted, window.unmoved().predicted) == (0.25, 0.5)
+    world.produce(world.topic, world.events([observation("late", BEGAN + 9 * DAY)]))
+    world.work()
+    assert (kept(world, b"a"), kept(world, b"b")) == (1, 0)
+
+
+def kept(world: World, kind: bytes) -> int:
+    """How many names of a kind there are in the monitor's file."""
+    environment = acquire(state_file(folder(world.project), "binary"), KIND)
+    try:
+        return environment.read(lambda txn: len(list(items(txn, kind))))
+    finally:
+        release(environment)
 
 
 def test_a_reference_of_a_newer_format_is_named_and_labels_count(

@@ -98,6 +98,26 @@ def test_numbers() -> None:
             truth_of(wrong, [])
 
 
+@pytest.mark.parametrize("classes", [[0, 1], []], ids=["two classes", "numbers"])
+@given(data=st.data())
+def test_what_a_correction_moved_can_be_taken_back(classes: list[int], data: st.DataObject) -> None:
+    """To the last bit, whichever answers were moved, and whatever labels were taken away again."""
+    score = st.floats(0, 1) if classes else st.floats(-1e4, 1e4)
+    truth = st.integers(0, 1) if classes else st.floats(-1e4, 1e4)
+    rows = data.draw(st.lists(st.tuples(score, st.none() | score, truth), min_size=1))
+    wrong = judge([0.25], 1, classes, 0.75)
+    served, own = Cell(), Cell()
+    put(served, [*(judge([s], t, classes, m) for s, m, t in rows), wrong], 1)
+    put(served, [wrong], -1)
+    put(own, [judge([s if m is None else m], t, classes) for s, m, t in rows], 1)
+    expected = {name: amount for name, amount in own.sums.items() if amount}
+    found = window(served).unmoved()
+    assert {name: amount for name, amount in found.cell.sums.items() if amount} == expected
+    for figure in ("labels", "log_loss", "brier", "predicted", "rmse", "mae", "bias"):
+        one, other = getattr(found, figure), getattr(window(own), figure)
+        assert one == other or (math.isnan(one) and math.isnan(other))
+
+
 def test_a_figure_of_nothing_is_not_a_number() -> None:
     empty = window(Cell())
     figures = [empty.latency(50), empty.auc, empty.auc_error, empty.log_loss, empty.observed]

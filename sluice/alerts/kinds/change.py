@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
 from sluice.alerts.kinds.kind import DAY, Kind
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class Changed(Kind):
     """What the detectors that the graph's `drift.changes` declares say of each version's days.
 
+    One whose name begins with "model." judges the model's own answers, before a correction.
     A detector that has spoken holds until it has been silent for `drift.changes.apart` days.
 
     Attributes:
@@ -37,9 +39,12 @@ class Changed(Kind):
         return cls(section.duration("settle", cls.settle_s))
 
     def read(self, view: View, now: float, rows: int, before: Usual) -> Iterable[Reading]:
-        settings = view.drift.changes
-        for version in view.answering(now):
-            days = view.labelled(version, now - self.settle_s, rows)
+        for version, own in product(view.answering(now), (False, True)):
+            settings = view.drift.changes.judging(own)
+            if not settings.detectors:
+                continue
+            days = view.labelled(version, now - self.settle_s, rows, own)
+            against = f"version {version} before" + (" its correction" if own else "")
             found = {change.detector: change for change in changes(days, settings)}
             for detector in settings.detectors if days else ():
                 change = found.get(detector)
@@ -49,6 +54,6 @@ class Changed(Kind):
                     continue
                 yield Reading(
                     detector, True, False, change.value, change.why,
-                    f"version {version} before", version, change.usual, change.since,
+                    against, version, change.usual, change.since,
                     {**asdict(change), "days": len(days), "labels": sum(day.n for day in days)},
                 )  # fmt: skip
