@@ -57,7 +57,7 @@ def observe_table(application: Application, block: Block, scored: Scored) -> Non
                 outputs=_listed(outputs, scored, rows),
                 route=_route(choices),
                 ages=_ages(scored, rows),
-                defaults=_counts(scored, rows),
+                defaults=counts(scored, rows),
                 timings={name: us * count for name, us in share.items()},
                 members=_members(block, rows),
                 routes=_routes(scored, rows) if len(choices) > 1 else {},
@@ -177,7 +177,7 @@ def _ages(scored: Scored, rows: slice) -> dict[str, float]:
     return {scored.stalest[rows].tolist()[oldest]: float(ages[oldest])}
 
 
-def _counts(scored: Scored, rows: slice) -> dict[str, dict[str, int]]:
+def counts(scored: Scored, rows: slice) -> dict[str, dict[str, int]]:
     """By column, how many of the rows took its default, and why."""
     counts: dict[str, dict[str, int]] = {}
     for part in scored.parts:

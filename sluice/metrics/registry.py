@@ -74,6 +74,16 @@ class Histogram(Counter):
         values[slot + bisect_left(self._buckets, value)] += times
         values[slot + self._last] += value * times
 
+    def observe_all(self, observed: Sequence[float]) -> None:
+        """Count some values."""
+        slot = self._slot
+        if slot < 0 and (slot := self._bind(self._last + 1)) < 0:
+            return
+        values, buckets = self._values, self._buckets
+        for value in observed:
+            values[slot + bisect_left(buckets, value)] += 1.0
+        values[slot + self._last] += sum(observed)
+
 
 class Registry:
     """Counts into a file of its own in `folder`; safe for one thread at a time.

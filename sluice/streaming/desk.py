@@ -7,21 +7,21 @@ records and take the answers on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sluice.errors import DeadlineExceeded, SluiceError, TooManyRequests
 from sluice.fault import PASSING as AWAY
 from sluice.fault import reason_of
-from sluice.message import Message
 from sluice.observe import observe_failure
 from sluice.parts import join
 from sluice.service import Service
 from sluice.streaming.dead_letter import dead_letter, redacted, status_of
 from sluice.streaming.meter import Counted, StreamMeter
 from sluice.streaming.request import Request
-from sluice.streaming.table import Answer, run_table
+from sluice.streaming.table import Answer, Table, run_table
 from sluice.streaming.topics import Topics
 from sluice.streams import Clock, Record
 from sluice.streams import Message as Sent
@@ -94,10 +94,13 @@ class Desk:
 
     def _chunks(self, requests: list[Request]) -> Iterator[list[Request]]:
         """Requests with not too many records in all."""
+        sizes = [len(request.records) for request in requests]
+        if requests and all(sizes) and sum(sizes) <= self._limits.records:
+            yield requests
+            return
         chunk: list[Request] = []
         count = 0
-        for request in requests:
-            size = len(request.message.records)
+        for request, size in zip(requests, sizes, strict=True):
             if not size:  # the graph says what is wrong with it
                 yield [request]
                 continue
@@ -110,14 +113,12 @@ class Desk:
             yield chunk
 
     def _run(self, requests: list[Request]) -> None:
-        graph = self.service.graph
-        if len(requests) == 1 or not graph.many:
+        if len(requests) == 1 or not self.service.graph.many:
             for request in requests:
                 self._run_alone(request)
             return
         try:
-            answers = self._answers([request.message for request in requests])
-            pairs = list(zip(requests, answers, strict=True))
+            settle = self._run_together(requests)
         except PASSING:
             raise
         except Exception:  # a defect, that one of them brings to light: it is said of that one
@@ -125,15 +126,16 @@ class Desk:
             self._run(requests[:middle])
             self._run(requests[middle:])
             return
-        self._settle(pairs)
+        settle()
 
-    def _answers(self, messages: list[Message]) -> list[Answer]:
-        """Those of the graph; many requests of one record each go through it as arrays."""
+    def _run_together(self, requests: list[Request]) -> Callable[[], None]:
+        """What takes the answers; many requests of one record each go through it as arrays."""
         graph = self.service.graph
-        single = all(len(message.records) == 1 for message in messages)
-        if single and len(messages) >= _TABLE and graph.takes_tables:
-            return run_table(self.service, messages)
-        return list(graph.run_many(join(messages)))
+        many = len(requests) >= _TABLE and {len(request.records) for request in requests} == {1}
+        if many and graph.takes_tables:
+            return partial(self._settle_table, requests, run_table(self.service, requests))
+        answers = graph.run_many(join([request.message for request in requests]))
+        return partial(self._settle, list(zip(requests, answers, strict=True)))
 
     def _run_alone(self, request: Request) -> None:
         try:
@@ -155,12 +157,31 @@ class Desk:
                 continue
             try:
                 replies.append(Counted(request.message.timings, *_COUNTED(answer)))
-                request.take(answer)
-                if self._tracer is not None:
-                    self._tracer.worked(request.record, request.message, answer)
+                self._take(request, answer)
             except Exception as error:  # a step of somebody's own answered what is no reply
                 request.error = error
         self.meter.answered(replies)
+
+    def _settle_table(self, requests: Sequence[Request], table: Table) -> None:
+        answers, scored = table
+        self.meter.table(scored, [p for p in scored.failed if isinstance(answers[p], SluiceError)])
+        if self._tracer is not None:
+            share = {step: taken / len(requests) for step, taken in scored.timings.items()}
+            for request in requests:
+                request.message.timings = share
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, SluiceError):
+                request.error = answer
+                continue
+            try:
+                self._take(request, answer)
+            except Exception as error:  # a rule of somebody's own made what is no JSON
+                request.error = error
+
+    def _take(self, request: Request, answer: dict[str, Any]) -> None:
+        request.take(answer)
+        if self._tracer is not None:
+            self._tracer.worked(request.record, request.message, answer)
 
     def _output(self, request: Request) -> tuple[str, Sent]:
         error = request.error

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sluice.application import Application
+from sluice.batch.events import counts
+from sluice.batch.scored import ERROR, Scored
 from sluice.metrics import Registry
 from sluice.metrics.page import Gauge
 from sluice.protocol.meter import Meter
@@ -82,6 +86,22 @@ class StreamMeter(Meter):
         for reason, count in defaults.items():
             (self._defaults.get(reason) or self._default(*reason)).add(count)
 
+    def table(self, scored: Scored, refused: Sequence[int]) -> None:
+        """Requests of one record each went through the graph by column; those at `refused` are
+        answered with no reply."""
+        for key, count in _records(scored, refused):
+            (self._records.get(key) or self._record(*key)).add(count)
+        for column, reasons in counts(scored, slice(0, len(scored))).items():
+            for reason, count in reasons.items():
+                key = column, reason
+                (self._defaults.get(key) or self._default(*key)).add(count)
+        for code, entity in enumerate(scored.stalest.words):
+            ages = scored.age_s[scored.stalest.codes == code].tolist()
+            if ages:
+                (self._ages.get(entity) or self._age(entity)).observe_all(ages)
+        for step, taken in scored.timings.items():
+            (self._steps.get(step) or self._step(step)).observe(taken * 1e-6)
+
     def retry(self, error: Exception) -> None:
         """Something is tried again."""
         labels = (self._graph, ("error", type(error).__name__))
@@ -94,6 +114,22 @@ class StreamMeter(Meter):
             Gauge("sluice_stream_lost", "Requests that the stream took away unread.", self.lost),
             Gauge("sluice_stream_waiting", "1 while a dependency is away.", float(self.waiting)),
         ]
+
+
+def _records(scored: Scored, refused: Sequence[int]) -> Iterator[tuple[tuple[str, str], int]]:
+    """How many records each version answered, and how many it did not; "" where there is none."""
+    wrong, there = np.zeros(len(scored), bool), np.ones(len(scored), bool)
+    wrong[list(scored.failed)] = True
+    there[list(refused)] = False
+    for part in scored.parts:
+        if part.listed is not None:
+            wrong[part.places] = [ERROR in output for output in part.listed]
+    versions = ["", *(choice.version for choice in scored.routes.words)]
+    for outcome, mask in (("answered", there & ~wrong), ("error", there & wrong)):
+        found = np.bincount(scored.routes.codes[mask] + 1, minlength=len(versions)).tolist()
+        yield from (
+            ((v, outcome), count) for v, count in zip(versions, found, strict=True) if count
+        )
 
 
 def _total(replies: Sequence[Counted]) -> dict[str, float]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from sluice.errors import SluiceError, TooLarge
@@ -13,7 +16,6 @@ from sluice.schema import Schema
 from sluice.streams import Record
 
 _TRACE = ("traceparent", "tracestate")
-_NOTHING = Message([])
 
 
 class Request:
@@ -23,53 +25,63 @@ class Request:
         id: the request's id as far as it is known: that of the body, else the record's key, else
             the header x-request-id, else one made of the record's place, so that a record that
             comes again has the same.
-        message: what goes through the graph; without records where the record is no request.
+        records: those of the request; none where the record is no request.
+        when: the time of the request, in seconds since the epoch.
+        headers: its trace context.
+        single: whether it is a record by itself, and no list of them.
+        mlrun: whether it has MLRun's shape, and its reply too.
         value: the encoded reply; empty where there is none.
         error: why there is none.
-        mlrun: whether it has MLRun's shape, and its reply too.
     """
 
-    __slots__ = ("error", "id", "message", "mlrun", "record", "value")
+    records: Sequence[Any] = ()
+    headers: Mapping[str, str] = MappingProxyType({})
+    single = mlrun = False
+    value = b""
+    error: Exception | None = None
+    _message: Message | None = None
 
     def __init__(self, record: Record) -> None:
-        self.record = record
-        self.id = record.key
-        self.message = _NOTHING
-        self.value = b""
-        self.error: Exception | None = None
-        self.mlrun = False
+        self.record, self.id, self.when = record, record.key, record.timestamp
+        self._began = time.perf_counter()
+
+    @property
+    def message(self) -> Message:
+        """What goes through the graph; made when it is first asked for, as tables do without."""
+        message = self._message
+        if message is None:
+            message = self._message = Message(list(self.records), self.id)
+            message.single = self.single
+        message.when, message.headers, message.started = self.when, self.headers, self._began
+        return message
 
     def read(self, schema: Schema, max_body: int, max_records: int) -> None:
-        """Make the message, or find the error that POST / would answer."""
+        """Find what is asked, or the error that POST / would answer."""
         try:
-            self.message = self._read(schema, max_body)
-            self.id = self.message.id
-            if len(self.message.records) > max_records:
-                found = f"{len(self.message.records)} records in one request"
+            self._read(schema, max_body)
+            if len(self.records) > max_records:
+                found = f"{len(self.records)} records in one request"
                 raise TooLarge(f"{found}: at most {max_records} are taken")
         except SluiceError as error:
             self.error = error
 
-    def _read(self, schema: Schema, max_body: int) -> Message:
+    def _read(self, schema: Schema, max_body: int) -> None:
         record = self.record
-        id = self.id = self._id()
+        self.id = self._id()
         if len(record.value) > max_body:
             found = f"a request of {len(record.value)} bytes"
             raise TooLarge(f"{found}: at most {max_body} are taken")
-        body = loads(record.value)
-        self.mlrun = isinstance(body, dict) and isinstance(body.get("inputs"), list)
-        if self.mlrun:
-            message = mlrun_v2.unwrap(body, schema, id)
-        elif isinstance(body, dict):
-            message = Message([body], id)  # as Message.of, which makes an id
-            message.single = True
-        else:
-            message = Message.of(body)
-            message.id = id
-        message.when = record.timestamp
         if record.headers:
-            message.headers = _trace(record.headers)
-        return message
+            self.headers = _trace(record.headers)
+        body = loads(record.value)
+        if not isinstance(body, dict):
+            self.records = Message.of(body).records
+        elif isinstance(body.get("inputs"), list):
+            self.mlrun = True
+            message = self._message = mlrun_v2.unwrap(body, schema, self.id)
+            self.id, self.records = message.id, message.records
+        else:
+            self.records, self.single = [body], True
 
     def _id(self) -> str:
         record = self.record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,36 +15,44 @@ from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.reply import told
 from sluice.service import Service
+from sluice.streaming.request import Request
 
 Answer = dict[str, Any] | SluiceError
+Asked = Message | Request
 
 
-def run_table(service: Service, messages: Sequence[Message]) -> list[Answer]:
+class Table(NamedTuple):
+    """The answers of requests, in their order, and what they are made of."""
+
+    answers: list[Answer]
+    scored: Scored
+
+
+def run_table(service: Service, requests: Sequence[Asked]) -> Table:
     """What `graph.run_many` answers to the same requests, where the graph takes tables.
 
-    Each message has one record. What is raised is raised before any event has gone out; there is
+    Each request has one record. What is raised is raised before any event has gone out; there is
     one for a thousand requests, which tells of each what an event of its own would.
     """
-    when = np.fromiter((m.when for m in messages), np.float64, len(messages))
-    frame = frame_of([message.records[0] for message in messages])
-    block = Block(frame, [message.id for message in messages], when)
+    when = np.array([request.when for request in requests])
+    ids = [request.id or "" for request in requests]  # there is none without
+    frame = frame_of([request.records[0] for request in requests])
+    block = Block(frame, ids, when)
     block.observed = False
-    if any(message.headers for message in messages):
-        block.headers = [message.headers for message in messages]
+    headers = [request.headers for request in requests]
+    if any(headers):
+        block.headers = headers
     scored = service.graph.run_table(block)
-    answers: list[Answer] = list(_replies(service.name, scored, messages))
-    share = {step: taken / len(messages) for step, taken in block.timings.items()}
-    for message in messages:
-        message.timings = share
+    answers: list[Answer] = list(_replies(service.name, scored, ids))
     for place, error in block.errors.items():
         vars(error)["record"] = 0
-        if messages[place].single:
+        if requests[place].single:
             answers[place] = error
     observe_table(service.application, block, scored)
-    return answers
+    return Table(answers, scored)
 
 
-def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[dict[str, Any]]:
+def _replies(graph: str, scored: Scored, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The replies, as `sluice.reply.reply` makes them."""
     routes: list[tuple[Any, Any]] = [
         (choice.version, told(choice)) for choice in scored.routes.words
@@ -52,7 +60,7 @@ def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[di
     routes.append((None, None))  # what −1 finds
     entities = scored.stalest.words
     rows = zip(
-        messages,
+        ids,
         scored.outputs(),
         scored.routes.codes.tolist(),
         scored.stalest.codes.tolist(),
@@ -61,12 +69,12 @@ def _replies(graph: str, scored: Scored, messages: Sequence[Message]) -> list[di
     )
     return [
         {
-            "id": message.id,
+            "id": id,
             "model": graph,
             "version": routes[code][0],
             "route": routes[code][1],
             "outputs": [output],
             "stalest": {"entity": entities[oldest], "age_s": age} if oldest >= 0 else None,
         }
-        for message, output, code, oldest, age in rows
+        for id, output, code, oldest, age in rows
     ]

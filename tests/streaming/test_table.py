@@ -56,7 +56,7 @@ def requests(count: int) -> list[Message]:
 
 
 def test_as_if_alone(service: Service, events: Events) -> None:
-    together = run_table(service, requests(60))
+    together = run_table(service, requests(60)).answers
     [seen], events.seen = events.seen, []
     assert isinstance(seen.records, Listed)
     assert isinstance(seen.outputs, Listed)
@@ -129,6 +129,22 @@ def test_the_desk_takes_it_for_many(
     for (topic, one), (topic_alone, alone) in zip(outputs, few, strict=False):
         assert (topic, one.value, one.key) == (topic_alone, alone.value, alone.key)
         assert {**one.headers, "sluice-time": ""} == {**alone.headers, "sluice-time": ""}
+
+
+def test_the_same_is_counted_as_one_by_one(desk: Desk, service: Service, tmp_path: Path) -> None:
+    kinds: list[Any] = [*KINDS, [KINDS[1]], [ORDER]]
+    records = [record(kinds[i % len(kinds)], f"r{i}", i) for i in range(140)]
+    desk.answer(records)
+    alone = make_desk(service, tmp_path / "alone", FakeClock())
+    for one in records:
+        alone.answer([one])
+    assert counted(desk) == counted(alone)
+
+
+def counted(desk: Desk) -> list[str]:
+    lines = desk.meter.page().body.decode().splitlines()
+    kinds = ("sluice_records", "sluice_defaults", "sluice_feature_age")
+    return [line for line in lines if line.startswith(kinds)]
 
 
 def test_flights_are_answered_as_over_http(flights: Path, tmp_path: Path) -> None:
