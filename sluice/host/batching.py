@@ -13,7 +13,7 @@ import traceback
 from typing import Any
 
 from sluice.host.connection import Connection
-from sluice.host.response import error, reply
+from sluice.host.response import error
 from sluice.host.wire import Request
 from sluice.host.worker import Worker
 
@@ -113,10 +113,7 @@ class BatchingWorker(Worker):
                 text = f"request {request.event.id}: the function gave no response with its id"
                 connection.answer(request, error(500, text))
                 continue
-            try:
-                connection.answer(request, reply(response))
-            except Exception:  # it would break the message: logged, and a 500 for this one
-                self._failed(connection, request)
+            self._answer(connection, request, response)
 
     def _by_event(self, output: Any, wanted: set[str]) -> dict[str, Any]:
         """The responses by event id. What can't be matched is logged, as by Nuclio."""

@@ -9,7 +9,7 @@ from typing import Any
 from sluice.host.board import HostState
 from sluice.host.event import HTTP, Trigger
 from sluice.host.logger import Logger
-from sluice.host.response import Response
+from sluice.host.response import Later, Response
 
 
 class Platform:
@@ -26,7 +26,7 @@ class Platform:
 
 
 class Context:
-    """The worker's context, with the attributes of Nuclio's Python SDK, and `host`.
+    """The worker's context, with the attributes of Nuclio's Python SDK, `host` and `Later`.
 
     Args:
         logger: writes records with this worker's id.
@@ -36,7 +36,7 @@ class Context:
         host: the host's state as seen by all workers. Under Nuclio there is no such attribute.
     """
 
-    Response = Response
+    Response, Later = Response, Later
 
     def __init__(
         self,

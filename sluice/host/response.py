@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import AsyncGeneratorType, GeneratorType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 TEXT, JSON = "text/plain", "application/json"
 
@@ -44,6 +47,25 @@ class Response:
         self.event_id = event_id
 
 
+class Later:
+    """A reply that comes later, while the worker goes on with other events; handlers reach it as
+    `context.Later`, which Nuclio does not have.
+
+    Args:
+        future: what is waited for; something else than this worker's own thread completes it. It
+            is cancelled when it takes longer than an event may.
+        then: makes what a handler may return of its result, in the worker's own thread.
+        event_id: the event that this answers, in a batch.
+    """
+
+    __slots__ = ("event_id", "future", "then")
+
+    def __init__(
+        self, future: Future[Any], then: Callable[[Any], Any], event_id: str | None = None
+    ) -> None:
+        self.future, self.then, self.event_id = future, then, event_id
+
+
 class Reply(NamedTuple):
     """What goes over the wire for one event."""
 
@@ -73,11 +95,13 @@ def _finite(value: Any) -> Any:
 
 
 def reply(output: Any) -> Reply:
-    """The reply for what a handler returned.
+    """The reply for what a handler returned; one that comes later is waited for here.
 
     Raises:
         TypeError: for a generator: this host does not stream.
     """
+    if type(output) is Later:
+        return reply(output.then(output.future.result()))
     # By its attributes, so that nuclio_sdk.Response passes too, without importing it.
     if type(output) is Response or hasattr(output, "status_code"):
         return _full(output)

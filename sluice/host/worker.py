@@ -24,7 +24,7 @@ from sluice.host.function import Handler, initialise, load
 from sluice.host.link import DRAIN, READY, RETIRE, Link
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
-from sluice.host.response import error, reply
+from sluice.host.response import Later, error, reply
 from sluice.host.wire import Request
 
 FAILED = 3  # exit code of a worker that did not come up
@@ -67,6 +67,7 @@ class Worker:
         self._connections: dict[int, Connection] = {}
         self._queue: deque[tuple[Connection, Request, float]] = deque()
         self._busy = False
+        self._later: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
         self._behind = 0.0  # seconds that those whose bytes were here already have waited at least
         self._handler: Handler
         self._loop: asyncio.AbstractEventLoop
@@ -244,10 +245,32 @@ class Worker:
                 connection.resume()
 
     def _answer(self, connection: Connection, request: Request, output: Any) -> None:
+        if type(output) is Later:
+            task = self._loop.create_task(self._answer_later(connection, request, output))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+            return
         try:
             connection.answer(request, reply(output))
         except Exception:  # not a reply, or with headers that would break one: logged, and a 500
             self._failed(connection, request)
+
+    async def _answer_later(self, connection: Connection, request: Request, later: Later) -> None:
+        """Answer when the reply is there. Others are served meanwhile, and it may take as long as
+        an event."""
+        limit = self.options.event_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                found = await asyncio.wrap_future(later.future)
+            output = later.then(found)
+        except TimeoutError:
+            connection.answer(request, error(504, f"the reply took longer than {limit:g} s"))
+        except BaseException:
+            self._failed(connection, request)
+        else:
+            self._answer(connection, request, output)
+        connection.resume()
+        self._end_when_empty()
 
     def _failed(self, connection: Connection, request: Request) -> None:
         event = request.event
