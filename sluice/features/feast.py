@@ -6,7 +6,6 @@ Feast itself cannot be installed beside MLRun (numpy 2 against numpy 1), and nee
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
@@ -31,7 +30,8 @@ class FeastReader:
         url: of the feature server, http:// or https://.
         view: the feature view's name.
         layout: what the entity declares.
-        timeout: seconds to connect, and for an answer.
+        timeout: seconds to connect, and for an answer. Looking up the host's name is the system's,
+            and has its own.
     """
 
     def __init__(self, url: str, view: str, layout: Layout, timeout: float) -> None:
@@ -39,8 +39,7 @@ class FeastReader:
         if self._address.scheme not in ("http", "https") or not self._address.host:
             raise self._address.error("is no feature server", "such as http://127.0.0.1:6566")
         self._view, self._layout, self._timeout = view, layout, timeout
-        self._local = threading.local()
-        self._all: set[HTTPConnection] = set()
+        self._pid, self._idle = os.getpid(), list[HTTPConnection]()
 
     def read(self, keys: Sequence[Key]) -> list[Found | None]:
         """See Reader."""
@@ -69,12 +68,10 @@ class FeastReader:
 
     def _ask(self, body: dict[str, Any]) -> Any:
         path = "/" + "/".join([*self._address.names, "get-online-features"])
-        headers = {"Content-Type": "application/json"}
         try:
-            status, said = self._post(path, orjson.dumps(body), headers)
+            status, said = self._post(path, orjson.dumps(body))
             answer = orjson.loads(said)
         except (OSError, HTTPException, orjson.JSONDecodeError) as error:
-            self._drop()
             raise StoreUnavailable(f"{self._address}: {type(error).__name__}: {error}") from error
         if status == 200:
             return answer
@@ -84,53 +81,38 @@ class FeastReader:
         where = f"entities.{self._layout.entity}.online"
         raise DeclarationError("features.yaml", where, f"Feast answers {status}: {why}")
 
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """One that was kept open may have been closed by the server: then once more."""
-        connection, kept = self._connection()
+    def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Those that were kept open may have been closed by the server: then once more."""
+        if self._pid != os.getpid():  # a fork shares what its parent has open
+            self._pid, self._idle = os.getpid(), []
         try:
-            return _exchange(connection, path, body, headers)
+            kept = self._idle.pop()
+        except IndexError:
+            return self._exchange(_connect(self._address, self._timeout), path, body)
+        try:
+            return self._exchange(kept, path, body)
         except (ConnectionError, HTTPException):
-            if not kept:
-                raise
-        self._drop()
-        return _exchange(self._connection()[0], path, body, headers)
+            self.close()
+        return self._exchange(_connect(self._address, self._timeout), path, body)
 
-    def _connection(self) -> tuple[HTTPConnection, bool]:
-        """This thread's, of this process; and whether it was there."""
-        connection = self._open()
-        if connection is not None:
-            return connection, True
-        connection = _connect(self._address, self._timeout)
-        self._local.open = os.getpid(), connection
-        self._all.add(connection)
-        return connection, False
-
-    def _open(self) -> HTTPConnection | None:
-        pid, connection = getattr(self._local, "open", (0, None))
-        return connection if pid == os.getpid() else None
-
-    def _drop(self) -> None:
-        """Close this thread's connection."""
-        connection = self._open()
-        self._local.open = 0, None
-        if connection is not None:
+    def _exchange(self, connection: HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
+        """One request; the connection is kept for the next one."""
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
+        except BaseException:
             connection.close()
-            self._all.discard(connection)
+            raise
+        self._idle.append(connection)
+        return found
 
     def close(self) -> None:
         """See Reader."""
-        while self._all:
-            self._all.pop().close()
+        while self._idle:
+            self._idle.pop().close()
 
 
 def _connect(address: Address, timeout: float) -> HTTPConnection:
     kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
     return kind(address.host, address.port, timeout=timeout)
-
-
-def _exchange(
-    connection: HTTPConnection, path: str, body: bytes, headers: dict[str, str]
-) -> tuple[int, bytes]:
-    connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read()

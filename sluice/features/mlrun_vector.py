@@ -7,11 +7,11 @@ values are 0, empty or null counts as none there, so it is missing.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 from sluice.errors import DeclarationError, StoreUnavailable
@@ -19,7 +19,8 @@ from sluice.features.online import native, typed
 from sluice.features.store import TIMELESS, Found, Key, Layout
 from sluice.schema import seconds
 
-_OPENING = 30.0  # seconds for MLRun's import and the vector's graph, once
+_OPENING_S = 30.0  # for MLRun's import and the vector's graph, once
+_HUNG_S = 60.0  # so long after a call was late it is given up, with its service and its thread
 
 
 def open_service(vector: str) -> Any:
@@ -35,11 +36,15 @@ class MlrunReader:
     A row's event time is in the column that the entity declares as its timestamp, if it declares
     one: the vector must have it among its features. Times without a zone are UTC, as MLRun's are.
 
+    The service takes one call at a time. After an error of its storage it answers nothing any more,
+    and a call that hangs may do so for good, so both are followed by a service of its own.
+
     Args:
         vector: "project/name".
         layout: what the entity declares.
         timeout: seconds for an answer.
         open: makes the service, when it is first asked.
+        clock: seconds, monotonic: for how long a call has hung.
     """
 
     def __init__(
@@ -48,41 +53,63 @@ class MlrunReader:
         layout: Layout,
         timeout: float,
         open: Callable[[str], Any] = open_service,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._vector, self._layout, self._timeout, self._open = vector, layout, timeout, open
+        self._vector, self._layout, self._timeout = vector, layout, timeout
+        self._open, self._clock = open, clock
         self._begin()
 
     def _begin(self) -> None:
         """Begin as a process does: a fork has neither the thread nor connections of its own."""
         self._pid = os.getpid()
-        # The service takes one call at a time; one that hangs keeps the next ones waiting.
-        self._pool = ThreadPoolExecutor(1, "sluice-mlrun-vector")
-        vars(self).pop("_service", None)
-
-    @cached_property
-    def _service(self) -> Any:
-        return self._open(self._vector)
+        self._calls = _Calls(partial(self._open, self._vector))
+        self._late: tuple[float, Future[Any]] | None = None
 
     def read(self, keys: Sequence[Key]) -> list[Found | None]:
         """See Reader."""
         if self._pid != os.getpid():
             self._begin()
+        self._refuse_hung()
         asked = [native(self._layout, key) for key in keys]
-        future = self._pool.submit(lambda: self._service.get(asked))
+        calls = self._calls
+        future = self._in_time(calls, asked)
         try:
-            rows = future.result(max(self._timeout, _OPENING * ("_service" not in vars(self))))
-        except Late:
-            future.cancel()
-            text = f"feature vector {self._vector}: no answer within {self._timeout:g} s"
-            raise StoreUnavailable(text) from None
+            rows = future.result()
         # MLRun raises whatever its storage does; there is no answer, and the text says why.
         except Exception as error:
-            text = f"feature vector {self._vector}: {type(error).__name__}: {error}"
-            raise StoreUnavailable(text) from error
+            self._renew(calls)
+            raise self._error(f"{type(error).__name__}: {error}") from error
         if len(rows) != len(keys):
-            problem = f"{len(rows)} rows for {len(keys)} keys"
-            raise StoreUnavailable(f"feature vector {self._vector}: {problem}")
+            raise self._error(f"{len(rows)} rows for {len(keys)} keys")
         return [self._row(row) for row in rows]
+
+    def _in_time(self, calls: _Calls, asked: list[dict[str, Any]]) -> Future[Any]:
+        """A call that is done. Raises StoreUnavailable when it is late."""
+        patience = self._timeout if calls.opened else max(self._timeout, _OPENING_S)
+        future = calls.get(asked)
+        if not wait([future], patience).done:
+            if not future.cancel():
+                self._late = self._clock(), future
+            raise self._error(f"no answer within {patience:g} s")
+        return future
+
+    def _refuse_hung(self) -> None:
+        """Raise StoreUnavailable while a call that was late goes on; begin anew if it hangs."""
+        if self._late is None or self._late[1].done():
+            self._late = None
+        elif self._clock() - self._late[0] < _HUNG_S:
+            raise self._error("a call that was late goes on")
+        else:
+            self._renew(self._calls)
+
+    def _renew(self, failed: _Calls) -> None:
+        """Begin anew, unless somebody else just did."""
+        if failed is self._calls:
+            failed.close()
+            self._begin()
+
+    def _error(self, problem: str) -> StoreUnavailable:
+        return StoreUnavailable(f"feature vector {self._vector}: {problem}")
 
     def _row(self, row: dict[str, Any] | None) -> Found | None:
         if row is None:
@@ -107,6 +134,37 @@ class MlrunReader:
 
     def close(self) -> None:
         """See Reader."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        if "_service" in vars(self):
+        self._calls.close()
+
+
+class _Calls:
+    """A thread of its own for the service of a vector, which is opened by the first call."""
+
+    def __init__(self, open: Callable[[], Any]) -> None:
+        self._open = open
+        self._service: Any = None
+        self._pool = ThreadPoolExecutor(1, "sluice-mlrun-vector")
+
+    @property
+    def opened(self) -> bool:
+        return self._service is not None
+
+    def get(self, rows: list[dict[str, Any]]) -> Future[Any]:
+        """The rows that the service has for these keys."""
+        return self._pool.submit(self._get, rows)
+
+    def _get(self, rows: list[dict[str, Any]]) -> Any:
+        if self._service is None:
+            self._service = self._open()
+        return self._service.get(rows)
+
+    def close(self) -> None:
+        """Close the service once it does nothing, waiting for none that hangs.
+
+        The thread ends when nobody refers to this any more.
+        """
+        self._pool.submit(self._close)
+
+    def _close(self) -> None:
+        if self._service is not None:
             self._service.close()

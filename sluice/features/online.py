@@ -9,20 +9,21 @@ entities:
 
 Such a store has the newest row of a key alone. One that is newer than what a look-up is as of is
 not known yet, so it is missing. A store that does not answer in time gives no rows either: the
-defaults stand in, as missing, and the log says so.
+defaults stand in, as missing, the log says so, and no request waits for it any more (guard.py).
 """
 
 from __future__ import annotations
 
-import logging
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sluice.address import load
-from sluice.errors import DeclarationError, StoreUnavailable
+from sluice.errors import DeclarationError
 from sluice.features.definitions import Definitions
 from sluice.features.entity import Entity
+from sluice.features.guard import Guard, Reader, Work, in_thread
 from sluice.features.store import (
     TIMELESS,
     Found,
@@ -38,31 +39,28 @@ from sluice.features.store import (
 from sluice.schema import Field, Value
 
 T = TypeVar("T")
-log = logging.getLogger("sluice.features")
-
-
-class Reader(Protocol):
-    """One entity in another store."""
-
-    def read(self, keys: Sequence[Key]) -> list[Found | None]:
-        """The newest row of each of n keys, values in the order of the layout, in one call.
-
-        Raises StoreUnavailable when there is no answer in time, DeclarationError when the store
-        has not what is declared.
-        """
-
-    def close(self) -> None:
-        """Let go of connections."""
 
 
 class Beside:
-    """An online store, with entities that are read from others."""
+    """An online store, with entities that are read from others.
+
+    Args:
+        store: the graph's own; closed with this one, as the readers are.
+        readers, layouts: by entity.
+        clock: seconds, monotonic: when a store that is away is tried again.
+        start: runs such a try beside the requests.
+    """
 
     def __init__(
-        self, store: OnlineStore, readers: Mapping[str, Reader], layouts: Mapping[str, Layout]
+        self,
+        store: OnlineStore,
+        readers: Mapping[str, Reader],
+        layouts: Mapping[str, Layout],
+        clock: Callable[[], float] = time.monotonic,
+        start: Callable[[Work], None] = in_thread,
     ) -> None:
-        self._store, self._readers, self._layouts = store, readers, layouts
-        self._away: set[str] = set()
+        self._store, self._layouts = store, layouts
+        self._readers = {name: Guard(name, r, clock, start) for name, r in readers.items()}
 
     def get_many(
         self, keys: Sequence[tuple[str, Key]], as_of: float | Sequence[float]
@@ -76,10 +74,10 @@ class Beside:
             for place, row in zip(own, kept, strict=True):
                 rows[place] = row
         for entity in self._readers:
-            asked = {key: None for name, key in keys if name == entity}
+            asked = list(dict.fromkeys(key for name, key in keys if name == entity))
             if not asked:
                 continue
-            found = self._read(entity, list(asked))
+            found = dict(zip(asked, self._readers[entity].read(asked), strict=True))
             for place, (name, key) in enumerate(keys):
                 if name == entity:
                     rows[place] = _known(found[key], moments[place])
@@ -92,25 +90,12 @@ class Beside:
     def spans(
         self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
     ) -> list[list[tuple[int, Found]]]:
-        """See OnlineStore."""
+        """See OnlineStore. Tables ask so, and nobody waits: another store is always asked."""
         if entity not in self._readers:
             return self._store.spans(entity, questions)
-        found = self._read(entity, list(dict.fromkeys(key for key, _ in questions)))
+        asked = list(dict.fromkeys(key for key, _ in questions))
+        found = dict(zip(asked, self._readers[entity].ask(asked), strict=True))
         return [_span(found[key], moments) for key, moments in questions]
-
-    def _read(self, entity: str, keys: list[Key]) -> dict[Key, Found | None]:
-        """The row of each key; none at all while the store is away."""
-        try:
-            rows = self._readers[entity].read(keys)
-        except StoreUnavailable as error:
-            if entity not in self._away:
-                log.error("%s takes its defaults until its store answers: %s", entity, error)
-            self._away.add(entity)
-            return dict.fromkeys(keys)
-        if entity in self._away:
-            log.info("%s is answered by its store again", entity)
-            self._away.discard(entity)
-        return dict(zip(keys, rows, strict=True))
 
     def layout(self, entity: str) -> Layout | None:
         """See OnlineStore: of an entity that is read from elsewhere, the declared one."""
@@ -159,17 +144,24 @@ def _span(found: Found | None, moments: Sequence[float]) -> list[tuple[int, Foun
     return [] if found is None or place == len(moments) else [(place, found)]
 
 
-def beside(store: OnlineStore, definitions: Definitions, feast: str) -> OnlineStore:
+def beside(
+    store: OnlineStore,
+    definitions: Definitions,
+    feast: str,
+    clock: Callable[[], float] = time.monotonic,
+    start: Callable[[Work], None] = in_thread,
+) -> OnlineStore:
     """A graph's store with what its entities declare to be read from others.
 
-    `feast` is the address of Feast's feature server. Raises DeclarationError.
+    `feast` is the address of Feast's feature server; `clock` and `start` as in Beside. Raises
+    DeclarationError.
     """
     declared = [entity for entity in definitions.entities.values() if entity.online]
     if not declared:
         return store
     layouts = {entity.name: layout_of(definitions, entity.name) for entity in declared}
     readers = {e.name: _reader(definitions, e, layouts[e.name], feast) for e in declared}
-    return Beside(store, readers, layouts)
+    return Beside(store, readers, layouts, clock, start)
 
 
 def _reader(definitions: Definitions, entity: Entity, layout: Layout, feast: str) -> Reader:

@@ -20,7 +20,7 @@ from sluice.errors import DeclarationError
 from sluice.features.online import beside
 from sluice.features.store import open_store
 from tests.conftest import ROOT
-from tests.features.test_online import NAMES, NOON, definitions, looked
+from tests.features.elsewhere import NAMES, NOON, definitions, looked
 from tests.serving import free_port
 
 PIN = "feast==0.67.0"

@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sluice.errors import StoreUnavailable
 from sluice.features.mlrun_vector import MlrunReader
 from sluice.features.online import Beside
 from sluice.features.store import layout_of, open_store
-from tests.features.test_online import NAMES, NOON, definitions, looked
+from tests.features.elsewhere import NAMES, NOON, definitions, looked
 
 ROWS: dict[str, list[Any]] = {
     "driver_id": [1001, 1001, 1002],
@@ -24,11 +25,12 @@ ROWS: dict[str, list[Any]] = {
     "trips": [1, 3, 4],
     "city": ["Bonn", "Bonn", "Köln"],
 }
+BAD = "13"
 
 
 @pytest.fixture
 def vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The vector drivers: rate, trips, city, and `seen`, when a row was true."""
+    """The vector drivers: rate, trips, city, and `seen`, when a row was true; of BAD an error."""
     from mlrun.data_types import ValueType
     from mlrun.datastore import targets
     from mlrun.feature_store import Entity, FeatureSet, FeatureVector
@@ -40,6 +42,8 @@ def vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         """The newest row of each key."""
 
         async def _load_aggregates_by_key(self, container: str, path: str, key: str) -> Any:
+            if key == BAD:
+                raise RuntimeError("the table is away")
             rows = [dict(zip(ROWS, row, strict=True)) for row in zip(*ROWS.values(), strict=True)]
             newest = {str(row["driver_id"]): {**row, "seen": row["at"]} for row in rows}
             return None, newest.get(key)
@@ -103,3 +107,18 @@ def test_online_says_what_offline_said_as_of_then(vector: Any, tmp_path: Path) -
     [other] = looked(store, declared, 1002.0, now=NOON + 3600)
     assert (other.values, other.defaulted) == ([0.25, 4.0, "Köln"], {"drivers.rate": "null"})
     store.close()
+
+
+@pytest.mark.filterwarnings("default")
+def test_after_an_error_of_its_table_it_answers_again(vector: Any, tmp_path: Path) -> None:
+    """MLRun's graph ends with the first error; the reader has another one made."""
+    declared = definitions(tmp_path, "mlrun:shop/drivers", max_age="    owner: us #")
+    reader = MlrunReader(
+        "s/drivers", layout_of(declared, "drivers"), 10.0,
+        lambda name: vector.get_online_feature_service(),
+    )  # fmt: skip
+    before = reader.read([(1001.0,)])
+    with pytest.raises(StoreUnavailable, match="the table is away"):
+        reader.read([(float(BAD),)])
+    assert reader.read([(1001.0,)]) == before
+    reader.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,11 @@ from sluice.gate import Gate
 from sluice.models.manifest import Draft
 from sluice.replay import REPLAY_FILE, Replay
 from sluice.service import Service
-from tests.features.test_online import FEATURES, NOON, FeastServer, running
+from tests.features.elsewhere import FEATURES, NOON, FeastServer
 from tests.models.test_add import network
 from tests.several.made import Made
 
 WANTED: dict[str, Any] = {"columns": {"x": ["drivers.rate", "drivers.trips"]}, "task": "regression"}
-
-
-@pytest.fixture
-def feast() -> Iterator[FeastServer]:
-    with running() as server:
-        yield server
 
 
 @pytest.fixture
