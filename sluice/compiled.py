@@ -1,4 +1,4 @@
-"""The compiled part of the way from a record to its row (_rows.c)."""
+"""What is compiled where there is a C compiler, and works without."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import Any
 
 
-def compiled(name: str) -> Callable[..., Any] | None:
-    """A function of it, where the installation has it: it needs a C compiler."""
+def compiled(name: str, module: str = "sluice._rows") -> Callable[..., Any] | None:
+    """A function of a module, by default of the way from a record to its row, where the
+    installation has it."""
     try:
-        function: Callable[..., Any] = getattr(import_module("sluice._rows"), name)
+        function: Callable[..., Any] = getattr(import_module(module), name)
     except ImportError:
         return None
     return function

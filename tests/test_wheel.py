@@ -19,7 +19,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = ("pyproject.toml", "setup.py", "README.md")
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-COMPILED = ("sluice/_rows.abi3.so", "sluice/models/formats/_trees.abi3.so")
+COMPILED = (
+    "sluice/_rows.abi3.so",
+    "sluice/models/formats/_trees.abi3.so",
+    "sluice/windows/_alike.abi3.so",
+)
 USED = """
 import json, sys
 import sluice

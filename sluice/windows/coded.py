@@ -25,6 +25,9 @@ class Coded(Generic[W]):
     words: list[W]
     codes: Places
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
     @classmethod
     def of(cls, values: Sequence[W]) -> Coded[W]:
         """Values, in the order in which they first come."""

@@ -14,8 +14,9 @@ import numpy as np
 from sluice.drift.distribution import TEXT, Bins
 from sluice.schema import seconds
 from sluice.windows.cell import Name
+from sluice.windows.coded import Coded
 from sluice.windows.grid import Floats, Places
-from sluice.windows.table import Table
+from sluice.windows.table import Column, Rows
 from sluice.windows.versions import Known
 
 _NUMBERS = (int, float, bool)
@@ -37,21 +38,17 @@ class Columns(NamedTuple):
     places: Places
 
     @classmethod
-    def of(cls, table: Table, rows: Places, known: Known, moments: Collection[str]) -> Columns:
+    def of(cls, table: Rows, rows: Places, known: Known, moments: Collection[str]) -> Columns:
         """Some rows of a table; `moments` are the columns that are times, in ISO 8601."""
         names = [name for name in known.bins if name in table.columns]
         bins = [known.bins[name] for name in names]
-        values = [_some(table.columns[name], rows) for name in names]
-        for place, name in enumerate(names):
-            if name in moments:
-                values[place] = _moments(values[place])
         scores = known.scores[: table.scores.shape[1]]
         grids = [("feature", n, b.identity) for n, b in zip(names, bins, strict=True)]
         grids += [("score", str(k), b.identity) for k, b in enumerate(scores)]
         sizes = [len(b) for b in (*bins, *scores)]
         places = np.empty((len(sizes), len(rows)), np.int64)
-        for at, (b, column) in enumerate(zip(bins, values, strict=True)):
-            places[at] = _texts(b, column) if b.kind == TEXT else b.places(_numbers(column))
+        for at, (name, b) in enumerate(zip(names, bins, strict=True)):
+            places[at] = _placed(b, _some(table.columns[name], rows), moment=name in moments)
         for at, b in enumerate(scores):
             places[len(bins) + at] = b.places(table.scores[rows, at])
         places += np.cumsum([0, *sizes[:-1]])[:, None]
@@ -73,8 +70,23 @@ class Columns(NamedTuple):
         ]
 
 
-def _some(values: Values, rows: Places) -> Values:
-    return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
+def _some(values: Column, rows: Places) -> Column:
+    if len(rows) == len(values):
+        return values
+    if isinstance(values, Coded):
+        return values.some(rows)
+    return [values[row] for row in rows.tolist()]
+
+
+def _placed(bins: Bins, values: Column, *, moment: bool) -> Places:
+    """The cell of each value [n]."""
+    if isinstance(values, Coded):
+        return _placed(bins, values.words, moment=moment)[values.codes]
+    if isinstance(values, np.ndarray):
+        return bins.places(values)
+    if moment:
+        values = _moments(values)
+    return _texts(bins, values) if bins.kind == TEXT else bins.places(_numbers(values))
 
 
 def _numbers(values: Values) -> Floats:

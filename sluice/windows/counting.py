@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sluice.drift.distribution import TEXT
 from sluice.schema import Schema
+from sluice.windows.alike import Kinds, Templates
 from sluice.windows.coded import Coded
 from sluice.windows.columns import Columns
 from sluice.windows.event import Event, known
-from sluice.windows.facts import Facts, Timed
+from sluice.windows.facts import Facts, Timed, Whole
 from sluice.windows.grid import AGES, TIMES, Floats, Places
-from sluice.windows.table import ABSENT, ANSWERED, Table, tables
+from sluice.windows.table import ABSENT, ANSWERED, NONE, Rows, tables
 from sluice.windows.versions import Versions
 from sluice.windows.views import Cells, Tally, View, views
 
@@ -32,13 +34,33 @@ class Counting:
     ) -> None:
         self._versions, self._fields, self._window_s = versions, fields, window_s
         self._moments = {f.name for f in schema.fields if f.type == "timestamp"}
+        self._templates = Templates(self._kinds)
+
+    def alike(self, values: list[bytes]) -> tuple[list[Facts], list[int]]:
+        """What those of some thousand events come to that are alike, and the places of others."""
+        found, rest = self._templates.read(values)
+        return [self._facts(alike.whole, alike) for alike in found], rest
 
     def facts(self, events: Sequence[Event]) -> list[Facts]:
         """What some hundred events come to. Raises as Table does."""
-        return [
-            Facts.of(table, list(views(table, self._versions, self._fields)), self._columns(table))
-            for table in tables(events)
-        ]
+        return [self._facts(Whole.of(table), table) for table in tables(events)]
+
+    def _facts(self, whole: Whole, rows: Rows) -> Facts:
+        by = list(views(rows, self._versions, self._fields))
+        return Facts.of(whole, rows, by, self._columns(rows))
+
+    def _kinds(self, event: Event) -> Kinds:
+        """As what the columns of an event are read."""
+        bins = self._versions.of(event.sluice.version or NONE).bins
+
+        def kind(name: str) -> str:
+            if name in self._fields:
+                return "w"
+            if name not in bins:
+                return "-"
+            return "w" if name in self._moments or bins[name].kind == TEXT else "n"
+
+        return kind
 
     def count(self, facts: Facts, rows: Places, cells: Cells) -> None:
         """Add some rows to cells."""
@@ -56,7 +78,7 @@ class Counting:
         seconds: Places = np.rint(facts.when * 1e6).astype(np.int64) // 1_000_000
         return seconds // self._window_s * self._window_s
 
-    def _columns(self, table: Table) -> list[Columns]:
+    def _columns(self, table: Rows) -> list[Columns]:
         """The columns and the scores that have bins, as far as records were answered."""
         answered = table.kind == ANSWERED
         found = []

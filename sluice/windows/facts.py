@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sluice.windows.coded import Coded
 from sluice.windows.columns import Columns
 from sluice.windows.grid import AGES, TIMES, Floats, LogGrid, Places
-from sluice.windows.table import NONE, Table
+from sluice.windows.table import NONE, Rows, Table
 from sluice.windows.views import View
 
 Timed = dict[str, tuple[Places, Places]]  # by name which events tell of it, and the place of each
@@ -61,8 +61,8 @@ class Whole:
             np.array([b.status for b in blocks], np.int64) if failed else 0 * one,
             Coded.of([block.version or NONE for block in blocks]),
             Coded.of([bytes(block.defaults) for block in blocks]),
-            _timed(TIMES, [block.timings for block in blocks], requests),
-            _timed(AGES, [block.ages for block in blocks], one),
+            timed(TIMES, [block.timings for block in blocks], requests),
+            timed(AGES, [block.ages for block in blocks], one),
         )
 
     @classmethod
@@ -109,12 +109,12 @@ class Facts:
         return len(self.event)
 
     @classmethod
-    def of(cls, table: Table, views: list[View], columns: list[Columns]) -> Facts:
-        """Those of a table."""
-        t, digests = table, list(map(digest, table.ids))
+    def of(cls, whole: Whole, rows: Rows, views: list[View], columns: list[Columns]) -> Facts:
+        """Those of a table's events and rows."""
+        r = rows
         return cls(
-            Whole.of(t), t.event, t.kind, t.request, t.own, t.when, t.versions, t.routes, t.scores,
-            t.unmoved, digests, views, columns,
+            whole, r.event, r.kind, r.request, r.own, r.when, r.versions, r.routes, r.scores,
+            r.unmoved, r.digests, views, columns,
         )  # fmt: skip
 
     @classmethod
@@ -141,16 +141,11 @@ class Facts:
         )
 
 
-def digest(place: str) -> bytes:
-    """What stands for a request's id and the record's place in it, "id/0"."""
-    return blake2b(place.encode(), digest_size=12).digest()
-
-
 def _begins(sizes: Sequence[int]) -> list[int]:
     return list(accumulate(sizes[:-1], initial=0))
 
 
-def _timed(grid: LogGrid, told: Sequence[dict[str, float]], shares: Places) -> Timed:
+def timed(grid: LogGrid, told: Sequence[dict[str, float]], shares: Places) -> Timed:
     """By name which of the events tell of it, and the place of what they tell, shared out."""
     layouts = Coded.of(list(map(tuple, told)))
     found: list[Timed] = []
@@ -162,6 +157,18 @@ def _timed(grid: LogGrid, told: Sequence[dict[str, float]], shares: Places) -> T
         columns = np.ascontiguousarray(grid.place(rows).T)
         found.append({name: (here, c) for name, c in zip(names, columns, strict=True)})
     return _timed_joined(found, [0] * len(found))
+
+
+def expanded(told: Timed, words: Coded[Any]) -> Timed:
+    """What words tell, told by those that have them."""
+    found = {}
+    for name, (which, places) in told.items():
+        by_word = np.full(len(words.words), -1)
+        by_word[which] = places
+        by_event = by_word[words.codes]
+        here = np.flatnonzero(by_event >= 0)
+        found[name] = here, by_event[here]
+    return found
 
 
 def _timed_joined(parts: Sequence[Timed], begins: Sequence[int]) -> Timed:

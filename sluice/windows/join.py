@@ -25,9 +25,10 @@ import numpy as np
 from sluice.routing.decisions import Feedback
 from sluice.windows import state, unmoved
 from sluice.windows.cell import Cell
-from sluice.windows.facts import Facts, digest
+from sluice.windows.facts import Facts
 from sluice.windows.grid import Places
 from sluice.windows.judge import Judged, judge, put, truth_of
+from sluice.windows.table import digest
 from sluice.windows.versions import Versions
 from sluice.windows.views import WHOLE, Cells, Key
 
@@ -168,7 +169,9 @@ class Join:
 
     def labels(self, entries: Sequence[Feedback]) -> None:
         """Join labels with what they are about, or let them wait for it."""
-        told = [(digest(e.place), Label(micros(e.when.timestamp()), e.label)) for e in entries]
+        told = [
+            (digest(e.place.encode()), Label(micros(e.when.timestamp()), e.label)) for e in entries
+        ]
         answers = self._answers([d for d, _ in told])
         own = unmoved.known(self._txn, [name for name, _ in answers.values()])
         for one, label in told:

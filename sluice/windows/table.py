@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -19,10 +20,33 @@ from sluice.windows.grid import Floats, Places
 # in the last place stands an event without records, so that its request counts.
 ANSWERED, REFUSED, FAILED, ABSENT = range(4)
 NONE = ""  # the version of what none answered
+SCORES = ("probability", "prediction")  # the columns of an answer that is one number
 _CLASS = "probabilities."
 _NOTHING = msgspec.Raw()
 _LATEST = 253_402_300_800.0  # the year 10000
 Route = tuple[str, str]
+Column = Sequence[Any] | Coded[Any] | Floats
+
+
+class Rows(Protocol):
+    """What is counted of events by row; Table says what each is."""
+
+    event: Places
+    kind: npt.NDArray[np.int8]
+    request: Places
+    own: npt.NDArray[np.bool_]
+    when: Floats
+    versions: Coded[str]
+    routes: Coded[Route]
+    columns: dict[str, Column]
+    scores: Floats
+    unmoved: Floats
+
+    @property
+    def digests(self) -> list[bytes]:
+        """Of the request's id and the record's place in it [n]."""
+
+    def __len__(self) -> int: ...
 
 
 class Table:
@@ -59,7 +83,7 @@ class Table:
         self._simple = len(self.event) == len(events)
         self._check(sizes)
         self.kind = self._kinds()
-        self.columns = _columns(names, list(chain.from_iterable(inputs)))
+        self.columns: dict[str, Column] = {**_columns(names, list(chain.from_iterable(inputs)))}
         if first.sluice.features is not None:
             self.columns |= _features([e.sluice.features for e in events])
         self._requests()
@@ -67,6 +91,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.event)
+
+    @property
+    def digests(self) -> list[bytes]:
+        """What stands for `ids`."""
+        return [digest(place.encode()) for place in self.ids]
 
     def _check(self, sizes: Places) -> None:
         """What says something of each record says it of all."""
@@ -123,7 +152,7 @@ class Table:
             found = (e.resp.outputs or blank for e in self.events if e.resp is not None)
             outputs = _columns(names, list(chain.from_iterable(found)))
         self.routes, self.versions = self._choices()
-        plain = any(name in outputs for name in ("probability", "prediction"))
+        plain = any(name in outputs for name in SCORES)
         details = self._details(plain) if first.resp is not None else {}
         if own := {row: told(d["route"]) for row, d in details.items() if "route" in d}:
             routes = [self.routes.words[code] for code in self.routes.codes.tolist()]
@@ -160,6 +189,11 @@ class Table:
             for record, detail in by_place.items():
                 found[start + int(record)] = detail
         return found
+
+
+def digest(place: bytes) -> bytes:
+    """What stands for a request's id and the record's place in it, "id/0"."""
+    return blake2b(place, digest_size=12).digest()
 
 
 def _check_lists(block: Block, n: int) -> None:
@@ -204,7 +238,7 @@ def _scores(
     outputs: Mapping[str, Sequence[Any]], details: Mapping[int, Mapping[str, Any]], n: int
 ) -> Floats:
     """Of each row what the version answered [n, k], as Message.scores has it."""
-    for name in ("probability", "prediction"):
+    for name in SCORES:
         if name in outputs:
             return _floats(outputs[name])[:, None]
     columns = [values for name, values in outputs.items() if name.startswith(_CLASS)]

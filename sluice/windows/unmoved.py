@@ -15,7 +15,7 @@ from sluice.windows.grid import Floats, Places
 
 _NUMBER = struct.Struct("<d")
 _QUOTED = f'"{RULE}"'.encode()
-_COLUMN = f"{RULE}.from"
+COLUMN = f"{RULE}.from"
 
 
 class _Detail(msgspec.Struct, frozen=True, gc=False):
@@ -42,8 +42,8 @@ def read(
     found = np.full(len(scores), np.nan)
     if scores.shape[1] != 1:
         return found  # corrections are for two classes, and for numbers
-    if _COLUMN in outputs:
-        found[:] = [_number(value) for value in outputs[_COLUMN]]
+    if COLUMN in outputs:
+        found[:] = [_number(value) for value in outputs[COLUMN]]
     for raw, start in zip(details, starts, strict=True):
         if _QUOTED in raw:
             for record, detail in _details(raw).items():

@@ -10,7 +10,7 @@ import numpy as np
 from sluice.windows.cell import Cell, Name
 from sluice.windows.coded import Coded
 from sluice.windows.grid import Counts, Floats, Places
-from sluice.windows.table import Table
+from sluice.windows.table import Column, Rows
 from sluice.windows.versions import Versions
 
 WHOLE = ""  # the segment of all
@@ -28,18 +28,22 @@ Cells = dict[Key, Cell]
 View = Coded[str]  # one way to tell rows apart: the segments, and which of them each row is in
 
 
-def views(table: Table, versions: Versions, fields: Sequence[str]) -> Iterator[View]:
+def views(table: Rows, versions: Versions, fields: Sequence[str]) -> Iterator[View]:
     """All of a table's rows, then by each field's values."""
     yield Coded([WHOLE], np.zeros(len(table), np.int64))
     known = [versions.of(version) for version in table.versions.words]
     for field in fields:
-        values: Coded[str | None] = Coded.of(
-            [None if v is None else str(v) for v in table.columns.get(field, [None] * len(table))]
-        )
+        values = _texts(table.columns.get(field, [None] * len(table)))
         # Of each version and value the segment, then which of the segments that is.
         names = [[k.segment(field, value) for value in values.words] for k in known]
         found = Coded.of([f"{field}={name}" for by_value in names for name in by_value])
         yield found.some(table.versions.codes * len(values.words) + values.codes)
+
+
+def _texts(values: Column) -> Coded[str | None]:
+    if isinstance(values, Coded):
+        return _texts(values.words).some(values.codes)
+    return Coded.of([None if value is None else str(value) for value in values])
 
 
 class Tally:

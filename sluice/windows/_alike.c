@@ -1,0 +1,345 @@
+/* Columns of JSON texts that are alike: what alike.py loads and calls, and explains.
+
+   A template is slots: the bytes before one, what is in it, and for words what reads them. What is
+   not exactly as the template has it, or not plain, is left to others: so nothing is refused here.
+*/
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define EXACT (1ULL << 53) /* whole numbers up to here are doubles */
+#define DEEPEST 16
+
+typedef struct {
+    const char *before;
+    Py_ssize_t size;
+    int kind;
+    PyObject *read;          /* of words */
+    PyObject *column, *codes; /* codes: by the bytes of a word its place in `words` */
+    PyObject *words;
+    char *to;
+    const char *last; /* the word before, which is often this one too */
+    Py_ssize_t last_size;
+    int64_t last_code;
+} Slot;
+
+/* -- JSON: each gives where a value ends, NULL for one that is not plain ------------------- */
+
+static const char *string(const char *p)
+{
+    if (*p++ != '"')
+        return NULL;
+    while (*p != '"' && *p != '\\' && *p >= 0x20 && *p < 0x7f)
+        p++;
+    return *p == '"' ? p + 1 : NULL;
+}
+
+static const char *digits(const char *p, uint64_t *number, int *count)
+{
+    const char *const begin = p;
+    for (; *p >= '0' && *p <= '9'; p++)
+        *number = *number * 10 + (uint64_t)(*p - '0');
+    *count += (int)(p - begin);
+    return p == begin || p - begin > 400 ? NULL : p;
+}
+
+/* A number to the very double that Python makes of it; `whole` if it is written as an integer. */
+static const char *number(const char *p, double *out, int *whole)
+{
+    static const double POWERS[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const char *const begin = p, *part;
+    const int negative = *p == '-';
+    uint64_t mantissa = 0;
+    int count = 0, places = 0;
+    p += negative;
+    if (*p == '0' && p[1] >= '0' && p[1] <= '9')
+        return NULL;
+    if (!(p = digits(p, &mantissa, &count)))
+        return NULL;
+    *whole = *p != '.' && *p != 'e' && *p != 'E';
+    if (*p == '.') {
+        part = ++p;
+        if (!(p = digits(p, &mantissa, &count)))
+            return NULL;
+        places = (int)(p - part);
+    }
+    const int scaled = *p == 'e' || *p == 'E';
+    if (scaled) {
+        uint64_t exponent = 0;
+        int length = 0;
+        p += 1 + (p[1] == '-' || p[1] == '+');
+        if (!(p = digits(p, &exponent, &length)))
+            return NULL;
+    }
+    if (!scaled && count < 19 && mantissa <= EXACT && places <= 22) {
+        *out = (double)mantissa / POWERS[places];
+        if (negative && !(*whole && mantissa == 0)) /* -0 is an integer: 0 */
+            *out = -*out;
+        return p;
+    }
+    *out = PyOS_string_to_double(begin, (char **)&part, NULL);
+    if (PyErr_Occurred())
+        PyErr_Clear();
+    else if (part == p && isfinite(*out))
+        return p;
+    return NULL;
+}
+
+static const char *constant(const char *p, double *out)
+{
+    const struct { const char *text; double value; } KNOWN[] = {
+        {"null", NAN}, {"true", 1}, {"false", 0}};
+    for (int k = 0; k < 3; k++)
+        if (!strncmp(p, KNOWN[k].text, strlen(KNOWN[k].text))) {
+            *out = KNOWN[k].value;
+            return p + strlen(KNOWN[k].text);
+        }
+    return NULL;
+}
+
+static const char *value(const char *p, int depth)
+{
+    double ignored;
+    int whole;
+    if (*p == '"')
+        return string(p);
+    if (*p != '{' && *p != '[')
+        return *p >= 'a' ? constant(p, &ignored) : number(p, &ignored, &whole);
+    const char close = *p == '{' ? '}' : ']';
+    if (depth > DEEPEST)
+        return NULL;
+    if (p[1] == close)
+        return p + 2;
+    do {
+        p++;
+        if (close == '}' && (!(p = string(p)) || *p++ != ':'))
+            return NULL;
+        p = value(p, depth + 1);
+    } while (p && *p == ',');
+    return p && *p == close ? p + 1 : NULL;
+}
+
+/* -- Slots --------------------------------------------------------------------------------- */
+
+/* The days since 1970 of a date of the Gregorian calendar. */
+static int64_t days_of(int year, int month, int day)
+{
+    year -= month <= 2; /* a year begins in March: a leap day is its last */
+    const int in_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return 365LL * year + year / 4 - year / 100 + year / 400 + in_year - 719468;
+}
+
+/* "2013-04-01 09:00:00.000000+00:00", of this century or so, in microseconds since 1970. */
+static const char *moment(const char *p, int64_t *out)
+{
+    static const char SHAPE[] = "\"0000-00-00 00:00:00.000000+##:##\"";
+    int fields[7] = {0}, field = -1;
+    for (int k = 0; SHAPE[k]; k++, p++) {
+        if (SHAPE[k] == '0' && *p >= '0' && *p <= '9') {
+            field += SHAPE[k - 1] != '0';
+            fields[field] = fields[field] * 10 + *p - '0';
+        } else if (*p != (SHAPE[k] == '#' ? '0' : SHAPE[k]) || SHAPE[k] == '0')
+            return NULL;
+    }
+    const int *f = fields, next = f[1] == 12;
+    if (f[0] < 1970 || f[0] > 2199 || f[1] < 1 || f[1] > 12 || f[2] < 1 || f[3] > 23 || f[4] > 59
+        || f[5] > 59)
+        return NULL;
+    const int64_t day = days_of(f[0], f[1], f[2]);
+    if (day >= days_of(f[0] + next, next ? 1 : f[1] + 1, 1))
+        return NULL;
+    *out = (((day * 24 + f[3]) * 60 + f[4]) * 60 + f[5]) * 1000000 + f[6];
+    return p;
+}
+
+/* The place of a word among those that came before, or a new one's. 1; 0 if it cannot be read. */
+static int code_of(Slot *slot, const char *p, Py_ssize_t size, int64_t *out)
+{
+    if (size == slot->last_size && !memcmp(p, slot->last, size)) {
+        *out = slot->last_code;
+        return 1;
+    }
+    PyObject *key = PyBytes_FromStringAndSize(p, size), *word = NULL, *made = NULL;
+    PyObject *code = key ? PyDict_GetItemWithError(slot->codes, key) : NULL;
+    if (code)
+        *out = PyLong_AsLongLong(code);
+    else if (key && !PyErr_Occurred()) {
+        *out = PyList_Size(slot->words);
+        if ((word = PyObject_CallFunctionObjArgs(slot->read, key, NULL))
+            && (made = PyLong_FromLongLong(*out)) && !PyList_Append(slot->words, word))
+            PyDict_SetItem(slot->codes, key, made);
+    }
+    Py_XDECREF(key), Py_XDECREF(word), Py_XDECREF(made);
+    if (!PyErr_Occurred()) {
+        slot->last = p, slot->last_size = size, slot->last_code = *out;
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
+    PyErr_Clear(); /* who reads the whole text by itself will raise it */
+    return 0;
+}
+
+/* Read one slot of a row. 1; 0 if it is not plain, −1 on errors. */
+static int fill(Slot *slot, const char **at, Py_ssize_t row)
+{
+    const char *const p = *at, *end = NULL;
+    double *real = (double *)slot->to + row;
+    int64_t *count = (int64_t *)slot->to + row;
+    const int quoted = slot->kind == 't';
+    int whole = 0, done = 1;
+    switch (slot->kind) {
+    case 'n': /* a number, null for NaN */
+        end = *p >= 'a' ? constant(p, real) : number(p, real, &whole);
+        break;
+    case 'f':
+        end = number(p, real, &whole);
+        break;
+    case 'i':
+        end = number(p, real, &whole);
+        done = whole;
+        break;
+    case 'd':
+        end = moment(p, count);
+        break;
+    case 'w':
+        if ((end = value(p, 0)))
+            done = code_of(slot, p, end - p, count);
+        break;
+    case 't': /* without its quotes */
+    case 'r':
+        if ((end = quoted ? string(p) : value(p, 0))) {
+            PyObject *text = PyBytes_FromStringAndSize(p + quoted, end - p - 2 * quoted);
+            done = text ? PyList_SetItem(slot->words, row, text) ? -1 : 1 : -1;
+        }
+        break;
+    default:
+        end = value(p, 0);
+    }
+    *at = end;
+    return end ? done : 0;
+}
+
+static int read_row(Slot *slots, Py_ssize_t n, PyObject *text, Py_ssize_t row)
+{
+    char *p, *end;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(text, &p, &size))
+        return -1;
+    end = p + size; /* where there is a NUL, at which all of the above stop */
+    for (Slot *slot = slots; slot < slots + n; slot++) {
+        if (end - p < slot->size || memcmp(p, slot->before, slot->size))
+            return 0;
+        p += slot->size;
+        if (slot->kind == '.')
+            return p == end;
+        const int done = fill(slot, (const char **)&p, row);
+        if (done != 1)
+            return done;
+    }
+    return 0;
+}
+
+/* -- A call -------------------------------------------------------------------------------- */
+
+static int make_slot(PyObject *item, Slot *slot, Py_ssize_t rows)
+{
+    if (!PyArg_ParseTuple(item, "y#CO", &slot->before, &slot->size, &slot->kind, &slot->read))
+        return -1;
+    if (slot->kind == 't' || slot->kind == 'r')
+        return (slot->words = PyList_New(rows)) ? 0 : -1;
+    if (slot->kind == '-' || slot->kind == '.')
+        return 0;
+    if (slot->kind == 'w' && (!(slot->words = PyList_New(0)) || !(slot->codes = PyDict_New())))
+        return -1;
+    if (!(slot->column = PyByteArray_FromStringAndSize(NULL, rows * 8)))
+        return -1;
+    slot->to = PyByteArray_AsString(slot->column);
+    slot->last_size = -1;
+    return 0;
+}
+
+/* What was read into a slot: the list, the array, or both as a pair; a new reference. */
+static PyObject *found(const Slot *slot, Py_ssize_t rows, Py_ssize_t all)
+{
+    if (slot->column && PyByteArray_Resize(slot->column, rows * 8))
+        return NULL;
+    if (slot->kind == 'w')
+        return Py_BuildValue("(OO)", slot->words, slot->column);
+    if (slot->words && PyList_SetSlice(slot->words, rows, all, NULL))
+        return NULL;
+    return Py_NewRef(slot->words ? slot->words : slot->column);
+}
+
+static PyObject *result(const Slot *slots, Py_ssize_t n, PyObject *rest, Py_ssize_t rows,
+                        Py_ssize_t all)
+{
+    PyObject *columns = PyList_New(0);
+    for (const Slot *slot = slots; columns && slot < slots + n; slot++) {
+        if (!slot->words && !slot->column)
+            continue;
+        PyObject *column = found(slot, rows, all);
+        if (!column || PyList_Append(columns, column))
+            Py_CLEAR(columns);
+        Py_XDECREF(column);
+    }
+    return columns ? Py_BuildValue("(ON)", rest, columns) : NULL;
+}
+
+static PyObject *read_all(Slot *slots, PyObject *template, PyObject *texts, PyObject *rest)
+{
+    const Py_ssize_t n = PyTuple_Size(template), all = PyList_Size(texts);
+    Py_ssize_t rows = 0;
+    for (Py_ssize_t k = 0; k < n; k++)
+        if (make_slot(PyTuple_GetItem(template, k), slots + k, all))
+            return NULL;
+    for (Py_ssize_t k = 0; k < all; k++) {
+        const int done = read_row(slots, n, PyList_GetItem(texts, k), rows);
+        PyObject *place = done == 0 ? PyLong_FromSsize_t(k) : NULL;
+        const int failed = done < 0 || (done == 0 && (!place || PyList_Append(rest, place)));
+        Py_XDECREF(place);
+        if (failed)
+            return NULL;
+        rows += done;
+    }
+    return result(slots, n, rest, rows, all);
+}
+
+static PyObject *columns(PyObject *module, PyObject *args)
+{
+    PyObject *template, *texts;
+    if (!PyArg_ParseTuple(args, "OO", &template, &texts))
+        return NULL;
+    if (!PyTuple_CheckExact(template) || !PyList_CheckExact(texts))
+        return PyErr_Format(PyExc_TypeError, "columns(tuple, list)");
+    const Py_ssize_t n = PyTuple_Size(template);
+    Slot *slots = PyMem_Calloc(n ? n : 1, sizeof(Slot));
+    PyObject *rest = PyList_New(0);
+    PyObject *read = slots && rest ? read_all(slots, template, texts, rest) : PyErr_NoMemory();
+    for (Slot *slot = slots; slots && slot < slots + n; slot++)
+        Py_XDECREF(slot->column), Py_XDECREF(slot->codes), Py_XDECREF(slot->words);
+    PyMem_Free(slots);
+    Py_XDECREF(rest);
+    return read;
+}
+
+static PyMethodDef functions[] = {
+    {"columns", columns, METH_VARARGS,
+     "columns(template, texts): the places of texts that are not so, and the columns of others."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "_alike", .m_doc = "Columns of JSON texts that are alike.",
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__alike(void)
+{
+    return PyModuleDef_Init(&module);
+}
