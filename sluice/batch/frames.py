@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,34 +19,53 @@ FIRST, LAST = -62135596800.0, 253402300800.0 - 1e-5  # the moments that datetime
 _ABSENT: Any = object()
 
 
-def frame_of(records: Any) -> Frame:
-    """The frame of a list of records, or of a pyarrow.Table's rows."""
+def frame_of(records: Any, names: Sequence[str] = ()) -> Frame:
+    """The frame of a pyarrow.Table's rows, or of a list of records, of which these fields are
+    wanted."""
     if hasattr(records, "column_names"):
         return ArrowFrame(records)
-    return RecordFrame(list(records))
+    return RecordFrame(list(records), names)
 
 
 class RecordFrame:
-    """A list of records, as decoded JSON has them."""
+    """A list of records, as decoded JSON has them.
 
-    def __init__(self, records: Sequence[Any]) -> None:
+    Args:
+        records: n of them.
+        names: fields that are wanted; so each record is gone to once for all of them.
+    """
+
+    def __init__(self, records: Sequence[Any], names: Sequence[str] = ()) -> None:
         self._records = records
         self.refused = np.array([not isinstance(r, dict) for r in records], bool)
         some = self.refused.any()
         self._dicts = [r if isinstance(r, dict) else {} for r in records] if some else records
+        self._taken = _taken(self._dicts, names)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def typed(self, field: Field) -> Typed:
         name = field.name
-        return of_objects(field, [r.get(name, _ABSENT) for r in self._dicts], _ABSENT)
+        values = self._taken.get(name) or [r.get(name, _ABSENT) for r in self._dicts]
+        return of_objects(field, values, _ABSENT)
 
     def record(self, place: int) -> Any:
         return self._records[place]
 
     def column(self, name: str) -> list[Any]:
-        return [r.get(name) for r in self._dicts]
+        return self._taken.get(name) or [r.get(name) for r in self._dicts]
+
+
+def _taken(records: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
+    """By name the fields of all records, where none lacks any of them."""
+    if not names:
+        return {}
+    try:
+        rows = list(map(itemgetter(*names, names[0]), records))  # of one it would make no tuple
+    except KeyError:
+        return {}
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))
 
 
 class ArrowFrame:

@@ -6,14 +6,16 @@ A quick check passes what is plainly right; every record that it does not pass i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from sluice.coded import Array, Coded
 from sluice.errors import RecordError
-from sluice.schema import Field, Schema, is_unicode
+from sluice.schema import Field, Schema, is_unicode, seconds
 
 # Why a default stands in, as a code: 0 is "it does not".
 REASONS = ("", "missing", "null", "empty", "forgotten", "stale", "unknown")
@@ -106,17 +108,18 @@ def of_words(field: Field, column: Coded, why: Array) -> Typed:
         return _settled(field, column, why, _any_of(column, [not f for f in fine]))
     if field.type != "timestamp":
         return _settled(field, _empty(field, len(column)), why, ~column.null)
-    moments = [_moment(field, word) for word in column.words]
-    table = np.array([*(np.nan if m is None else m for m in moments), np.nan])
-    return _settled(field, table[column.codes], why, _any_of(column, [m is None for m in moments]))
+    moments = np.array([*map(_moment, column.words), math.nan])[column.codes]
+    wrong = np.isnan(moments) | (moments < field.minimum) | (moments > field.maximum)
+    return _settled(field, moments, why, wrong & ~column.null)
 
 
-def _moment(field: Field, word: str) -> Any:
-    """The seconds of a time's text, None if it is none."""
+@lru_cache(maxsize=1 << 14)
+def _moment(word: str) -> float:
+    """The seconds of a time's text, NaN if it is none."""
     try:
-        return field.convert(word)
+        return seconds(word)
     except ValueError:
-        return None
+        return math.nan
 
 
 def _any_of(column: Coded, words: Sequence[bool]) -> Array:
@@ -166,8 +169,10 @@ def of_objects(field: Field, values: list[Any], absent: Any) -> Typed:
     """A field of any values; `absent` stands where a record has none."""
     plain, n = _PLAIN[field.type], len(values)
     why, odd = np.zeros(n, np.int8), np.zeros(n, bool)
-    if not plain.issuperset(map(type, values)):
+    kinds = set(map(type, values)) - plain
+    if kinds:
         why[[v is None for v in values]] = NULL
+    if kinds - {type(None)}:
         why[[v is absent for v in values]] = MISSING
         values = [v if type(v) in plain else None for v in values]
         odd = np.array([v is None for v in values]) & (why == 0)
@@ -181,7 +186,7 @@ def of_objects(field: Field, values: list[Any], absent: Any) -> Typed:
 
 def _of_floats(field: Field, values: list[Any], why: Array) -> Typed:
     try:
-        floats = np.array([np.nan if v is None else v for v in values], np.float64)
+        floats = np.array(values, np.float64)  # None is NaN
     except OverflowError:  # a whole number beyond all floats
         return Typed(_empty(field, len(values)), why, np.ones(len(values), bool))
     if field.type == "boolean":

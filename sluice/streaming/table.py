@@ -36,7 +36,8 @@ def run_table(service: Service, requests: Sequence[Asked]) -> Table:
     """
     when = np.array([request.when for request in requests])
     ids = [request.id or "" for request in requests]  # there is none without
-    frame = frame_of([request.records[0] for request in requests])
+    names = service.application.definitions.record.names
+    frame = frame_of([request.records[0] for request in requests], names)
     block = Block(frame, ids, when)
     block.observed = False
     headers = [request.headers for request in requests]
