@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sluice.importing.original import Original, original, rows_of
 from sluice.importing.plan import Plan, Route
 from sluice.importing.record import Record, read_record
 from sluice.importing.source import Function
+from sluice.importing.staging import Checked, aside, move_in
 from sluice.importing.versions import Asked, Made, Versions
 from sluice.live import CHAMPION
 from sluice.models.formats.served import load_server
@@ -32,6 +33,7 @@ from sluice.parameters import Parameters
 from sluice.project import FILE, Project
 from sluice.scaffold.listing import with_entry
 from sluice.service import read_spec
+from sluice.stores import model_store
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Importer:
     def run(self) -> Imported:
         """Import. Raises SluiceError, and then no file of the project is left that was not there.
 
-        Versions that were logged by then stay in the store: none ever goes.
+        Nor is a version, unless the model store itself fails while it gets them: staging.py.
         """
         record = read_record(rows_of(self.bodies), self.fields)
         with redirect_stdout(sys.stderr), self._writing() as written:  # what MLRun says of itself
@@ -98,47 +100,51 @@ class Importer:
             return self._finish(Imported(written), record, known)
 
     def _finish(self, made: Imported, record: Record, known: _Known) -> Imported:
-        """Log the versions, and ask what was asked before."""
-        settings = replace(self.project.settings, monitoring=False)
-        project = replace(Project.read(self.project.root), settings=settings)
-        spec = read_spec(project, self.layout.graph)
-        parameters = Parameters.parse(spec.parameters["sluice"], spec.file)
-        with closing(Application.open(project, parameters)) as application:
-            versions = Versions(application.definitions, record)
-            gate = Gate.of(project, application)
-            for route in tqdm(self.plan.routes, "models", unit="model", disable=None):
-                version = self._version(versions, route, known)
-                self._log(made, application.models, gate, route, version)
-        asked = {**known.outputs, "": known.unnamed} if self.plan.routed else {"": known.unnamed}
-        made.comparisons = compare(project, self.layout.graph, self.bodies, asked)
+        """Make the versions, ask what was asked before, and log them."""
+        graph = self.layout.graph
+        with aside(self.project) as project:
+            spec = read_spec(project, graph)
+            parameters = Parameters.parse(spec.parameters["sluice"], spec.file)
+            with closing(Application.open(project, parameters)) as application:
+                versions = Versions(application.definitions, record)
+                gate, models = Gate.of(project, application), application.models
+                checked = [
+                    self._checked(models, gate, route, self._version(made, versions, route, known))
+                    for route in tqdm(self.plan.routes, "models", unit="model", disable=None)
+                ]
+            asked = (
+                {**known.outputs, "": known.unnamed} if self.plan.routed else {"": known.unnamed}
+            )
+            made.comparisons = compare(project, graph, self.bodies, asked)
+            made.versions = move_in(graph, checked, models, model_store(self.project))
         return made
 
-    def _log(
-        self, made: Imported, models: ModelStore, gate: Gate, route: Route, version: Made
-    ) -> None:
-        """Log a version, replay it, and name it."""
+    def _checked(self, models: ModelStore, gate: Gate, route: Route, version: Made) -> Checked:
+        """Log a version aside, replay it, and name it."""
         graph = self.layout.graph
-        number = made.versions[route.name] = models.log(graph, version.draft, version.files)
-        if version.note:
-            made.notes[route.name] = version.note
+        number = models.log(graph, version.draft, version.files)
         evidence = {"parity": gate.check(number)}
         named = [aliases([r.name for r in self.plan.routes])[route.name]]
         if route is self.plan.routes[0]:
             named.append(CHAMPION)
         for alias in named:
             models.promote(graph, number, alias, evidence, "import")
+        return Checked(route.name, number, named, evidence)
 
-    def _version(self, versions: Versions, route: Route, known: _Known) -> Made:
+    def _version(self, made: Imported, versions: Versions, route: Route, known: _Known) -> Made:
+        """The version of a model; where it was not converted that is noted."""
         asked = Asked(rows_of(self.bodies), known.of(route.name), known.answers)
-        served = versions.served(route.name, Path(route.path), asked)
-        if route.name not in self.convert:
-            return served
+        if route.name in self.convert:
+            try:
+                return self._converted(versions, route, asked)
+            except GateFailed as error:
+                made.notes[route.name] = str(error)
+        return versions.served(route.name, Path(route.path), asked)
+
+    def _converted(self, versions: Versions, route: Route, asked: Asked) -> Made:
         if self.plan.before or self.plan.after:
-            return replace(served, note="there are steps around it, which ONNX would lose")
-        try:
-            return versions.converted(self._estimator(route), asked)
-        except GateFailed as error:
-            return replace(served, note=str(error))
+            raise GateFailed("conversion", "there are steps around it, which ONNX would lose")
+        return versions.converted(self._estimator(route), asked)
 
     def _estimator(self, route: Route) -> Any:
         """What a model server has loaded, if it keeps it where MLRun's have it."""

@@ -44,11 +44,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Made:
-    """A version before the store has it; `note` says why it was not converted."""
+    """A version before the store has it."""
 
     draft: Draft
     files: Mapping[str, bytes]
-    note: str = ""
 
 
 class Versions:

@@ -104,6 +104,12 @@ def _router(class_name: str = "ClassifierModel", **args: Any) -> Any:
     return function
 
 
+def _fickle() -> Any:
+    function = _router()
+    function.add_model("m3", class_name="Fickle", model_path="m3", faithful=2)
+    return function
+
+
 def _flow(router: str, names: tuple[str, ...], engine: str) -> Any:
     function = _new("iris-flow")
     graph = function.set_topology("flow", engine=engine)
@@ -131,6 +137,7 @@ FUNCTIONS: dict[str, Callable[[], Any]] = {
     "flow": lambda: _flow("ModelRouter", ("m1", "m2"), "sync"),
     "ensemble": lambda: _flow("VotingEnsemble", ("m1", "m2", "m3"), "async"),
     "single": _single,
+    "fickle": _fickle,
 }
 
 

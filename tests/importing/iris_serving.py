@@ -28,6 +28,18 @@ class Probabilities(ClassifierModel):
         return self.model.predict_proba(np.asarray(body["inputs"])).tolist()
 
 
+class Fickle(ClassifierModel):
+    """Answers as it should, but only `faithful` times."""
+
+    asked = 0
+
+    def predict(self, body: dict[str, Any]) -> Any:
+        self.asked += 1
+        labels = super().predict(body)
+        faithful = self.asked <= self.get_param("faithful")
+        return labels if faithful else [2 - label for label in labels]
+
+
 class Petals(ClassifierModel):
     """A number; every hook of a model server has its part in it."""
 

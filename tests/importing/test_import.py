@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import yaml
 
+from sluice.audit.open import open_trail
 from sluice.check.problems import ERROR
 from sluice.check.project import check
-from sluice.errors import SluiceError
+from sluice.errors import GateFailed, SluiceError
 from sluice.graph import Event
 from sluice.importing.importer import Importer
 from sluice.importing.layout import Layout
@@ -26,6 +27,7 @@ from sluice.importing.plan import plan
 from sluice.project import Project
 from sluice.protocol.surface import Surface
 from sluice.service import Service
+from sluice.stores import model_store
 from tests.conftest import ROOT
 from tests.importing.conftest import (
     PROJECT,
@@ -199,6 +201,24 @@ def test_what_fails_leaves_nothing(originals: Originals, tmp_path: Path) -> None
         importer.run()
     assert (tmp_path / "project.yaml").read_text("utf-8") == PROJECT
     assert not (tmp_path / "moved_nothing" / "iris").exists()
+
+
+def test_a_version_that_is_refused_leaves_none(
+    originals: Originals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The third model's gate closes when the first two have passed theirs."""
+    (tmp_path / "project.yaml").write_text(PROJECT, "utf-8")
+    project = in_state(Project.read(tmp_path))
+    function = originals.read("fickle")
+    layout = Layout("iris", "moved_fickle/iris")
+    importer = Importer(project, function, plan(function), layout, bodies(flowers())[:2])
+    with pytest.raises(GateFailed, match="is not served what it was trained on"):
+        importer.run()
+    assert (tmp_path / "project.yaml").read_text("utf-8") == PROJECT
+    assert not (tmp_path / "moved_fickle" / "iris").exists()
+    models = model_store(project)
+    assert (models.versions("iris"), models.aliases("iris")) == ([], {})
+    assert not list(open_trail(project).lines())
 
 
 def test_a_folder_that_is_there_is_not_touched(originals: Originals, tmp_path: Path) -> None:
