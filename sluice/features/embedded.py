@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sluice.environment import Clock, Environment, Kind, acquire, release
+from sluice.features.known import Known
 from sluice.features.names import descending, found, item, key_of, rows_of, whole_of
 from sluice.features.rows import LmdbRows, layout_name, state_name, superseded, trim
 from sluice.features.store import Found, Key, Layout, Row, Rows, Superseded, Trimmed
@@ -62,6 +62,7 @@ class EmbeddedStore:
         self._prefix = prefix
         self._rows: dict[str, bytes] = {}
         self._closed = False
+        self._known = Known()
         self._environment = acquire(path, KIND._replace(map_size=map_size), clock)
 
     def get_many(
@@ -83,7 +84,9 @@ class EmbeddedStore:
         """See OnlineStore."""
         row = self._rows.get(entity) or self._row(entity)
         names = [key_of(row, key) for key, _ in questions]
-        return self._environment.read(_spans, names, [moments for _, moments in questions])
+        return self._environment.read(
+            self._known.spans, names, [moments for _, moments in questions]
+        )
 
     def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
         """See OnlineStore."""
@@ -164,26 +167,6 @@ def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[
 def _commit(transaction: Any) -> int:
     number: int = transaction.id()
     return number
-
-
-def _spans(
-    transaction: Any, names: list[bytes], moments: list[Sequence[float]]
-) -> list[list[tuple[int, Found]]]:
-    cursor = transaction.cursor()
-    seek, item = cursor.set_range, cursor.item
-    spans: list[list[tuple[int, Found]]] = []
-    for name, times in zip(names, moments, strict=True):
-        span: list[tuple[int, Found]] = []
-        place = len(times)
-        while place and seek(name + descending(times[place - 1])):
-            there, value = item()
-            if not there.startswith(name):
-                break
-            row = found(value)
-            place = bisect_left(times, row[0], 0, place)
-            span.append((place, row))
-        spans.append(span)
-    return spans
 
 
 def _get(transaction: Any, name: bytes) -> bytes | None:
