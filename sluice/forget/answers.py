@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sluice.environment import acquire, release, wipe
-from sluice.forget.place import Seen
+from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
 from sluice.scrub import scrub
 from sluice.windows import state
-from sluice.windows.facts import digest
+from sluice.windows.table import digest
 
 _KINDS = {b"a": 5, b"l": 1, b"x": 5}  # by kind, where the digest begins in a name
 _AT_ONCE = 10_000
 
 
-class Answers:
+class Answers(Place):
     """The state of a graph's monitor. Windows are counts, and stay."""
 
     def __init__(self, file: Path) -> None:
@@ -27,7 +27,9 @@ class Answers:
         self._env = acquire(file, state.KIND, time.monotonic)
 
     def look(self, subject: Subject, *, delete: bool) -> Iterator[Seen]:
-        own = {digest(f"{id}/{n}") for id, count in subject.ids.items() for n in range(count)}
+        own = {
+            digest(f"{id}/{n}".encode()) for id, count in subject.ids.items() for n in range(count)
+        }
         for kind, begins in _KINDS.items():
             after: bytes | None = b""
             while own and after is not None:
