@@ -6,5 +6,6 @@ somebody asks for it; docs/dashboard.md.
     look        what is asked for: a version, a segment, a moment
     document    the numbers; traffic, features, performance, around: their parts
     page        the numbers as HTML; html, figures, forms, charts, tables: what it is written with
+    aside       asks for it beside replies; process, maker: the process that makes it
     server      the page alone, without the graph
 """

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from sluice.project import Project
 from sluice.protocol.http import Answer, Request
 
 if TYPE_CHECKING:
-    from sluice.dashboard.dashboard import Dashboard
+    from sluice.dashboard.aside import Aside
+    from sluice.dashboard.process import Process
 
 PAGE, DATA = "/dashboard", "/dashboard/data.json"
 
 
 def paths(project: Project, graph: str) -> dict[str, dict[str, Callable[[Request], Answer]]]:
-    """The methods of the dashboard's paths. It reads what is on this machine alone: a worker that
-    answers requests must not wait for a store or a broker here."""
+    """The methods of the dashboard's paths. A process beside this one answers, so that predictions
+    do not wait; of what is on this machine alone, so that it needs no store or broker."""
 
     @cache
-    def opened() -> Dashboard:
-        from sluice.dashboard.dashboard import Dashboard
+    def aside() -> Aside:
+        from sluice.dashboard.aside import Aside
 
-        return Dashboard(project, graph, far=False)
+        return Aside(partial(_started, project, graph))
 
-    return {
-        PAGE: {"GET": lambda request: opened().page(request.query)},
-        DATA: {"GET": lambda request: opened().data(request.query)},
-    }
+    def answer(request: Request) -> Answer:
+        return aside().answer(request)
+
+    return {path: {"GET": answer} for path in (PAGE, DATA)}
+
+
+def _started(project: Project, graph: str) -> Process:
+    from sluice.dashboard.process import Process
+
+    return Process(project, graph)

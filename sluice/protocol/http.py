@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from sluice.errors import Forbidden, MethodNotAllowed, RequestError, SluiceError, Unauthorized
 from sluice.message import request_id
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 log = logging.getLogger("sluice")
 _UNSAID = {
@@ -117,12 +120,30 @@ def loads(body: Any) -> Any:
 
 
 class Answer(NamedTuple):
-    """Status, body and headers of a reply, before a host puts it into its own shape."""
+    """Status, body and headers of a reply, before a host puts it into its own shape; all of them
+    are those of `later`, where that is to be waited for."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
     content_type: str = JSON
+    later: Later | None = None
+
+    def waited(self) -> Answer:
+        """The answer itself, however long it takes."""
+        return self if self.later is None else self.later.seen(self.later.future.result())
+
+
+class Later(NamedTuple):
+    """An answer that is made elsewhere, meanwhile.
+
+    Attributes:
+        future: of the answer; it raises nothing.
+        seen: is called with it, in the thread that answers, and gives it on.
+    """
+
+    future: Future[Answer]
+    seen: Callable[[Answer], Answer] = lambda answer: answer
 
 
 def dumps(data: Any) -> bytes:
@@ -159,7 +180,12 @@ def failed(error: Exception, id: str | None) -> Answer:
 
 
 def to_response(context: Any, answer: Answer) -> Any:
-    """The answer as the host's Response."""
+    """The answer as the host's Response. For one that comes later only our own host can wait
+    without its worker."""
+    later = answer.later
+    if later is not None and hasattr(context, "Later"):
+        return context.Later(later.future, lambda made: to_response(context, later.seen(made)))
+    answer = answer.waited()
     return context.Response(
         body=answer.body,
         headers=dict(answer.headers),

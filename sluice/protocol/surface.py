@@ -153,6 +153,8 @@ class Surface:
         return [self._counted(a if isinstance(a, Answer) else self._predict(a)) for a in answers]
 
     def _counted(self, answer: Answer) -> Answer:
+        if answer.later is not None:  # its status is not known yet
+            return answer._replace(later=answer.later._replace(seen=self._counted))
         if self._meter is not None:
             self._meter.request(answer.status)
         return answer
