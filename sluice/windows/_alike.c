@@ -13,6 +13,13 @@
 
 #define EXACT (1ULL << 53) /* whole numbers up to here are doubles */
 #define DEEPEST 16
+#define NEAR 128 /* words of late that are found without Python */
+
+typedef struct {
+    const char *at;
+    Py_ssize_t size;
+    int64_t code;
+} Word;
 
 typedef struct {
     const char *before;
@@ -22,9 +29,7 @@ typedef struct {
     PyObject *column, *codes; /* codes: by the bytes of a word its place in `words` */
     PyObject *words;
     char *to;
-    const char *last; /* the word before, which is often this one too */
-    Py_ssize_t last_size;
-    int64_t last_code;
+    Word *near; /* by a hash */
 } Slot;
 
 /* -- JSON: each gives where a value ends, NULL for one that is not plain ------------------- */
@@ -45,6 +50,28 @@ static const char *digits(const char *p, uint64_t *number, int *count)
         *number = *number * 10 + (uint64_t)(*p - '0');
     *count += (int)(p - begin);
     return p == begin || p - begin > 400 ? NULL : p;
+}
+
+/* A whole number of up to 19 digits over a power of ten, rounded once. 0 where that is for others. */
+static int quotient(uint64_t number, int places, double *out)
+{
+#ifdef __SIZEOF_INT128__
+    if (number <= EXACT || places > 18)
+        return 0;
+    uint64_t power = 1;
+    for (int k = 0; k < places; k++)
+        power *= 10;
+    const unsigned __int128 whole = (unsigned __int128)number << 64, divided = whole / power;
+    int shift = 0; /* what is shifted out only says on which side of a half it is */
+    while (divided >> shift >> 64)
+        shift++;
+    const uint64_t high = (uint64_t)(divided >> shift);
+    const int more = (unsigned __int128)high << shift != divided || divided * power != whole;
+    *out = ldexp((double)(high | more), shift - 64);
+    return 1;
+#else
+    return 0;
+#endif
 }
 
 /* A number to the very double that Python makes of it; `whole` if it is written as an integer. */
@@ -76,8 +103,10 @@ static const char *number(const char *p, double *out, int *whole)
         if (!(p = digits(p, &exponent, &length)))
             return NULL;
     }
-    if (!scaled && count < 19 && mantissa <= EXACT && places <= 22) {
-        *out = (double)mantissa / POWERS[places];
+    const int exact = mantissa <= EXACT && places <= 22;
+    if (!scaled && count <= 19 && (exact || quotient(mantissa, places, out))) {
+        if (exact)
+            *out = (double)mantissa / POWERS[places];
         if (negative && !(*whole && mantissa == 0)) /* -0 is an integer: 0 */
             *out = -*out;
         return p;
@@ -160,8 +189,12 @@ static const char *moment(const char *p, int64_t *out)
 /* The place of a word among those that came before, or a new one's. 1; 0 if it cannot be read. */
 static int code_of(Slot *slot, const char *p, Py_ssize_t size, int64_t *out)
 {
-    if (size == slot->last_size && !memcmp(p, slot->last, size)) {
-        *out = slot->last_code;
+    uint32_t hash = 2166136261u;
+    for (Py_ssize_t k = 0; k < size; k++)
+        hash = (hash ^ (unsigned char)p[k]) * 16777619u;
+    Word *const near = slot->near + (hash ^ hash >> 16) % NEAR;
+    if (size == near->size && !memcmp(p, near->at, size)) {
+        *out = near->code;
         return 1;
     }
     PyObject *key = PyBytes_FromStringAndSize(p, size), *word = NULL, *made = NULL;
@@ -176,7 +209,7 @@ static int code_of(Slot *slot, const char *p, Py_ssize_t size, int64_t *out)
     }
     Py_XDECREF(key), Py_XDECREF(word), Py_XDECREF(made);
     if (!PyErr_Occurred()) {
-        slot->last = p, slot->last_size = size, slot->last_code = *out;
+        *near = (Word){p, size, *out};
         return 1;
     }
     if (!PyErr_ExceptionMatches(PyExc_Exception))
@@ -255,12 +288,15 @@ static int make_slot(PyObject *item, Slot *slot, Py_ssize_t rows)
         return (slot->words = PyList_New(rows)) ? 0 : -1;
     if (slot->kind == '-' || slot->kind == '.')
         return 0;
-    if (slot->kind == 'w' && (!(slot->words = PyList_New(0)) || !(slot->codes = PyDict_New())))
-        return -1;
+    if (slot->kind == 'w') {
+        if (!(slot->words = PyList_New(0)) || !(slot->codes = PyDict_New()))
+            return -1;
+        if (!(slot->near = PyMem_Calloc(NEAR, sizeof(Word))))
+            return PyErr_NoMemory(), -1;
+    }
     if (!(slot->column = PyByteArray_FromStringAndSize(NULL, rows * 8)))
         return -1;
     slot->to = PyByteArray_AsString(slot->column);
-    slot->last_size = -1;
     return 0;
 }
 
@@ -321,8 +357,10 @@ static PyObject *columns(PyObject *module, PyObject *args)
     Slot *slots = PyMem_Calloc(n ? n : 1, sizeof(Slot));
     PyObject *rest = PyList_New(0);
     PyObject *read = slots && rest ? read_all(slots, template, texts, rest) : PyErr_NoMemory();
-    for (Slot *slot = slots; slots && slot < slots + n; slot++)
+    for (Slot *slot = slots; slots && slot < slots + n; slot++) {
         Py_XDECREF(slot->column), Py_XDECREF(slot->codes), Py_XDECREF(slot->words);
+        PyMem_Free(slot->near);
+    }
     PyMem_Free(slots);
     Py_XDECREF(rest);
     return read;

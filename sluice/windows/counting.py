@@ -160,4 +160,6 @@ def _count_records(facts: Facts, rows: Places, tally: Tally) -> None:
     for columns in facts.columns:
         at = place[columns.rows]
         here = np.flatnonzero(at >= 0)
-        tally.count_grids(columns.grids, columns.places[:, here], at[here])
+        # Mostly all of them: copying so much costs as much as counting it.
+        places = columns.places if len(here) == len(at) else columns.places[:, here]
+        tally.count_grids(columns.grids, places, at[here])

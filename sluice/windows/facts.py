@@ -120,6 +120,8 @@ class Facts:
     @classmethod
     def joined(cls, parts: Sequence[Facts]) -> Facts:
         """Several, one after the other, whose scores are equally many."""
+        if len(parts) == 1:
+            return parts[0]
         events = _begins([len(part.whole) for part in parts])
         rows = _begins([len(part) for part in parts])
         requests = _begins([int(part.request[-1]) + 1 for part in parts])

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from sluice.routing.decisions import Feedback
 from sluice.windows import state, unmoved
@@ -36,6 +37,7 @@ log = logging.getLogger("sluice.monitor")
 
 _HEAD = struct.Struct("<q8sBd")
 _WHEN = struct.Struct("<q")
+_NAME = np.dtype([("kind", "S1"), ("first", ">u8"), ("rest", ">u8")])
 _MOST = 100  # labels that wait for one answer
 _JUDGED = ("classification", "regression")
 _AT_ONCE = 20_000  # answers that one transaction drops
@@ -101,10 +103,12 @@ class Join:
     # -- answers -------------------------------------------------------------------------------
 
     def fresh(self, facts: Facts, names: Sequence[bytes]) -> Places:
-        """The rows of facts that were not counted before, by their ids and times."""
-        known = dict(self._txn.cursor().getmulti(names))
+        """The rows of facts that were not counted before, by their ids and times; all of them in
+        the order of their names, which are found and kept faster so."""
+        order = np.argsort(np.frombuffer(b"".join(names), _NAME)["first"], kind="stable")
+        known = dict(self._txn.cursor().getmulti([names[row] for row in order.tolist()]))
         if not known and len(set(names)) == len(names):
-            return np.arange(len(names))
+            return order
         moments = np.rint(facts.when * 1e6).astype(np.int64).tolist()
         seen = {(name, value[: _WHEN.size]) for name, value in known.items()}
         rows = []
@@ -119,50 +123,46 @@ class Join:
 
     def names(self, facts: Facts) -> list[bytes]:
         """Under which name each row's answer is kept."""
-        span, names = self._made.span_s, []
-        made: dict[float, bytes] = {}
-        for one, moment in zip(facts.digests, (facts.when // span).tolist(), strict=True):
-            bucket = made.get(moment)
-            if bucket is None:
-                bucket = made[moment] = b"a" + state.bucket_of(moment * span, span)
-            names.append(bucket + one)
-        return names
+        span = self._made.span_s
+        buckets, codes = np.unique(facts.when // span, return_inverse=True)
+        heads = [b"a" + state.bucket_of(bucket * span, span) for bucket in buckets.tolist()]
+        pairs = zip(codes.tolist(), facts.digests, strict=True)
+        return [heads[code] + one for code, one in pairs]
 
     def keep(self, facts: Facts, names: Sequence[bytes], rows: Places) -> None:
         """Keep the answers in some rows; labels that waited for them are joined."""
         values = _values(facts, self._codes(facts))
         own = unmoved.keep(self._txn, names, facts.unmoved, rows)
         kept = [(names[row], values[row]) for row in rows.tolist()]
-        waiting = self._waiting([name[5:] for name, _ in kept])
+        waiting = self._waiting(kept)
         self._txn.cursor().putmulti(kept)
-        for name, value in kept:
+        for name, value in kept if waiting else ():
             if labels := waiting.get(name[5:]):
                 self._drop(name[5:], labels)
                 judge_one = partial(self._judge, own=own.get(name))
                 self._txn.put(name, reduce(judge_one, labels, value))
 
-    def _codes(self, facts: Facts) -> list[bytes]:
+    def _codes(self, facts: Facts) -> npt.NDArray[np.uint64]:
         """Of each row what stands for its version and its segments."""
-        segments = [[v.words[c] for c in v.codes.tolist()] for v in facts.views[1:]]
-        found: dict[tuple[str, ...], bytes] = {}
+        mixed, parts = np.zeros(len(facts), np.int64), [facts.versions, *facts.views[1:]]
+        for part in parts:
+            _, first, mixed = np.unique(
+                mixed * len(part.words) + part.codes, return_index=True, return_inverse=True
+            )
         codes = []
-        words = facts.versions.words
-        versions = [words[code] for code in facts.versions.codes.tolist()]
-        for key in zip(versions, *segments, strict=True):
-            code = found.get(key)
-            if code is None:
-                meaning = msgspec.msgpack.encode((key[0], key[1:]))
-                code = found[key] = blake2b(meaning, digest_size=8).digest()
-                self._txn.put(b"i" + code, meaning, overwrite=False)
-            codes.append(code)
-        return codes
+        for row in first.tolist():
+            version, *segments = (part.words[part.codes[row]] for part in parts)
+            meaning = msgspec.msgpack.encode((version, segments))
+            codes.append(blake2b(meaning, digest_size=8).digest())
+            self._txn.put(b"i" + codes[-1], meaning, overwrite=False)
+        return np.frombuffer(b"".join(codes), "<u8")[mixed]
 
-    def _waiting(self, digests: Sequence[bytes]) -> dict[bytes, list[Label]]:
-        """The labels that wait for these."""
+    def _waiting(self, kept: Answers) -> dict[bytes, list[Label]]:
+        """The labels that wait for these, by digest."""
         cursor = self._txn.cursor()
         if not cursor.set_range(b"l") or not cursor.key().startswith(b"l"):
             return {}
-        found = cursor.getmulti([b"l" + d for d in digests])
+        found = cursor.getmulti([b"l" + name[5:] for name, _ in kept])
         return {name[1:]: _labels(value) for name, value in found}
 
     # -- labels --------------------------------------------------------------------------------
@@ -262,13 +262,13 @@ class Join:
         return found
 
 
-def _values(facts: Facts, codes: Sequence[bytes]) -> list[bytes]:
+def _values(facts: Facts, codes: npt.NDArray[np.uint64]) -> list[bytes]:
     """Each row's answer, as it is kept; one that has no number has no scores."""
     kind = [("when", "<i8"), ("code", "<u8"), ("labelled", "u1"), ("label", "<f8"),
             ("scores", "<f8", (facts.scores.shape[1],))]  # fmt: skip
     rows = np.zeros(len(facts), np.dtype(kind))
     rows["when"] = np.rint(facts.when * 1e6)
-    rows["code"] = np.frombuffer(b"".join(codes), "<u8")
+    rows["code"] = codes
     rows["scores"] = facts.scores
     data, size = rows.tobytes(), rows.itemsize
     values = [data[begin : begin + size] for begin in range(0, len(data), size)]

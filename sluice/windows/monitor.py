@@ -32,8 +32,7 @@ from sluice.windows.views import Cells
 log = logging.getLogger("sluice.monitor")
 
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
-_ALIKE = 1024  # events of which those that are alike are read at once
-_CHUNK = 256  # others that are read and laid out at once: what was read of them stays near
+_CHUNK = 256  # events that are read and laid out at once: what was read of them stays near
 _IDLE_S = 0.5
 _TIDY_S = 5.0  # between two looks at what is old
 _PATIENCE = 10  # polls that bring nothing, for a broker that is slow to begin
@@ -183,23 +182,14 @@ class Monitor:
         """Read records of one partition; times of some, the last one that could be read too."""
         if topic != self._parts.topics.events:
             return self._read_chunk(self._read_feedback, records, batch)
-        moments: list[float] = []
-        for first in range(0, len(records), _ALIKE):
-            rest = self._read_alike(records[first : first + _ALIKE], batch, moments)
-            for begin in range(0, len(rest), _CHUNK):
-                chunk = rest[begin : begin + _CHUNK]
-                moments += self._read_chunk(self._read_events, chunk, batch)
-        return moments
-
-    def _read_alike(
-        self, records: Sequence[Record], batch: Batch, moments: list[float]
-    ) -> list[Record]:
-        """Read those that are alike; the others."""
         facts, rest = self._parts.counting.alike([record.value for record in records])
         batch.facts += facts
         batch.events += len(records) - len(rest)
-        moments += [float(some.when[-1]) for some in facts]
-        return [records[place] for place in rest]
+        moments = [float(some.when[-1]) for some in facts]
+        for first in range(0, len(rest), _CHUNK):
+            chunk = [records[place] for place in rest[first : first + _CHUNK]]
+            moments += self._read_chunk(self._read_events, chunk, batch)
+        return moments
 
     def _read_chunk(self, read: _Read, records: Sequence[Record], batch: Batch) -> list[float]:
         try:

@@ -44,6 +44,9 @@ def read(
         return found  # corrections are for two classes, and for numbers
     if COLUMN in outputs:
         found[:] = [_number(value) for value in outputs[COLUMN]]
+    details = list(details)
+    if _QUOTED not in b"".join(details):  # as in most
+        starts, details = [], []
     for raw, start in zip(details, starts, strict=True):
         if _QUOTED in raw:
             for record, detail in _details(raw).items():
