@@ -91,10 +91,13 @@ def _bar(options: argparse.Namespace) -> Iterator[Callable[[str, int], object]]:
     """Progress on standard error."""
     from tqdm import tqdm
 
+    now = ""
     with tqdm(unit="", unit_scale=True, disable=options.json) as bar:
 
         def progress(step: str, more: int) -> None:
-            if step != bar.desc.removesuffix(": "):
+            nonlocal now
+            if step != now:
+                now = step
                 bar.set_description(step)
             bar.update(more)
 
@@ -110,6 +113,8 @@ def _tell(options: argparse.Namespace, done: Forgotten, fixed: list[str]) -> Non
         say(f"  deleted {count} records of {name}")
     for name, count in done.left.items():
         say(f"  {'there are' if options.dry_run else 'left are'} {count} records of {name}")
+    for hint in done.hints:
+        say(f"    {hint}")
     for file in done.files:
         say(f"  left: the value is in {file}")
     for url in fixed:

@@ -9,12 +9,12 @@ from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.inspect import typed_key
 from sluice.features.store import Key, OnlineStore, Rows, layout_of
-from sluice.forget.place import Seen
+from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
 from sluice.scrub import scrub
 
 
-class FeatureRows:
+class FeatureRows(Place):
     """The online store of a graph, without what other stores keep for it.
 
     An entity is the subject's where each field of its key is given; others have no rows of one

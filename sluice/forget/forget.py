@@ -8,7 +8,7 @@ nothing is left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -42,12 +42,14 @@ class Forgotten(NamedTuple):
         left: by place, how many are there still.
         files: those of the state folder in which the values still are, as bytes.
         requests: how many requests were the subject's.
+        hints: what people have to do about what is left.
     """
 
     deleted: dict[str, int]
     left: dict[str, int]
     files: list[str]
     requests: int
+    hints: list[str]
 
     @property
     def done(self) -> bool:
@@ -76,7 +78,7 @@ def forget(
         subject.ids |= read_document(note.read_bytes(), Noted, (FORMAT,)).ids
     found = _find(subject, places, progress)
     if dry:
-        return Forgotten({}, found, [], len(subject.ids))
+        return Forgotten({}, found, [], len(subject.ids), _hints(places, found))
     note.parent.mkdir(parents=True, exist_ok=True)
     replace(note, write_document(Noted(subject.ids)))
     deleted = _look(subject, places, ("delete", True), progress)
@@ -87,7 +89,11 @@ def forget(
     files = [str(file) for file in telling(subject, state, progress)]
     if not left:
         note.unlink()
-    return Forgotten(deleted, left, files, len(subject.ids))
+    return Forgotten(deleted, left, files, len(subject.ids), _hints(places, left))
+
+
+def _hints(places: Sequence[Place], left: Collection[str]) -> list[str]:
+    return [hint for place in places if place.name in left for hint in place.hints()]
 
 
 def telling(subject: Subject, folder: Path, progress: Progress) -> Iterator[Path]:

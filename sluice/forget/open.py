@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
-from sluice.address import shown
+from sluice.address import load, shown
 from sluice.errors import DeclarationError
 from sluice.features.open import open_own
 from sluice.forget.place import Place
@@ -34,8 +34,8 @@ def opened(
         places: list[Place] = []
         fixed = []
         for url in dict.fromkeys((stream_url(project), events_url(project))):
-            if is_log(url):
-                places += _log(project, graph, log_path(url))
+            if is_log(url) or url.startswith("kafka://"):
+                places += _topics(project, graph, url)
             else:
                 fixed.append(shown(url))
         places += [*_database(project, graph), *_features(project, graph, fields, fixed)]
@@ -45,18 +45,27 @@ def opened(
         yield places, fixed
 
 
-def _log(project: Project, graph: str, file: Path) -> Iterator[Place]:
-    from sluice.forget.topics import LogTopics
+def _topics(project: Project, graph: str, url: str) -> Iterator[Place]:
+    if is_log(url) and not log_path(url).exists():
+        return
+    spec = read_spec(project, graph)
+    parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
+    topics = Topics.of(project.name, graph, parameters.stream)
+    named = {topics.requests, topics.predictions, topics.dead_letters, topics.replayed}
+    if spec.error_stream:
+        named.add(f"{project.name}.{spec.error_stream}")
+    prefix, asked = f"{project.name}.{graph}.", frozenset((topics.requests, topics.dead_letters))
 
-    if file.exists():
-        spec = read_spec(project, graph)
-        parameters = Parameters.parse(spec.parameters.get("sluice"), spec.file)
-        topics = Topics.of(project.name, graph, parameters.stream)
-        named = {topics.requests, topics.predictions, topics.dead_letters, topics.replayed}
-        if spec.error_stream:
-            named.add(f"{project.name}.{spec.error_stream}")
-        asked = frozenset((topics.requests, topics.dead_letters))
-        yield LogTopics(file, f"{project.name}.{graph}.", frozenset(named), asked)
+    def wanted(topic: str) -> bool:
+        return topic.startswith(prefix) or topic in named
+
+    if is_log(url):
+        from sluice.forget.topics import LogTopics
+
+        yield LogTopics(log_path(url), wanted, asked)
+    else:
+        kafka = load("stream", "kafka", "sluice.forget.kafka", "confluent-kafka")
+        yield kafka.KafkaTopics(url, wanted, asked, time)
 
 
 def _database(project: Project, graph: str) -> Iterator[Place]:

@@ -29,5 +29,9 @@ class Place(Protocol):
     def clean(self, subject: Subject) -> Iterator[int]:
         """Overwrite what deletion has left in files; yields bytes, some at a time."""
 
+    def hints(self) -> list[str]:
+        """What people have to do about what is left; nothing where a second run may do."""
+        return []
+
     def close(self) -> None:
         """Let go of it."""

@@ -9,13 +9,13 @@ import orjson
 from sqlalchemy import Table, delete, select
 
 from sluice.batch.database import Database
-from sluice.forget.place import Seen
+from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
 
 _AT_ONCE = 1000
 
 
-class BatchTables:
+class BatchTables(Place):
     """The tables of a graph in a database."""
 
     def __init__(self, database: Database) -> None:

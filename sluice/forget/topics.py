@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import orjson
 
 from sluice.environment import acquire, release
 from sluice.forget.events import without
-from sluice.forget.place import Seen
+from sluice.forget.place import Place, Seen
 from sluice.forget.subject import Subject
 from sluice.scrub import scrub
 from sluice.streams.block import EMPTY, Row
@@ -24,8 +24,8 @@ _NAMES = ("sluice-request", "sluice-key", "x-request-id")
 _EVENTS = ".events"
 
 
-class LogTopics:
-    """The topics of one log whose names begin with a prefix, or are among others.
+class LogTopics(Place):
+    """The topics of one log that are wanted.
 
     Of topics that are `asked` the values are what clients wrote: a field `id` of a record is the
     client's own, and no request's.
@@ -37,18 +37,16 @@ class LogTopics:
     def __init__(
         self,
         file: Path,
-        prefix: str,
-        others: frozenset[str] = frozenset(),
+        wanted: Callable[[str], bool],
         asked: frozenset[str] = frozenset(),
     ) -> None:
-        self.name, self._prefix, self._others = f"log {file}", prefix, others
-        self._asked = asked
+        self.name, self._wanted, self._asked = f"log {file}", wanted, asked
         self._env = acquire(file, KIND, time.monotonic)
 
     def look(self, subject: Subject, *, delete: bool) -> Iterator[Seen]:
         judge = Judge(subject, self._asked)
         for topic in topics(self._env):
-            if topic.startswith(self._prefix) or topic in self._others:
+            if self._wanted(topic):
                 for piece in pieces(self._env, topic, judge, write=delete):
                     yield Seen(piece.records, piece.changed)
 

@@ -18,7 +18,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from sluice.errors import DeclarationError, SluiceError, StoreUnavailable, TooLarge
 from sluice.streams.kafka_address import Address
@@ -128,6 +128,18 @@ class Client:
             elif topic.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise self.error(topic.error, f"topic {name}: ")
         return places
+
+    def topics(self) -> list[str]:
+        """The names of all topics that may be seen."""
+        with self.errors():
+            return sorted(self._admin.get().list_topics(timeout=TIMEOUT_S).topics)
+
+    def config(self, topic: str) -> dict[str, str]:
+        """How a topic is configured, defaults included."""
+        asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        with self.errors():
+            [told] = self._admin.get().describe_configs([asked], request_timeout=TIMEOUT_S).values()
+            return {name: str(entry.value) for name, entry in told.result().items()}
 
     def bounds(self, places: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """Of each partition the oldest offset, and the next one to be written."""

@@ -68,6 +68,8 @@ def test_a_planted_address_is_nowhere_after_deletion(
     capsys.readouterr()
     assert main(["forget", "binary", f"email={EMAIL}", "--dry-run"]) == 0
     assert "there are" in capsys.readouterr().out
+    assert main(["forget", "binary", f"email={EMAIL}", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left"]
     assert "stream.log" in telling(state, EMAIL)
 
     assert main(["forget", "binary", f"email={EMAIL}"]) == 0, capsys.readouterr().out
@@ -97,7 +99,7 @@ def subject(fields: dict[str, str], **actions: str) -> Subject:
     return Subject(fields, Redaction(actions, SALT.encode()))
 
 
-class FakePlace:
+class FakePlace(Place):
     """Requests by id; it is away after so many deletions."""
 
     name = "fake"
