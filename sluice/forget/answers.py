@@ -15,7 +15,7 @@ from sluice.scrub import scrub
 from sluice.windows import state
 from sluice.windows.table import digest
 
-_KINDS = {b"a": 5, b"l": 1, b"x": 5}  # by kind, where the digest begins in a name
+_KINDS = {b"a": 5, b"b": 5, b"l": 1, b"x": 5}  # by kind, where the digest begins in a name
 _AT_ONCE = 10_000
 
 

@@ -6,13 +6,17 @@ import itertools
 import json
 import math
 import random
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from sluice.environment import acquire, release
 from sluice.errors import DeclarationError, NotFound
+from sluice.forget.answers import Answers
+from sluice.forget.subject import Subject
 from sluice.models.manifest import Draft
+from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message
 from sluice.windows.open import folder
 from sluice.windows.state import KIND, items, state_file
@@ -301,6 +305,26 @@ def test_what_a_correction_moved_is_dropped_with_its_answer(shop: Tiny) -> None:
     world.produce(world.topic, world.events([observation("late", BEGAN + 9 * DAY)]))
     world.work()
     assert (kept(world, b"a"), kept(world, b"b")) == (1, 0)
+
+
+def test_what_is_kept_of_a_subject_goes_with_it(shop: Tiny) -> None:
+    """Its answers, what they were before a correction, and labels that wait for theirs."""
+    world = World(shop, "binary", "monitor: {horizon: 2d}")
+    moved = {"from": 0.5, "version": 1, "at": BEGAN, "frozen": False}
+    seen = [
+        observation(id, BEGAN, outputs=[{"probability": 0.25, "correction": moved}])
+        for id in ("hers", "his")
+    ]
+    world.produce(world.topic, world.events(seen))
+    world.produce(world.feedback, [world.label(id, 1, BEGAN) for id in ("hers-too", "his-too")])
+    world.work()
+    subject = Subject({"email": "ann@example.org"}, Redaction())
+    subject.note("hers")
+    subject.note("hers-too")
+    with closing(Answers(state_file(folder(world.project), "binary"))) as place:
+        assert sum(seen.found for seen in place.look(subject, delete=True)) == 4
+        assert sum(seen.found for seen in place.look(subject, delete=False)) == 0
+    assert [kept(world, kind) for kind in (b"a", b"b", b"l", b"x")] == [1, 1, 1, 1]
 
 
 def kept(world: World, kind: bytes) -> int:
