@@ -77,7 +77,7 @@ class _Entity:
             self._places = [columns.index(f.name.removeprefix(f"{entity.name}.")) for f in features]
         else:
             self._windows = Windows(Accumulators(definitions, entity), features)
-        self._layout = [(f.default, f.max_age) for f in features]
+        self._max_age = np.array([[feature.max_age] for feature in features])
 
     def look_up(self, fields: Mapping[str, Any], as_of: Array, found: Columns) -> None:
         """Add this entity's columns to what was found."""
@@ -86,7 +86,11 @@ class _Entity:
             moment = as_of - self._delay
         lengths = self._windows.lengths if self._windows else []
         moments = [moment, *(moment - length for length in lengths)]
-        rows, answers = _answers(partial(self._store.spans, self._name), keys, codes, moments)
+        ask = partial(self._store.spans, self._name)
+        if not lengths and len(moment) and (moment == moment[0]).all():
+            rows, answers = _answers_at(ask, keys, codes, float(moment[0]))
+        else:
+            rows, answers = _answers(ask, keys, codes, moments)
         end, begins = rows[0], rows[1:]
         nothing = np.full(len(as_of), NULL if self._windows is None else EMPTY, np.int8)
         if self._windows is None:
@@ -102,16 +106,22 @@ class _Entity:
 
     def _stored(self, answers: list[Found], end: Array) -> list[Taken]:
         """The values of rows of a table."""
-        taken = []
         nothing = [None] * (1 + max(self._places))  # what −1 finds
         rows = list(zip(*(row for _, row in answers), nothing, strict=False))
-        for feature, place in zip(self._features, self._places, strict=True):
-            if feature.type == "string":
-                texts = Coded.of(rows[place])[end]
-                taken.append(Taken(texts, texts.null))
+        texts = [feature.type == "string" for feature in self._features]
+        found = [rows[place] for place in self._places]
+        numbers = [column for column, text in zip(found, texts, strict=True) if not text]
+        # None is NaN, and no NaN is kept.
+        matrix = np.array(numbers, np.float64).reshape(len(numbers), len(answers) + 1)[:, end]
+        null = np.isnan(matrix)
+        pairs = map(Taken, matrix, null)
+        taken = []
+        for column, text in zip(found, texts, strict=True):
+            if text:
+                words = Coded.of(column)[end]
+                taken.append(Taken(words, words.null))
             else:
-                numbers = np.array(rows[place], np.float64)[end]  # None is NaN, and no NaN is kept
-                taken.append(Taken(numbers, np.isnan(numbers)))
+                taken.append(next(pairs))
         return taken
 
     def _forgotten(self, end: Array, begins: Sequence[Array], moment: Array) -> Array:
@@ -130,22 +140,21 @@ class _Entity:
         self, taken: list[Taken], missing: Array, nothing: Array, ages: Array, found: Columns
     ) -> None:
         """Put defaults where there is no row, no value, or an old one; say why."""
-        gave = np.zeros(len(ages), bool)
-        for feature, (values, null) in zip(self._features, taken, strict=True):
-            with np.errstate(invalid="ignore"):
-                why = np.where(ages > feature.max_age, np.int8(STALE), np.int8(0))
-            why[null] = nothing[null]
-            why[missing] = MISSING
-            instead = why > 0
-            gave |= ~instead
-            found.values[feature.name] = _replaced(values, instead, feature.default)
-            found.why[feature.name] = why
+        with np.errstate(invalid="ignore"):
+            why = np.where(ages > self._max_age, np.int8(STALE), np.int8(0))
+        why = np.where(np.array([null for _, null in taken]), nothing, why)
+        why[:, missing] = MISSING
+        instead = why > 0
+        for place, some in enumerate(instead.any(axis=1).tolist()):
+            feature, values = self._features[place], taken[place].values
+            if some:
+                values = _replaced(values, instead[place], feature.default)
+            found.values[feature.name], found.why[feature.name] = values, why[place]
+        gave = ~instead.all(axis=0)
         found.ages[self._name] = np.where(gave & (ages < math.inf), ages, np.nan)
 
 
 def _replaced(values: Any, rows: Array, value: Any) -> Any:
-    if not rows.any():
-        return values
     if isinstance(values, Coded):
         return values.replaced(rows, value)
     values[rows] = value
@@ -178,6 +187,21 @@ def _words(column: Any) -> tuple[list[Any], Array]:
 
 
 Ask = Callable[[Sequence[tuple[Key, Sequence[float]]]], list[list[tuple[int, Found]]]]
+
+
+def _answers_at(
+    ask: Ask, keys: list[Key], codes: Array, moment: float
+) -> tuple[list[Array], list[Found]]:
+    """`_answers` where all ask about one moment, such as that before all time."""
+    answers: list[Found] = []
+    places = np.full(len(keys) + 1, -1)
+    asked = np.unique(codes[codes >= 0]).tolist()
+    found = ask([(keys[key], (moment,)) for key in asked])
+    for key, span in zip(asked, found, strict=True):
+        for _, answer in span:
+            places[key] = len(answers)
+            answers.append(answer)
+    return [places[codes]], answers
 
 
 def _answers(
