@@ -2,7 +2,7 @@
 
 Most events of a graph have the same text but for some values: of a template there is what they
 have alike, and slots for what differs. The compiled part (_alike.c) reads all events that fit a
-template in one go; those that do not, or hold what is not plain (text that is not ASCII, text in a
+template in one go; those that do not, or hold what is not plain (a text with an escape, or in a
 column of numbers), are read one by one, as all are where there is no C compiler. Both come to the
 same.
 
