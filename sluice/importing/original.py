@@ -31,11 +31,7 @@ class Original:
         import mlrun
 
         self._plan = plan
-        data = copy.deepcopy(dict(function.data))
-        for steps in _places(data["spec"]["graph"]):
-            for route in plan.routes:
-                if "model_path" in ((steps.get(route.name) or {}).get("class_args") or {}):
-                    steps[route.name]["class_args"]["model_path"] = route.path
+        data = _data(function, plan)
         try:
             made = mlrun.new_function(runtime=data)
             self._server = made.to_mock_server(namespace=dict(code))
@@ -100,13 +96,30 @@ def rows_of(bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [row for body in bodies for row in body["inputs"]]
 
 
+def _data(function: Function, plan: Plan) -> dict[str, Any]:
+    """The function with the models that are wanted alone, their files where the plan has them."""
+    data = copy.deepcopy(dict(function.data))
+    for router in _routers(data["spec"]["graph"]):
+        weights = (router.get("class_args") or {}).get("weights") or {}
+        for name in set(router["routes"]) - {route.name for route in plan.routes}:
+            del router["routes"][name]
+            weights.pop(name, None)
+    for steps in _places(data["spec"]["graph"]):
+        for route in plan.routes:
+            if "model_path" in ((steps.get(route.name) or {}).get("class_args") or {}):
+                steps[route.name]["class_args"]["model_path"] = route.path
+    return data
+
+
+def _routers(graph: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [step for step in (graph, *(graph.get("steps") or {}).values()) if step.get("routes")]
+
+
 def _places(graph: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Where models stand in a graph."""
-    yield graph.get("routes") or {}
-    steps = graph.get("steps") or {}
-    yield steps
-    for step in steps.values():
-        yield step.get("routes") or {}
+    yield graph.get("steps") or {}
+    for router in _routers(graph):
+        yield router["routes"]
 
 
 def in_json(outputs: Sequence[Any]) -> list[Any]:

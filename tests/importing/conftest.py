@@ -155,14 +155,15 @@ def move(originals: Originals, tmp_path_factory: pytest.TempPathFactory) -> Call
     """Imports one of the functions; each into a package that no other test imports from."""
     count = iter(range(1000))
 
-    def moved(name: str, asked: list[dict[str, Any]], **more: Any) -> Moved:
+    def moved(name: str, asked: list[dict[str, Any]], only: Any = (), **more: Any) -> Moved:
         folder = f"moved_{next(count)}"
         root = tmp_path_factory.mktemp(folder)
         (root / "project.yaml").write_text(PROJECT, "utf-8")
         project = in_state(Project.read(root))
         function = originals.read(name)
         layout = Layout("iris", f"{folder}/iris")
-        importer = Importer(project, function, plan(function), layout, asked, **more)
+        made = plan(function, only=only)
+        importer = Importer(project, function, made, layout, asked, **more)
         return Moved(project, "iris", importer.run())
 
     return moved

@@ -107,6 +107,15 @@ def test_equal_answers_before_and_after(
             assert {a["model_name"] for a in new} == {a["model_name"] for a in old}
 
 
+@pytest.mark.parametrize("name", ["router", "ensemble"])
+def test_some_of_a_routers_models(name: str, move: Move) -> None:
+    """The others are not even loaded: their files may be elsewhere."""
+    rows = named_flowers() if name == "ensemble" else flowers()
+    moved = move(name, bodies(rows)[:2], only=["m2"])
+    assert list(moved.imported.versions) == ["m2"]
+    assert [(c.model, c.equal) for c in moved.imported.comparisons] == [("m2", True), ("", True)]
+
+
 def test_a_model_may_be_named_in_the_body(originals: Originals, move: Move) -> None:
     asked = bodies(flowers())[:2]
     moved = move("router", asked)
