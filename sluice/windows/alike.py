@@ -29,7 +29,7 @@ from sluice.windows.coded import Coded
 from sluice.windows.event import Event, known, names_of, read_events, route_of
 from sluice.windows.facts import Whole, expanded, timed
 from sluice.windows.grid import AGES, TIMES, Floats, Places
-from sluice.windows.table import ANSWERED, SCORES, Column, digest
+from sluice.windows.table import ANSWERED, CLASS, SCORES, Column, digest, scores_of
 
 Path = tuple[str, ...]
 Slot = tuple[bytes, str, Callable[[bytes], Any] | None]
@@ -47,6 +47,7 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _table = msgspec.json.Decoder(list[list[msgspec.Raw]]).decode
 _word = msgspec.json.Decoder().decode
 _ages = msgspec.json.Decoder(dict[str, float]).decode
+_details = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
 _columns: Read | None = compiled("columns", "sluice.windows._alike")
 
 
@@ -55,6 +56,14 @@ def _route(raw: bytes) -> tuple[str, str]:
     if not name:
         raise ValueError("records may have gone different ways")
     return policy, name
+
+
+def _detail(raw: bytes) -> dict[str, Any]:
+    """Of the one record's output what is no column."""
+    detail = _details(raw).get("0", {})
+    if "route" in detail:
+        raise ValueError("records may have gone different ways")
+    return detail
 
 
 def _defaults(raw: bytes) -> bytes:
@@ -82,7 +91,10 @@ _KINDS: Mapping[Path, tuple[str, Callable[[bytes], Any] | None]] = {
 
 
 class Alike:
-    """Events of one template, each of one request with one record; as a Table has them."""
+    """Events of one template, each of one request with one record; as a Table has them.
+
+    Raises as Table does where one does not hold what it should.
+    """
 
     def __init__(self, version: str, read: Mapping[Path, Any]) -> None:
         whens: Places = read["when",]
@@ -95,8 +107,10 @@ class Alike:
         routes: Coded[Any] = read["sluice", "route"]
         self.routes = Coded.of(routes.words).some(routes.codes)
         self.columns: dict[str, Column] = {**_under(read, _RECORD), **_under(read, _FEATURES)}
-        [scores] = _under(read, _OUTPUT).values()
-        self.scores: Floats = scores[:, None]
+        outputs = _under(read, _OUTPUT)
+        plain = not outputs.keys().isdisjoint(SCORES)
+        details = {} if plain else dict(enumerate(map(_detail, read["sluice", "details"])))
+        self.scores = scores_of(outputs, details, len(whens))
         self.unmoved = unmoved.read(read["sluice", "details"], self.event.tolist(), {}, self.scores)
 
     def __len__(self) -> int:
@@ -147,8 +161,7 @@ class Template(NamedTuple):
                 paths += [path] if kind != "-" else []
             before = b"" if kind else before + text
         slots.append((before, ".", None))
-        scores = sum(path[:-1] == _OUTPUT for path in paths)
-        return cls(tuple(slots), tuple(paths), str(event.sluice.version)) if scores == 1 else None
+        return cls(tuple(slots), tuple(paths), str(event.sluice.version))
 
     def read(self, values: list[bytes], columns_of: Read) -> tuple[list[int], Alike | None]:
         """The places of values that are not so, and the others."""
@@ -241,14 +254,16 @@ def _pieces(
 ) -> Iterator[tuple[Path, bytes]]:
     """A value as texts, one after the other, and of those that may differ what they are."""
     if path in _OBJECTS:
+        yield (), b"{"
         for place, (name, inner) in enumerate(_object(text).items()):
-            yield (), (b"," if place else b"{") + msgspec.json.encode(name) + b":"
+            yield (), b"," * (place > 0) + msgspec.json.encode(name) + b":"
             yield from _pieces((*path, name), bytes(inner), names)
         yield (), b"}"
     elif path in names:
+        yield (), b"[["
         [row] = _table(text)
         for place, (name, inner) in enumerate(zip(names[path], row, strict=True)):
-            yield (), b"," if place else b"[["
+            yield (), b"," * (place > 0)
             yield (*path, name), bytes(inner)
         yield (), b"]]"
     else:
@@ -262,7 +277,7 @@ def _kind(path: Path, kinds: Kinds) -> tuple[str, Callable[[bytes], Any] | None]
         kind = kinds(path[-1])
         return kind, _word if kind == "w" else None
     if group == _OUTPUT:
-        return "n" if path[-1] in SCORES else "-", None
+        return "n" if path[-1] in SCORES or path[-1].startswith(CLASS) else "-", None
     return ("f", None) if group == _STEPS else _KINDS.get(path, ("", None))
 
 

@@ -37,7 +37,8 @@ class Counting:
         self._templates = Templates(self._kinds)
 
     def alike(self, values: list[bytes]) -> tuple[list[Facts], list[int]]:
-        """What those of some thousand events come to that are alike, and the places of others."""
+        """What those of some thousand events come to that are alike, and the places of others.
+        Raises as Table does."""
         found, rest = self._templates.read(values)
         return [self._facts(alike.whole, alike) for alike in found], rest
 

@@ -180,13 +180,12 @@ class Join:
                 answers[one] = name, self._judge(value, label, own.get(name))
             else:
                 self._wait(one, label)
-        for name, value in answers.values():
-            self._txn.put(name, value)
+        self._txn.cursor().putmulti(answers.values())
 
     def _answers(self, digests: Sequence[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
         """By digest the name and the value of its newest answer, if there is one."""
         found: dict[bytes, tuple[bytes, bytes]] = {}
-        left = list(dict.fromkeys(digests))
+        left = sorted(set(digests))  # as they lie in the file
         cursor = self._txn.cursor()
         for bucket in self._buckets():
             if not left:

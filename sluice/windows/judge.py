@@ -31,9 +31,12 @@ def put(cell: Cell, judged: Sequence[Judged], sign: int) -> None:
     if places:
         counts = np.bincount(np.array(places, np.int64), minlength=2 * SCORES)
         cell.count(("judged",), sign * counts)
+    sums: dict[str, int] = {}
     for one in judged:
         for name, amount in one.sums.items():
-            cell.add(name, sign * amount)
+            sums[name] = sums.get(name, 0) + amount
+    for name, amount in sums.items():
+        cell.add(name, sign * amount)
 
 
 def truth_of(label: Any, classes: Sequence[Any]) -> float:

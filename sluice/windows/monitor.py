@@ -182,7 +182,10 @@ class Monitor:
         """Read records of one partition; times of some, the last one that could be read too."""
         if topic != self._parts.topics.events:
             return self._read_chunk(self._read_feedback, records, batch)
-        facts, rest = self._parts.counting.alike([record.value for record in records])
+        try:
+            facts, rest = self._parts.counting.alike([record.value for record in records])
+        except _UNREADABLE:  # one of them: whose it is shows one by one
+            facts, rest = [], list(range(len(records)))
         batch.facts += facts
         batch.events += len(records) - len(rest)
         moments = [float(some.when[-1]) for some in facts]

@@ -21,7 +21,7 @@ from sluice.windows.grid import Floats, Places
 ANSWERED, REFUSED, FAILED, ABSENT = range(4)
 NONE = ""  # the version of what none answered
 SCORES = ("probability", "prediction")  # the columns of an answer that is one number
-_CLASS = "probabilities."
+CLASS = "probabilities."
 _NOTHING = msgspec.Raw()
 _LATEST = 253_402_300_800.0  # the year 10000
 Route = tuple[str, str]
@@ -161,7 +161,7 @@ class Table:
             versions = [self.versions.words[code] for code in self.versions.codes.tolist()]
             pairs = zip(outputs["version"], versions, strict=True)
             self.versions = Coded.of([str(one or version) for one, version in pairs])
-        self.scores = _scores(outputs, details, len(self))
+        self.scores = scores_of(outputs, details, len(self))
         raw = (bytes(block.details) for block in self.blocks)
         self.unmoved = unmoved.read(raw, self._starts.tolist(), outputs, self.scores)
 
@@ -234,14 +234,14 @@ def _features(named: Sequence[Named | None]) -> dict[str, Sequence[Any]]:
     return _columns(names_of(bytes(told[0].schema)), list(rows))
 
 
-def _scores(
+def scores_of(
     outputs: Mapping[str, Sequence[Any]], details: Mapping[int, Mapping[str, Any]], n: int
 ) -> Floats:
     """Of each row what the version answered [n, k], as Message.scores has it."""
     for name in SCORES:
         if name in outputs:
             return _floats(outputs[name])[:, None]
-    columns = [values for name, values in outputs.items() if name.startswith(_CLASS)]
+    columns = [values for name, values in outputs.items() if name.startswith(CLASS)]
     if columns:
         return np.column_stack([_floats(values) for values in columns])
     by_row = {r: list(d["probabilities"].values()) for r, d in details.items()

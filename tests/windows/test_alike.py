@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.compiled import compiled
+from sluice.streams import Message
 from sluice.windows.alike import Read
 from sluice.windows.counting import Counting
 from sluice.windows.declared import Segment
@@ -110,12 +111,34 @@ def test_what_a_correction_moved_is_read(world: World) -> None:
     assert np.nansum(facts.unmoved) == 1.0
 
 
+def test_answers_of_many_classes_are_read(world: World) -> None:
+    details = [{"outputs": [{"probabilities": {"a": p, "b": 1 - p}, "label": "a"}]}
+               for p in (0.25, 0.5, 0.75)]  # fmt: skip
+    columns = [{"outputs": [{"probabilities.a": p, "probabilities.b": 1 - p}]} for p in (0.5, 1.0)]
+    assert (
+        both(world, events(world, [*details, *columns, {"outputs": [{"rank": 7}]}, *details])) == []
+    )
+    [facts] = make(world).alike(events(world, details))[0]
+    assert facts.scores.tolist() == [[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]]
+
+
+def test_what_only_seems_alike_is_read_one_by_one(shop: Tiny) -> None:
+    """A detail that cannot be read: only its own event is a dead letter."""
+    world = World(shop, "binary")
+    values = events(world, [{"outputs": [{"probabilities": {"a": 0.5, "b": 0.5}}]}] * 5)
+    values[3] = values[3].replace(b'"probabilities":{', b'"probabilities":[{').replace(
+        b'"b":0.5}', b'"b":0.5}]'
+    )  # fmt: skip
+    world.produce(world.topic, [Message(value) for value in values])
+    world.work()
+    assert world.counters() == {"events": 4, "dead_letters": 1}
+
+
 ODD: dict[str, dict[str, Any]] = {
     "failed": {"version": None, "error": (500, "no"), "outputs": ()},
     "two records": {"records": [ORDER, ORDER], "outputs": [{"probability": 0.5}] * 2},
     "refused": {"outputs": [{"error": "no"}]},
     "several ways": {"route": {"policy": "p"}},
-    "classes": {"outputs": [{"probabilities": {"a": 0.5, "b": 0.5}}]},
     "a version of its own": {"outputs": [{"probability": 0.5, "version": "1"}]},
     "a table's correction": {"outputs": [{"probability": 0.5, "correction.from": 0.4}]},
     "no version": {"version": None},
@@ -144,7 +167,8 @@ observations = st.fixed_dictionaries(
     optional={
         "records": st.lists(st.fixed_dictionaries(dict.fromkeys(ORDER, anything)), min_size=1,
                             max_size=1),
-        "outputs": st.floats(0, 1).map(lambda p: [{"probability": p, "label": int(p > 0.5)}]),
+        "outputs": st.floats(0, 1).map(lambda p: [{"probability": p, "label": int(p > 0.5)}])
+        | st.floats(0, 1).map(lambda p: [{"probabilities": {"a": p, "b": 0.5}}]),
         "version": st.sampled_from(["1", "2", "9"]),
         "route": st.fixed_dictionaries({"policy": st.sampled_from("ab"), "name": st.text()}),
         "ages": st.dictionaries(st.sampled_from("ab"), st.floats(0, 1e9), max_size=2),
