@@ -167,10 +167,14 @@ class _Checked:
                 self.problems.add(DeclarationError(self.file, where, str(problem), hint))
 
     def training(self, parameters: Parameters, definitions: Definitions) -> None:
-        """The training, and the columns that its candidates want; an imported graph has none."""
-        if parameters.training is None and definitions.servers is not None:
-            return
+        """The training, and the columns that its candidates want; not all graphs have one."""
         where = f"{_SLUICE}.training"
+        if parameters.training is None:
+            if definitions.servers is None:
+                problem = "is missing: versions come by `sluice models add` alone (docs/onnx.md)"
+                hint = "to train, name the Training object: package.module.name"
+                self.problems.add(DeclarationError(self.file, where, problem, hint), NOTE)
+            return
         training = self.problems.attempt(
             load_training, self.project, parameters, file=self.file, where=where
         )

@@ -66,8 +66,8 @@ def add_version(options: argparse.Namespace) -> None:
     definitions, now = application.definitions, time.time()
     wanted = Wanted(
         outputs=options.outputs,
-        columns=_named(options.input, "--input", str),
-        shapes=_named(options.shape, "--shape", int),
+        columns=named(options.input, "--input", str),
+        shapes=named(options.shape, "--shape", int),
         task=options.task or ("classification" if options.classes else "tensors"),
         classes=[_label(text) for text in options.classes.split(",") if text],
     )
@@ -87,7 +87,7 @@ def add_version(options: argparse.Namespace) -> None:
 
 def inspect_file(options: argparse.Namespace) -> None:
     """Show a file's tensors, and the section that a graph's features.yaml needs."""
-    shapes = _named(options.shape, "--shape", int)
+    shapes = named(options.shape, "--shape", int)
     signature = read_signature(open_file(options.file), options.outputs, shapes)
     if options.json:
         as_json(orjson.loads(signature.dump()))
@@ -119,7 +119,7 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _named(given: Iterable[str], option: str, kind: Callable[[str], T]) -> dict[str, list[T]]:
+def named(given: Iterable[str], option: str, kind: Callable[[str], T]) -> dict[str, list[T]]:
     """The options NAME=VALUE,… by name."""
     made = {}
     for text in given:
@@ -127,9 +127,9 @@ def _named(given: Iterable[str], option: str, kind: Callable[[str], T]) -> dict[
         try:
             made[name] = [kind(value) for value in values.split(",") if value]
         except ValueError:
-            raise DeclarationError("sluice models", option, f"{text!r} is no NAME=SIZE,…") from None
+            raise DeclarationError("options", option, f"{text!r} is no NAME=SIZE,…") from None
         if not mark or not made[name]:
-            raise DeclarationError("sluice models", option, f"{text!r} is no NAME=VALUE,…")
+            raise DeclarationError("options", option, f"{text!r} is no NAME=VALUE,…")
     return made
 
 

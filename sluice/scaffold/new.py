@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from string import Template
 from typing import Any
+
+import yaml
 
 from sluice.declaration import read_yaml
 from sluice.errors import DeclarationError, SluiceError
@@ -60,8 +63,40 @@ def new_graph(project: Project, graph: str, kind: str = KINDS[0], folder: str = 
     already. Then nothing was written.
     """
     _check_name(project, graph)
-    folder = _folder(folder or f"serving_graphs/{graph.replace('-', '_')}")
-    texts = {project.root / name: text for name, text in _texts(graph, kind, folder).items()}
+    folder = _folder(graph, folder)
+    texts = _texts(graph, kind, folder)
+    made = _write(project, graph, folder, texts)
+    packages = _packages(project.root, project.root / list(texts)[-1])
+    return [*made, *packages, project.root / FILE]
+
+
+def onnx_graph(
+    project: Project, graph: str, record: Mapping[str, Any], folder: str = ""
+) -> list[Path]:
+    """Write a graph for an ONNX file, which nobody trains; as new_graph does.
+
+    `record` is the section of features.yaml: see record_section in models/onnx_file.py.
+    """
+    _check_name(project, graph)
+    folder = _folder(graph, folder)
+    place, templates = PurePosixPath(folder), resources.files("sluice.scaffold") / "templates"
+    text = (templates / "shared" / "graph.yaml").read_text("utf-8")
+    kept = [line for line in text.splitlines() if "training:" not in line]
+    features = {"format": 1, "record": dict(record)}
+    texts = {
+        str(place / "__init__.py"): "",
+        str(place / "graph.yaml"): Template("\n".join([*kept, ""])).substitute(
+            graph=graph, folder=folder
+        ),
+        str(place / "features.yaml"): "# What the file takes: docs/onnx.md.\n"
+        + yaml.safe_dump(features, sort_keys=False, default_flow_style=None),
+    }
+    return [*_write(project, graph, folder, texts), project.root / FILE]
+
+
+def _write(project: Project, graph: str, folder: str, named: Mapping[str, str]) -> list[Path]:
+    """Write files by their path in the project, and the entry; raises SluiceError before."""
+    texts = {project.root / name: text for name, text in named.items()}
     there = [path for path in (*texts, project.root / folder) if path.exists()]
     if there:
         found = there[0].relative_to(project.root)
@@ -71,9 +106,8 @@ def new_graph(project: Project, graph: str, kind: str = KINDS[0], folder: str = 
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    made = [*texts, *_packages(project.root, list(texts)[-1])]
     listing.write_text(listed, "utf-8")
-    return [*made, listing]
+    return list(texts)
 
 
 def _check_name(project: Project, graph: str) -> None:
@@ -85,8 +119,9 @@ def _check_name(project: Project, graph: str) -> None:
         raise project.error("spec.functions", f"there is a function {graph!r} already")
 
 
-def _folder(folder: str) -> str:
-    """A folder in the project that can be imported from."""
+def _folder(graph: str, folder: str) -> str:
+    """A folder in the project that can be imported from; empty: one of the graph's name."""
+    folder = folder or f"serving_graphs/{graph.replace('-', '_')}"
     parts = PurePosixPath(folder).parts
     if not parts or not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):
         hint = "each part is a name that Python imports: serving_graphs/order_value"

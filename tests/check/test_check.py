@@ -43,6 +43,13 @@ def test_nothing_is_wrong_with_ours(project: Tiny) -> None:
     assert [p for p in check(ROOT, "", {}) if p.level == "error"] == []
 
 
+def test_a_graph_that_nobody_trains_is_worth_a_note(project: Tiny) -> None:
+    project.edit(GRAPH, "      training: tinyshop.binary\n", "")
+    [said] = found(project)
+    assert said.startswith(f"note: {GRAPH}:")
+    assert "training: is missing: versions come by `sluice models add` alone" in said
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
