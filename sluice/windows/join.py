@@ -4,14 +4,13 @@ An answer is kept under the bucket of its time, a label that waits for its answe
 alone; both are dropped when they are too old (`forget`). The last label of an answer counts: what
 the one before had added is taken away.
 
-    an answer   when (µs since the epoch), code, whether it has a label, the label, scores
+    an answer   as answer.py has it
     labels      of each when (µs since the epoch) and the label, in the order of their coming
 """
 
 from __future__ import annotations
 
 import logging
-import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
@@ -25,6 +24,7 @@ import numpy.typing as npt
 
 from sluice.routing.decisions import Feedback
 from sluice.windows import state, unmoved
+from sluice.windows.answer import packed, unpacked, with_label
 from sluice.windows.cell import Cell
 from sluice.windows.facts import Facts
 from sluice.windows.grid import Places
@@ -35,8 +35,6 @@ from sluice.windows.views import WHOLE, Cells, Key
 
 log = logging.getLogger("sluice.monitor")
 
-_HEAD = struct.Struct("<q8sBd")
-_WHEN = struct.Struct("<q")
 _NAME = np.dtype([("kind", "S1"), ("first", ">u8"), ("rest", ">u8")])
 _MOST = 100  # labels that wait for one answer
 _JUDGED = ("classification", "regression")
@@ -110,10 +108,9 @@ class Join:
         if not known and len(set(names)) == len(names):
             return order
         moments = np.rint(facts.when * 1e6).astype(np.int64).tolist()
-        seen = {(name, value[: _WHEN.size]) for name, value in known.items()}
+        seen = {(name, unpacked(value).when) for name, value in known.items()}
         rows = []
-        for row, (name, moment) in enumerate(zip(names, moments, strict=True)):
-            one = name, _WHEN.pack(moment)
+        for row, one in enumerate(zip(names, moments, strict=True)):
             if one not in seen:
                 seen.add(one)
                 rows.append(row)
@@ -131,7 +128,7 @@ class Join:
 
     def keep(self, facts: Facts, names: Sequence[bytes], rows: Places) -> None:
         """Keep the answers in some rows; labels that waited for them are joined."""
-        values = _values(facts, self._codes(facts))
+        values = packed(facts, self._codes(facts))
         own = unmoved.keep(self._txn, names, facts.unmoved, rows)
         kept = [(names[row], values[row]) for row in rows.tolist()]
         waiting = self._waiting(kept)
@@ -228,12 +225,11 @@ class Join:
     def _judge(self, value: bytes, label: Label, own: float | None) -> bytes:
         """Count what a label says of an answer, and of what it was before a correction moved it;
         the answer with its label."""
-        when, code, labelled, before = _HEAD.unpack_from(value)
+        when, code, labelled, before, scores = unpacked(value)
         if label.when - when > self._horizon:
             self._counts["labels_late"] += 1
             return value
         meaning = self._meanings.get(code) or self._meaning(code)
-        scores = struct.unpack_from(f"<{(len(value) - _HEAD.size) // 8}d", value, _HEAD.size)
         try:
             if meaning.task not in _JUDGED:
                 raise ValueError(f"labels of a version of task {meaning.task!r} are not judged")
@@ -246,34 +242,19 @@ class Join:
         if labelled and before == truth:
             self._counts["labels_repeated"] += 1
             return value
-        start = when // 1_000_000 // self._made.window_s * self._made.window_s
-        group = self._judged.setdefault((start, code), ([], []))
+        place = when // 1_000_000 // self._made.window_s * self._made.window_s, code
+        group = self._judged.get(place) or self._judged.setdefault(place, ([], []))
         group[0].append(judged)
         if labelled:
             group[1].append(judge(scores, before, meaning.classes, own))
         self._counts["labels_corrected" if labelled else "labels_joined"] += 1
-        return _HEAD.pack(when, code, 1, truth) + value[_HEAD.size :]
+        return with_label(value, truth)
 
     def _meaning(self, code: bytes) -> _Meaning:
         version, segments = msgspec.msgpack.decode(self._txn.get(b"i" + code))
         known = self._versions.of(version)
         found = self._meanings[code] = _Meaning(version, segments, known.task, known.classes)
         return found
-
-
-def _values(facts: Facts, codes: npt.NDArray[np.uint64]) -> list[bytes]:
-    """Each row's answer, as it is kept; one that has no number has no scores."""
-    kind = [("when", "<i8"), ("code", "<u8"), ("labelled", "u1"), ("label", "<f8"),
-            ("scores", "<f8", (facts.scores.shape[1],))]  # fmt: skip
-    rows = np.zeros(len(facts), np.dtype(kind))
-    rows["when"] = np.rint(facts.when * 1e6)
-    rows["code"] = codes
-    rows["scores"] = facts.scores
-    data, size = rows.tobytes(), rows.itemsize
-    values = [data[begin : begin + size] for begin in range(0, len(data), size)]
-    for row in np.flatnonzero(np.isnan(facts.scores).any(axis=1)).tolist():
-        values[row] = values[row][: _HEAD.size]
-    return values
 
 
 def forget(txn: Any, made: state.Made, answers: float, waiting: float) -> bool:
