@@ -83,10 +83,7 @@ class EmbeddedStore:
     ) -> list[list[tuple[int, Found]]]:
         """See OnlineStore."""
         row = self._rows.get(entity) or self._row(entity)
-        names = [key_of(row, key) for key, _ in questions]
-        return self._environment.read(
-            self._known.spans, names, [moments for _, moments in questions]
-        )
+        return self._environment.read(self._known.spans, row, questions)
 
     def put_many(self, layout: Layout, rows: Iterable[Row]) -> int:
         """See OnlineStore."""

@@ -7,19 +7,20 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from sluice.features.names import descending, found
-from sluice.features.store import Found
+from sluice.features.names import descending, found, key_of
+from sluice.features.store import Found, Key
 
 _MOST = 10_000  # rows that are known, some MB
 
 
 class _Key:
     """The known rows of a key, the oldest first: each is the newest at the moments from its begin
-    to its end; None where there is no row."""
+    to its end; None where there is no row. Their names begin with `name`."""
 
-    __slots__ = ("begins", "ends", "rows")
+    __slots__ = ("begins", "ends", "name", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, name: bytes) -> None:
+        self.name = name
         self.begins: list[float] = []
         self.ends: list[float] = []
         self.rows: list[Found | None] = []
@@ -42,23 +43,26 @@ class Known:
 
     def __init__(self) -> None:
         self._commit: int | None = None
-        self._keys: dict[bytes, _Key] = {}
+        self._entities: dict[bytes, dict[Key, _Key]] = {}
         self._count = 0
 
     def spans(
-        self, transaction: Any, names: Sequence[bytes], moments: Sequence[Sequence[float]]
+        self, transaction: Any, row: bytes, questions: Sequence[tuple[Key, Sequence[float]]]
     ) -> list[list[tuple[int, Found]]]:
-        """What OnlineStore.spans answers for keys whose rows have names that begin so."""
+        """What OnlineStore.spans answers for an entity whose rows have names that begin so."""
         commit = transaction.id()
         if commit != self._commit or self._count > _MOST:
-            self._commit, self._keys, self._count = commit, {}, 0
-        cursor = transaction.cursor()
-        return [self._span(cursor, *asked) for asked in zip(names, moments, strict=True)]
+            self._commit, self._entities, self._count = commit, {}, 0
+        keys, cursor = self._entities.setdefault(row, {}), transaction.cursor()
+        spans = []
+        for key, times in questions:
+            known = keys.get(key)
+            if known is None:
+                known = keys[key] = _Key(key_of(row, key))
+            spans.append(self._span(cursor, known, times))
+        return spans
 
-    def _span(self, cursor: Any, name: bytes, times: Sequence[float]) -> list[tuple[int, Found]]:
-        key = self._keys.get(name)
-        if key is None:
-            key = self._keys[name] = _Key()
+    def _span(self, cursor: Any, key: _Key, times: Sequence[float]) -> list[tuple[int, Found]]:
         begins, ends, rows = key.begins, key.ends, key.rows
         span: list[tuple[int, Found]] = []
         place = len(times)
@@ -68,7 +72,7 @@ class Known:
             if at and moment <= ends[at - 1]:
                 row = rows[at - 1]
             else:
-                row = _seek(cursor, name, moment)
+                row = _seek(cursor, key.name, moment)
                 self._count += key.learn(at, moment, row)
             if row is None:
                 break

@@ -15,6 +15,7 @@ from sluice.protocol.http import dumps, loads
 from sluice.schema import Schema
 from sluice.streams import Record
 
+Answer = dict[str, Any] | SluiceError
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -88,9 +89,15 @@ class Request:
         given = record.key if record.key is not None else record.headers.get("x-request-id")
         return request_id(given) or made_id(record)
 
-    def take(self, reply: dict[str, Any]) -> None:
-        """Encode the reply as POST / does. Raises TypeError where it is no JSON."""
-        self.value = dumps(mlrun_v2.wrap(reply) if self.mlrun else reply)
+    def take(self, answer: Answer) -> None:
+        """Keep a reply, encoded as POST / does, or an error."""
+        if isinstance(answer, SluiceError):
+            self.error = answer
+            return
+        try:
+            self.value = dumps(mlrun_v2.wrap(answer) if self.mlrun else answer)
+        except Exception as error:  # a step of somebody's own answered what is no reply
+            self.error = error
 
 
 def made_id(record: Record) -> str:

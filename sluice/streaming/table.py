@@ -11,13 +11,11 @@ from sluice.batch.block import Block
 from sluice.batch.events import observe_table
 from sluice.batch.frames import frame_of
 from sluice.batch.scored import Scored
-from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.reply import told
 from sluice.service import Service
-from sluice.streaming.request import Request
+from sluice.streaming.request import Answer, Request
 
-Answer = dict[str, Any] | SluiceError
 Asked = Message | Request
 
 
