@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 
 import httptools
 
@@ -33,6 +34,37 @@ class Request:
         self.event, self.close = event, close
 
 
+class Head(NamedTuple):
+    """What the parser has made of a head, for the next request that has the same."""
+
+    method: str
+    target: str
+    path: str
+    headers: dict[str, str]
+    length: int  # of the body
+
+    def event(self, body: bytes, trigger: Trigger) -> Event:
+        """The event of a request with this head."""
+        event = Event(body, self.method, self.target, self.headers.copy(), trigger=trigger)
+        event.path = self.path
+        return event
+
+    def fits(self, length: int, size: int, options: HostOptions) -> bool:
+        """Whether a request of this head, `size` bytes, and a body of this length is complete."""
+        return (
+            length == self.length
+            and length <= options.max_body_bytes
+            and size <= options.max_header_bytes
+        )
+
+
+# Clients that keep a connection send the same head again and again, but for the body's length.
+_heads: dict[bytes, Head] = {}
+_MOST_HEADS, _LONGEST_HEAD = 256, 2048
+_SHORT = 16 * 1024  # bytes; of what is longer, the body is most of the work
+_HEAD_END = b"\r\n\r\n"
+
+
 class Refused(Exception):
     """Raised out of a parser's callback: no further byte of this connection is looked at."""
 
@@ -45,8 +77,8 @@ class Requests:
     """
 
     __slots__ = (
-        "_body", "_expects", "_headers", "_in_headers", "_options", "_parser", "_seen", "_size",
-        "_target", "_trigger", "complete", "partial", "refusal", "upgraded",
+        "_body", "_ended", "_expects", "_headers", "_in_headers", "_options", "_parser", "_seen",
+        "_size", "_target", "_trigger", "complete", "partial", "refusal", "upgraded",
     )  # fmt: skip
 
     def __init__(self, options: HostOptions, trigger: Trigger) -> None:
@@ -55,11 +87,26 @@ class Requests:
         self.complete: list[Request] = []
         self.refusal: Reply | None = None
         self.partial = self.upgraded = False
-        self._expects = self._in_headers = False
+        self._expects = self._in_headers = self._ended = False
         self._seen = 0
 
     def feed(self, data: memoryview) -> None:
-        """Parse `data`."""
+        """Take in `data`: by a head that is known, else by the parser."""
+        if self.partial or self._ended or self.upgraded or len(data) > _SHORT:
+            self._parse(data)
+            return
+        sent = bytes(data)
+        end = sent.find(_HEAD_END) + len(_HEAD_END)
+        head = _heads.get(sent[:end])
+        if head is not None and head.fits(len(sent) - end, end, self._options):
+            self.complete.append(Request(head.event(sent[end:], self._trigger), False))
+            return
+        before = len(self.complete)
+        self._parse(data)
+        if len(self.complete) == before + 1 and not (self.partial or self.upgraded or self.refusal):
+            _remember(sent[:end], self.complete[-1], len(sent) - end)
+
+    def _parse(self, data: memoryview) -> None:
         self._seen = self._seen + len(data) if self.partial else len(data)
         try:
             self._parser.feed_data(data)
@@ -122,7 +169,8 @@ class Requests:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method, target = self._parser.get_method().decode(), self._target.decode("latin-1")
         event = Event(body, method, target, self._headers, trigger=self._trigger)
-        self.complete.append(Request(event, not self._parser.should_keep_alive()))
+        self._ended = not self._parser.should_keep_alive()
+        self.complete.append(Request(event, self._ended))
         self.partial = self._expects = False
 
     def _head_size(self) -> int:
@@ -138,6 +186,19 @@ class Requests:
 
     def _too_large_headers(self) -> Reply:
         return error(431, f"the headers are larger than {self._options.max_header_bytes} bytes")
+
+
+def _remember(head: bytes, request: Request, length: int) -> None:
+    """Keep what a request's head says, if all bytes behind it are the body, and more may come."""
+    event = request.event
+    headers: dict[str, str] = event.headers
+    if not head.endswith(_HEAD_END) or len(head) > _LONGEST_HEAD or len(event.raw) != length:
+        return
+    if request.close or "Transfer-Encoding" in headers or "Expect" in headers:
+        return
+    if len(_heads) >= _MOST_HEADS:
+        _heads.clear()
+    _heads[head] = Head(event.method, event.target, event.path, headers.copy(), length)
 
 
 def encode(reply: Reply, event: Event | None, close: bool) -> bytes:
