@@ -6,10 +6,13 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+ROWS = "sluice._rows"
+LOOKUP = "sluice.features._lookup"
+EVENT = "sluice.monitoring._event"
 
-def compiled(name: str, module: str = "sluice._rows") -> Callable[..., Any] | None:
-    """A function of a module, by default of the way from a record to its row, where the
-    installation has it."""
+
+def compiled(name: str, module: str = ROWS) -> Callable[..., Any] | None:
+    """A function of a module, where the installation has it."""
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
     except ImportError:

@@ -21,7 +21,9 @@ FILES = ("pyproject.toml", "setup.py", "README.md")
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 COMPILED = (
     "sluice/_rows.abi3.so",
+    "sluice/features/_lookup.abi3.so",
     "sluice/models/formats/_trees.abi3.so",
+    "sluice/monitoring/_event.abi3.so",
     "sluice/windows/_alike.abi3.so",
 )
 USED = """

@@ -16,9 +16,10 @@ The row of an aggregate is that of its newest event; see aggregates.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from sluice.compiled import LOOKUP, compiled
 from sluice.features.aggregates import FORGOTTEN, Totals
 from sluice.features.definitions import Definitions
 from sluice.features.plan import Plan, getter, plan_of, wanted
@@ -100,6 +101,7 @@ class Lookup:
         self._known: tuple[int, dict[_Question, _Part]] = (0, {})
         found = [name for plan in self._plans for name in plan.names]
         self._reorder = None if found == self.names else getter(map(found.index, self.names))
+        self._compiled = self._compile() if self._reorder is None else None
 
     def is_current(self) -> bool:
         """Whether the store still has the layouts that this was made for. Rows of others are gone.
@@ -122,11 +124,21 @@ class Lookup:
         known = self._known_now()
         if known is None:
             return self._fresh(fields, as_of)
-        try:
-            return self._looked(fields, as_of, known)
-        except KeyError:
+        look = self._looked if self._compiled is None else self._compiled
+        looked = look(fields, as_of, known)
+        if looked is None:
             self._learn(fields, as_of, known)
-            return self._looked(fields, as_of, known)
+            looked = look(fields, as_of, known)
+        assert looked is not None  # all of it is known now
+        return looked
+
+    def _compile(self) -> Callable[..., list[Looked] | None] | None:
+        """`_looked`, compiled; None where the installation has no such."""
+        make = compiled("looker", LOOKUP)
+        plans = zip(self._asking, self._plans, strict=True)
+        return make and make(
+            Looked, tuple((n, plan.entity, plan.places, timed) for (n, _, timed), plan in plans)
+        )
 
     def _known_now(self) -> dict[_Question, _Part] | None:
         """What was found since the last commit to the store.
@@ -148,14 +160,18 @@ class Lookup:
         fields: Sequence[Sequence[Value]],
         as_of: Sequence[float],
         known: Mapping[_Question, _Part],
-    ) -> list[Looked]:
-        """What records look up, all of it known. Raises KeyError where it is not."""
-        return [
-            self._together(
-                [known[n, key_of(row), now if timed else None] for n, key_of, timed in self._asking]
-            )
-            for row, now in zip(fields, as_of, strict=True)
-        ]
+    ) -> list[Looked] | None:
+        """What records look up, None where something is not known."""
+        asking = self._asking
+        try:
+            return [
+                self._together(
+                    [known[n, key_of(row), now if timed else None] for n, key_of, timed in asking]
+                )
+                for row, now in zip(fields, as_of, strict=True)
+            ]
+        except KeyError:
+            return None
 
     def _together(self, parts: Sequence[_Part]) -> Looked:
         """What one record looks up."""

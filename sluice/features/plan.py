@@ -20,10 +20,12 @@ from sluice.schema import Value
 class Plan:
     """How one entity is looked up.
 
-    `names`, `defaults` and `max_ages` are those of its features, `max_age` is the shortest.
+    `places` are those of its key's fields in a record's row. `names`, `defaults` and `max_ages` are
+    those of its features, `max_age` is the shortest.
     """
 
     entity: str
+    places: tuple[int, ...]
     key: Callable[[Sequence[Any]], Key | None]
     delay: float
     pick: Callable[[Sequence[Any]], tuple[Value, ...]]
@@ -78,9 +80,11 @@ def plan_of(
         accumulators, places = Accumulators(definitions, entity), [0]
         windows = tuple(accumulators.windows(features))
         take = taker(accumulators, features)
+    fields = tuple(definitions.record.names.index(n) for n in entity.keys.values())
     return Plan(
         entity=name,
-        key=_key_getter([definitions.record.names.index(n) for n in entity.keys.values()]),
+        places=fields,
+        key=_key_getter(fields),
         delay=delay(entity),
         pick=getter(places),
         take=take,
@@ -106,7 +110,7 @@ def getter(places: Iterable[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     return lambda row: (row[first],)
 
 
-def _key_getter(places: list[int]) -> Callable[[Sequence[Any]], Key | None]:
+def _key_getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Key | None]:
     """A function that takes a record's key, None if a part of it is null."""
     first = places[0]
 

@@ -132,6 +132,33 @@ def test_two_features_of_an_entity_are_one_get_and_a_null_key_is_none(
     assert "AIRBUS" not in before[0].values
 
 
+def test_compiled_or_not_the_same_is_looked_up(definitions: Definitions, tmp_path: Path) -> None:
+    names = ["weather.temp", "weather.sky", "planes.seats", "planes.maker", "gates.queue"]
+    with place("embedded", tmp_path / "store") as address:
+        store = fresh(address)
+        materialise(definitions, ROOT, store, progress=False)
+        lookup = Lookup(definitions, sorted(names), store)
+        if lookup._compiled is None:
+            pytest.skip("installed without a C compiler")
+        rows = [
+            row(), row("LGA"), row(None), row(tailnum=None), row(gate=math.nan),
+            row("nowhere", "none", 9.0),
+        ]  # fmt: skip
+        times = [0.0, 1010.0, 1070.0, math.nan, math.inf, 5000.0]
+        asked = [(row, time) for row in rows for time in times]
+        fields, moments = [row for row, _ in asked], [time for _, time in asked]
+        assert lookup._compiled(fields, moments, {}) is None
+        found = lookup.rows(fields, moments)
+        known = lookup._known[1]
+        assert str(found) == str(lookup._looked(fields, moments, known))
+        assert str(found) == str(lookup._compiled(fields, moments, known))
+        with pytest.raises(IndexError):
+            lookup._compiled([[]], [0.0], known)
+        with pytest.raises(ValueError, match="a time for each of 1 rows"):
+            lookup._compiled([row()], [], known)
+        store.close()
+
+
 def test_nothing_wanted_is_nothing_looked_up(definitions: Definitions, store: OnlineStore) -> None:
     assert Lookup(definitions, [], store).rows([row()], [0.0]) == [([], {}, {})]
     assert Lookup(definitions, ["planes.seats"], store).rows([], []) == []
