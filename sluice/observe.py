@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from sluice.application import Application
@@ -24,7 +23,7 @@ def observe(application: Application, message: Message, reply: dict[str, Any]) -
     if emitter is None:
         return
     if emitter.lone is not None and is_lone(message):
-        emitter.send(1, partial(emitter.lone, message, reply, _microseconds(message)))
+        emitter.send(1, emitter.lone, message, reply, _microseconds(message))
         return
     stalest = reply["stalest"]
     emitter.emit(

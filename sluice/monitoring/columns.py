@@ -26,11 +26,11 @@ class Columns:
         self._found: tuple[str, ...] | None = None
         self.layout(())
 
-    def layout(self, found: tuple[str, ...]) -> tuple[list[str], orjson.Fragment]:
+    def layout(self, found: tuple[str, ...]) -> tuple[list[str], bytes]:
         """The names for records that have these fields, and the names' JSON."""
         if found != self._found:
             names = self._redaction.names(dict.fromkeys([*self._declared, *found]))
-            self._kept = names, orjson.Fragment(orjson.dumps(names))
+            self._kept = names, orjson.dumps(names)
             self._found = found
         return self._kept
 
@@ -40,19 +40,21 @@ class Columns:
             [record] = records  # most events: no loop
             if type(record) is dict:
                 names, schema = self.layout(tuple(record))
-                return schema, [list(map(record.get, names))]
+                return orjson.Fragment(schema), [list(map(record.get, names))]
         if isinstance(records, Listed):
             return self._listed(records)
         good = [record if isinstance(record, dict) else {} for record in records]
         names, schema = self.layout(tuple(dict.fromkeys(chain.from_iterable(good))))
         if not self._redacts:
-            return schema, [list(map(record.get, names)) for record in good]
+            return orjson.Fragment(schema), [list(map(record.get, names)) for record in good]
         value = self._redaction.value
-        return schema, [[value(name, record.get(name)) for name in names] for record in good]
+        return orjson.Fragment(schema), [
+            [value(name, record.get(name)) for name in names] for record in good
+        ]
 
     def _listed(self, listed: Listed) -> Table:
         names, schema = self.layout(tuple(listed.names))
         by_name = dict(zip(listed.names, listed.columns, strict=True))
         nothing = [None] * len(listed)
         columns = [self._redaction.column(name, by_name.get(name, nothing)) for name in names]
-        return schema, list(zip(*columns, strict=True))
+        return orjson.Fragment(schema), list(zip(*columns, strict=True))

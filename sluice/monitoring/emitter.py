@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from sluice.monitoring.event import EventBuilder, Observation
 from sluice.monitoring.lone import Lone
@@ -25,7 +25,7 @@ class Emitter(Outbox[Message]):
 
     Attributes:
         unsampled: how many the sample left out.
-        lone: makes the events of most requests in half the time; None where something is redacted.
+        lone: makes the events of most requests at a fraction of the cost; None where it can't.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Emitter(Outbox[Message]):
         self._sample, self._random = sample, random.Random(seed)
         self._percentage = 100.0 * sample
         self.lone: Lone | None = None
-        if isinstance(build, EventBuilder) and not build.redacts:
-            self.lone = Lone(build)
+        if isinstance(build, EventBuilder):
+            self.lone = Lone.of(build)
         super().__init__(
             producer_factory, topic, capacity=capacity, batch=batch, clock=clock, onward=onward
         )
@@ -57,11 +57,12 @@ class Emitter(Outbox[Message]):
 
     def emit(self, observation: Observation) -> None:
         """Make an event and put it on its way; never waits for the stream, never raises for it."""
-        self.send(len(observation.records) or 1, partial(self._build, observation))
+        self.send(len(observation.records) or 1, self._build, observation)
 
-    def send(self, rows: int, make: Callable[[float], Message]) -> None:
-        """`emit` of an event of so many records that `make` makes, given what is sampled."""
+    def send(self, rows: int, make: Callable[..., Message], *of: Any) -> None:
+        """`emit` of an event of so many records that `make` makes of these, and of what percentage
+        is sampled."""
         if self._sample < 1.0 and self._random.random() >= self._sample:
             self.unsampled += 1
             return
-        self.put(rows, partial(make, self._percentage))
+        self.put(rows, make, *of, self._percentage)

@@ -100,7 +100,7 @@ class _Place(NamedTuple):
     """What all events of a graph have in common."""
 
     head: bytes  # of the value, encoded, up to the first field that differs
-    source: str
+    headers: dict[str, str]
 
 
 class EventBuilder:
@@ -117,14 +117,14 @@ class EventBuilder:
         self.features = FeatureTable(self._redaction)
         self.redacts = bool(self._redaction)
         self._places: dict[str, _Place] = {}  # by graph
-        self._second, self._text = 0, _text(0)  # the last second that was an event's
+        self._second, self._text, self._time = -1, "", ""  # the last second that was an event's
 
     def __call__(self, seen: Observation, sampling_percentage: float = 100.0) -> Message:
         """The event: its key is the request's id.
 
         Raises TypeError, ValueError where an observation holds what JSON cannot.
         """
-        when = self.utc(seen.when)
+        when, time = self.utc(seen.when)
         names, rows = self.inputs.table(seen.records)
         block = _block(seen)
         if seen.figures:
@@ -145,15 +145,23 @@ class EventBuilder:
         else:
             block["status"], text = seen.error
             value["error"] = self._redaction.text(text, seen.records[:])
-        return self.message(seen.graph, value, seen.id, seen.headers)
+        data = self.head(seen.graph) + encoded(value)[1:]
+        return self.message(seen.graph, data, seen.id, seen.headers, time)
+
+    def head(self, graph: str) -> bytes:
+        """What the value of all events of a graph begins with."""
+        return (self._places.get(graph) or self._place(graph)).head
 
     def message(
-        self, graph: str, value: dict[str, Any], id: str, headers: Mapping[str, str]
+        self, graph: str, value: bytes, id: str, given: Mapping[str, str], time: str
     ) -> Message:
-        """The event with what is its own in `value`, `when` first, and a request's headers."""
-        place = self._places.get(graph) or self._place(graph)
-        data = place.head + orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
-        return Message(data, id, _headers(id, headers, place.source, value["when"]))
+        """The event whose value is encoded, of a graph that was asked for its `head`; `given` are
+        the request's headers."""
+        headers = self._places[graph].headers.copy()
+        headers["ce_id"], headers["ce_time"] = id, time
+        if given:
+            headers |= {f"ce_{n}": given[n] for n in TRACE_HEADERS if n in given}
+        return Message(value, id, headers)
 
     def _place(self, graph: str) -> _Place:
         source = self.source
@@ -170,18 +178,21 @@ class EventBuilder:
             "effective_sample_count": 1,
         }
         head = orjson.dumps(common)[:-1] + b","
-        self._places[graph] = _Place(head, f"/{quote(source.project)}/{quote(graph)}")
+        self._places[graph] = _Place(head, _headers(f"/{quote(source.project)}/{quote(graph)}"))
         return self._places[graph]
 
-    def utc(self, when: float) -> str:
-        """As datetime.isoformat has it; the part up to the second is made once a second."""
+    def utc(self, when: float) -> tuple[str, str]:
+        """As datetime.isoformat has it, and RFC 3339; what is up to the second is made once a
+        second."""
         second = int(when)
         microseconds = round((when - second) * 1e6)
         if not 0 <= microseconds < 1_000_000:  # before 1970, or rounded up
             second, microseconds = second + microseconds // 1_000_000, microseconds % 1_000_000
         if second != self._second:
             self._second, self._text = second, _text(second)
-        return f"{self._text}.{microseconds:06d}+00:00"
+            self._time = self._text.replace(" ", "T")
+        digits = f".{microseconds:06d}"
+        return f"{self._text}{digits}+00:00", f"{self._time}{digits}Z"
 
     def _response(self, seen: Observation, when: str, block: dict[str, Any]) -> dict[str, Any]:
         names, rows = self.outputs.table(self._plain(seen, block))
@@ -221,6 +232,11 @@ class EventBuilder:
         return plain
 
 
+def encoded(value: Any) -> bytes:
+    """JSON, as all of an event is."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def endpoint_id(project: str, graph: str) -> str:
     """The endpoint id of a graph where MLRun has not given one: the same in every process.
 
@@ -234,18 +250,15 @@ def _text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat(" ")[:-6]
 
 
-def _headers(id: str, given: Mapping[str, str], source: str, when: str) -> dict[str, str]:
-    headers = {
+def _headers(source: str) -> dict[str, str]:
+    return {
         "ce_specversion": "1.0",
-        "ce_id": id,
+        "ce_id": "",
         "ce_source": source,
         "ce_type": TYPE,
-        "ce_time": f"{when[:10]}T{when[11:-6]}Z",
+        "ce_time": "",
         "content-type": "application/json",
     }
-    if given:
-        headers |= {f"ce_{n}": given[n] for n in TRACE_HEADERS if n in given}
-    return headers
 
 
 def _block(seen: Observation) -> dict[str, Any]:

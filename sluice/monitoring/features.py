@@ -35,7 +35,7 @@ class FeatureTable:
         self._columns: Sequence[str] | None = None
         self._looked_up: list[str] = []
         self._names: list[str] = []
-        self._schema = orjson.Fragment(b"[]")
+        self._schema = b"[]"
 
     def table(self, found: Features | Listed) -> dict[str, Any] | None:
         """None where nothing was looked up, or records have several rows (in ranking)."""
@@ -52,18 +52,18 @@ class FeatureTable:
             there = dict(zip(found.rows, rows, strict=True))
             nothing = [None] * len(self._names)
             rows = [there.get(place, nothing) for place in range(found.n)]
-        return {"schema": self._schema, "rows": rows}
+        return {"schema": orjson.Fragment(self._schema), "rows": rows}
 
-    def lone(self, columns: Sequence[str], own: int, values: Sequence[Any]) -> dict[str, Any]:
-        """`table` of a record with one row, for whom something was looked up; redacts nothing."""
+    def lone(self, columns: Sequence[str], own: int) -> bytes:
+        """The JSON of the names of what is looked up for a record, where nothing is redacted."""
         if columns is not self._columns:
             self._keep(columns, columns[own:])
-        return {"schema": self._schema, "rows": (values[own:],)}
+        return self._schema
 
     def _keep(self, columns: Sequence[str], names: Sequence[str]) -> None:
         self._columns, self._looked_up = columns, list(names)
         self._names = self._redaction.names(names)
-        self._schema = orjson.Fragment(orjson.dumps(self._names))
+        self._schema = orjson.dumps(self._names)
 
     def _redacted(self, row: Sequence[Any]) -> list[Any]:
         return list(self._redaction.fields(dict(zip(self._looked_up, row, strict=True))).values())

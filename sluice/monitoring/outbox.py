@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -100,11 +99,12 @@ class Outbox(Generic[M]):
         self._producer: Sink[M] | None = None
         self._given_up = False
 
-    def put(self, rows: int, make: Callable[[], M]) -> None:
-        """Put a message of so many records on its way; never waits for the stream, never raises.
+    def put(self, rows: int, make: Callable[..., M], *of: Any) -> None:
+        """Put the message of so many records that `make` makes of these on its way.
 
-        It is made here, and not in the thread: what both did at once would cost them more than
-        they share, for one interpreter runs only one of them.
+        It never waits for the stream, and never raises. The message is made here, and not in the
+        thread: what both did at once would cost them more than they share, for one interpreter
+        runs only one of them.
         """
         try:
             with self._lock:
@@ -113,7 +113,7 @@ class Outbox(Generic[M]):
                 elif self._rows + rows > self._capacity:
                     self.dropped[FULL] += 1
                 else:
-                    self._buffer.append((make(), rows))
+                    self._buffer.append((make(*of), rows))
                     self._rows += rows
                     if self._thread is None:
                         self._start()
@@ -225,7 +225,7 @@ class Outbox(Generic[M]):
         self._succeeded(len(messages))
         if self.onward is not None:
             for message in messages:
-                self.onward.put(1, partial(same, message))
+                self.onward.put(1, same, message)
         return None
 
     def _tell(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from sluice.errors import SluiceError
@@ -96,7 +95,7 @@ class Tracer:
         else:
             n, began = len(message.records), message.started
             left = Finished(way, parent, message.id, n, began, now, message.timings, *told)
-        self.outbox.put(1, partial(same, left))
+        self.outbox.put(1, same, left)
 
 
 def _told(reply: Any) -> tuple[str | None, dict[str, Any]]:

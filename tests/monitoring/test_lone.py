@@ -4,29 +4,41 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sluice.message import Message
+from sluice.compiled import EVENT, compiled
+from sluice.message import Choice, Message
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Observation, Source
+from sluice.monitoring.features import Features
 from sluice.monitoring.lone import Lone
 from sluice.monitoring.redaction import Redaction
 from tests.tiny import ORDER, Tiny
+
+pytestmark = pytest.mark.skipif(
+    compiled("writer", EVENT) is None, reason="installed without a C compiler"
+)
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.floats(), st.integers(-(2**53), 2**53), st.text(max_size=5)
+)
+NAMES = st.sampled_from(["a", "b", "c", "é", 'a"b', "explain"])
 
 
 class Kept:
     """In place of an emitter: keeps the messages and replies that it is asked to tell of."""
 
     def __init__(self, builder: EventBuilder, *, lone: bool) -> None:
-        self._build, self.lone = builder, Lone(builder) if lone else None
+        self._build, self.lone = builder, Lone.of(builder) if lone else None
         self.events: list[Any] = []
 
     def emit(self, observation: Observation) -> None:
         self.events.append(self._build(observation._replace(duration_us=7), 50.0))
 
-    def send(self, rows: int, make: Any) -> None:
-        message, reply, _ = make.args
-        self.events.append(make.func(message, reply, 7, 50.0))
+    def send(self, rows: int, make: Any, message: Message, reply: Any, duration_us: int) -> None:
+        self.events.append(make(message, reply, 7, 50.0))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -69,6 +81,67 @@ def test_they_are_what_the_builder_makes(tiny: Tiny, kind: str) -> None:
         told[lone] = kept.events
     assert told[True] == told[False]
     assert len(told[True]) == 7
+
+
+def lone_message(n: int, record: Any, output: Any, looked_up: Any) -> tuple[Message, Any]:
+    """A request with one record that has one row, and its reply."""
+    message = Message.of(record)
+    message.id, message.when, message.timings = f'request "{n}"', n + 0.3, {"enrich": 1.5, "é": n}
+    message.columns, message.rows = ["a", *looked_up], [0]
+    message.values, message.defaults = [[1.0, *looked_up.values()]], [dict.fromkeys(output, "null")]
+    message.outputs, message.route = [output], [Choice("weights", "b", "2", 0.1 * (n % 3))]
+    stalest = {"entity": "plane", "age_s": n / 7} if n % 2 else None
+    route = {"policy": "weights", "name": "b", "propensity": 0.1 * (n % 3)}
+    return message, {"model": "shop", "version": "2", "route": route, "stalest": stalest}
+
+
+def observation_of(message: Message, reply: Any) -> Observation:
+    stalest = reply["stalest"]
+    return Observation(
+        id=message.id, graph="shop", version="2", when=message.when, duration_us=7,
+        records=message.records, outputs=message.outputs, route=reply["route"],
+        ages={stalest["entity"]: stalest["age_s"]} if stalest else {},
+        defaults=message.defaults, timings=message.timings,
+        features=Features(message.columns, 1, [0], message.values, 1),
+    )  # fmt: skip
+
+
+def outcome(make: Any, *of: Any) -> Any:
+    try:
+        return make(*of)
+    except TypeError:
+        return TypeError
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(NAMES, PLAIN | st.lists(PLAIN, max_size=2)),
+            st.dictionaries(NAMES, PLAIN | st.dictionaries(NAMES, PLAIN) | st.tuples(PLAIN)),
+            st.dictionaries(st.sampled_from(["x", "y"]), PLAIN),
+        ),
+        max_size=4,
+    )
+)
+def test_it_is_so_for_all_that_json_has(requests: list[Any]) -> None:
+    whole, parts = (EventBuilder(Source("shop", inputs=["a"])) for _ in range(2))
+    lone = Lone.of(parts)
+    assert lone is not None
+    for n, request in enumerate(requests):
+        message, reply = lone_message(n, *request)
+        expected = outcome(whole, observation_of(message, reply), 50.0)
+        assert outcome(lone, message, reply, 7, 50.0) == expected
+
+
+def test_what_json_has_not_is_no_event_and_nothing_is_lost_by_it() -> None:
+    builder = EventBuilder(Source("shop", inputs=["a"]))
+    lone = Lone.of(builder)
+    assert lone is not None
+    good = lone_message(1, {"a": np.float32(0.5)}, {"p": np.float64(0.25)}, {})
+    for record, output in (({"a": object()}, {"p": 1.0}), ({"a": 1}, {"p": 1j})):
+        with pytest.raises(TypeError):
+            lone(*lone_message(1, record, output, {}), 7, 50.0)
+    assert lone(*good, 7, 50.0) == builder(observation_of(*good), 50.0)
 
 
 def test_what_is_redacted_goes_the_long_way() -> None:
