@@ -25,6 +25,10 @@ def split(message: Message) -> Sequence[Message]:
     That is what a reply and its event are made of: rows, values, defaults, ages, route, members,
     outputs, errors.
     """
+    n = len(message.parts)
+    if len(message.records) == n and message.rows == list(range(n)) and not message.figures:
+        _split_lone(message)
+        return message.parts
     owners: list[tuple[Message, int]] = []
     for part in message.parts:
         first = len(owners)
@@ -53,6 +57,21 @@ def split(message: Message) -> Sequence[Message]:
     if message.members:
         _split_members(message, [owners[record][0] for record in message.rows])
     return message.parts
+
+
+def _split_lone(message: Message) -> None:
+    """`split` where each request has one record, and each record one row."""
+    every = zip(
+        message.parts, message.outputs, message.values, message.defaults, message.ages,
+        message.route, strict=True,
+    )  # fmt: skip
+    live, columns = message.live, message.columns
+    for part, output, values, defaults, ages, choice in every:
+        part.live, part.columns, part.rows = live, columns, [0]
+        part.outputs, part.values, part.defaults = [output], [values], [defaults]
+        part.ages, part.route = [ages], [choice]
+    if message.members:
+        _split_members(message, message.parts)
 
 
 def _split_members(message: Message, owners: Sequence[Message]) -> None:

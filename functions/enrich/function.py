@@ -50,6 +50,7 @@ class Enrich(Step):
         if not message.records:
             raise RequestError("expected at least one record, found an empty list")
         live = message.live = self._application.live()
+        message.rows, message.values, message.defaults, message.errors = [], [], [], {}
         given: list[list[str] | None] = []
         for index, record in enumerate(message.records):
             try:

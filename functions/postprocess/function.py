@@ -50,6 +50,7 @@ class Postprocess(Step):
         self.lists = None if items is None else Lists(items, rules, where)
         self.rules: list[OutputRule] = [] if self.lists else output_rules(rules, where)
         self.tables = self.lists is None
+        self._places: tuple[Sequence[str], dict[str, int]] = (), {}
 
     def post_init(self, mode: str = "sync", **_: Any) -> None:
         self._application = application(self.context)
@@ -115,7 +116,10 @@ class Postprocess(Step):
         message.outputs = outputs
 
     def _singles(self, message: Message, outputs: list[Any]) -> None:
-        places = {name: at for at, name in enumerate(message.columns)}
+        columns, places = self._places  # both at once: other threads change them
+        if message.columns is not columns:
+            places = {name: at for at, name in enumerate(message.columns)}
+            self._places = message.columns, places
         times, explained = message.times(), message.explained()
         for row, record in enumerate(message.rows):
             version = message.live.answering(message.route[row].version)

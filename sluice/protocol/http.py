@@ -188,7 +188,7 @@ def to_response(context: Any, answer: Answer) -> Any:
     answer = answer.waited()
     return context.Response(
         body=answer.body,
-        headers=dict(answer.headers),
+        headers=dict(answer.headers) if answer.headers else {},
         content_type=answer.content_type,
         status_code=answer.status,
     )

@@ -47,30 +47,28 @@ class Meter:
         for thread in application.threads():
             thread.after = self._events
 
-    def request(self, status: int) -> None:
-        """One request was answered with a status."""
-        counter = self._requests.get(status)
-        if counter is None:
-            labels = (self._graph, ("status", str(status)))
-            counter = self._requests[status] = self._registry.counter("sluice_requests", labels)
-        counter.add()
+    def requests(self, statuses: Sequence[int]) -> None:
+        """Requests were answered with these statuses."""
+        for status in set(statuses):
+            (self._requests.get(status) or self._request(status)).add(statuses.count(status))
 
     def predicted(self, answered: Sequence[tuple[Message, dict[str, Any]]]) -> None:
         """Requests went through the graph, with these replies; several, where they went as one."""
         self._timed([message.timings for message, _ in answered])
         records: dict[tuple[str, str], int] = {}
+        defaults: dict[tuple[str, str], int] = {}
         for message, reply in answered:
+            version = reply["version"] or ""
             for output in reply["outputs"]:
                 outcome = "error" if "error" in output else "answered"
-                key = output.get("version") or reply["version"] or "", outcome
+                key = output.get("version") or version, outcome
                 records[key] = records.get(key, 0) + 1
-                if defaults := output.get("defaults"):
-                    for why in defaults.items():
-                        (self._defaults.get(why) or self._default(*why)).add()
+                if used := output.get("defaults"):
+                    for why in used.items():
+                        defaults[why] = defaults.get(why, 0) + 1
             if message.figures:
                 self._lists(message)
-            stalest = reply["stalest"]
-            if stalest is not None:
+            if (stalest := reply["stalest"]) is not None:
                 entity = stalest["entity"]
                 (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
             for choice in message.route:
@@ -78,6 +76,8 @@ class Meter:
                     self._left_out(choice.team)
         for key, count in records.items():
             (self._records.get(key) or self._record(*key)).add(count)
+        for why, count in defaults.items():
+            (self._defaults.get(why) or self._default(*why)).add(count)
 
     def page(self) -> Answer:
         """All workers' numbers in Prometheus' text format."""
@@ -107,6 +107,10 @@ class Meter:
                 self._groups.add(kept)
                 labels = (self._graph, rule, ("figure", name), ("group", kept))
                 self._registry.count("sluice_list_figures", labels, value * lists)
+
+    def _request(self, status: int) -> Counted:
+        labels = (self._graph, ("status", str(status)))
+        return self._requests.setdefault(status, self._registry.counter("sluice_requests", labels))
 
     def _step(self, step: str) -> Histogram:
         labels = (self._graph, ("step", step))

@@ -27,7 +27,7 @@ from sluice.project import Project
 from sluice.protocol import mlrun_v2, open_inference, openapi
 from sluice.protocol.callers import Callers
 from sluice.protocol.feedback import Feedback
-from sluice.protocol.http import Answer, Request, dumps, failed, of_event, to_response
+from sluice.protocol.http import Answer, Later, Request, dumps, failed, of_event, to_response
 from sluice.protocol.meter import Meter
 from sluice.protocol.ranked import Ranked
 from sluice.protocol.tensors import Tail
@@ -140,7 +140,8 @@ class Surface:
     def answer(self, event: Any) -> Answer:
         """The answer to one event, before the host's own shape. Never raises."""
         asked = self._asked(event)
-        return self._counted(asked if isinstance(asked, Answer) else self._predict(asked))
+        [answer] = self._counted([asked if isinstance(asked, Answer) else self._predict(asked)])
+        return answer
 
     def answers(self, events: Sequence[Any]) -> list[Answer]:
         """The answer to each of some events; their predictions go through the graph together."""
@@ -150,14 +151,16 @@ class Surface:
             shared = self._together(list(sharing.values()))
             for place, answer in zip(sharing, shared, strict=True):
                 answers[place] = answer
-        return [self._counted(a if isinstance(a, Answer) else self._predict(a)) for a in answers]
+        return self._counted([a if isinstance(a, Answer) else self._predict(a) for a in answers])
 
-    def _counted(self, answer: Answer) -> Answer:
-        if answer.later is not None:  # its status is not known yet
-            return answer._replace(later=answer.later._replace(seen=self._counted))
+    def _counted(self, answers: list[Answer]) -> list[Answer]:
         if self._meter is not None:
-            self._meter.request(answer.status)
-        return answer
+            self._meter.requests([answer.status for answer in answers if answer.later is None])
+        return [a if a.later is None else self._counted_later(a, a.later) for a in answers]
+
+    def _counted_later(self, answer: Answer, later: Later) -> Answer:
+        """An answer that is counted when its status is known."""
+        return answer._replace(later=later._replace(seen=lambda made: self._counted([made])[0]))
 
     def _asked(self, event: Any) -> Asked | Answer:
         """What is asked for, or the answer where it is known without the graph."""
@@ -193,19 +196,15 @@ class Surface:
             message, wrap = prediction.unwrap(request, id)
             message.when = request.when() or message.when
             message.pin = prediction.version or message.pin
-            message.headers = request.trace() | self._looked_at(request)
+            message.headers = request.trace()
+            if (policy := self._application.policy) is not None and policy.headers:
+                message.headers = {**message.headers, **_those(request, policy.headers)}
             if len(message.records) > self.max_records:
                 found = f"{len(message.records)} records in one request"
                 raise TooLarge(f"{found}: at most {self.max_records} are taken")
             return Asked(message, wrap, request)
         except Exception as error:
             return self._failed(error, request, message, id)
-
-    def _looked_at(self, request: Request) -> dict[str, str]:
-        """The headers that the router's policy looks at."""
-        policy = self._application.policy
-        found = {name: request.header(name) for name in (policy.headers if policy else ())}
-        return {name: value for name, value in found.items() if value}
 
     def _predict(self, asked: Asked) -> Answer:
         try:
@@ -258,7 +257,7 @@ class Surface:
             return self._mlrun(body, id)
         message = Message.of(body)
         message.id = id or message.id
-        return message, lambda reply: Answer(200, dumps(reply))
+        return message, _plainly
 
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
         message = mlrun_v2.unwrap(body, self._schema, id)
@@ -321,6 +320,15 @@ class Surface:
                     part.describe(document)
             self._document = live, dumps(document)
         return Answer(200, self._document[1])
+
+
+def _plainly(reply: dict[str, Any]) -> Answer:
+    return Answer(200, dumps(reply))
+
+
+def _those(request: Request, names: Sequence[str]) -> dict[str, str]:
+    """The headers of these names that a request has."""
+    return {name: value for name in names if (value := request.header(name))}
 
 
 def _model_path(path: str) -> tuple[str, str | None, str]:
