@@ -35,24 +35,30 @@ class Window:
             return list(messages)
         self._forget(txn, now, 2 * len(messages))
         digests = _digests(topic, [key for _, key, _ in messages])
-        known = self._note(txn, digests, now)
-        if not known:
+        once = {digest for digest in digests if digest}
+        known = self._note(txn, sorted(once), now)
+        if not known and len(once) == len(messages):
             return list(messages)
-        return [m for place, m in enumerate(messages) if place not in known]
+        fresh = []
+        for digest, message in zip(digests, messages, strict=True):
+            if digest is None:
+                fresh.append(message)
+            elif digest not in known:
+                known.add(digest)
+                fresh.append(message)
+        return fresh
 
-    def _note(self, txn: Txn, digests: list[bytes | None], now: float) -> set[int]:
-        """Note what is not known yet, in one way through the tree; the places of what is."""
+    def _note(self, txn: Txn, digests: Sequence[bytes], now: float) -> set[bytes]:
+        """Note those that are not known yet, in one way through the tree; those that are."""
         forwarded, put = _FORWARDED.pack(now, self._seconds), txn.cursor().put
-        known: set[int] = set()
-        noted = []
-        for digest, place in sorted((d, place) for place, d in enumerate(digests) if d):
-            if put(digest, forwarded, True, False):
-                noted.append(digest)
-            elif _counts(txn.get(digest), now):
-                known.add(place)
-            else:
-                put(digest, forwarded)
-                noted.append(digest)
+        known = set()
+        for digest in digests:
+            if not put(digest, forwarded, True, False):
+                if _counts(txn.get(digest), now):
+                    known.add(digest)
+                else:
+                    put(digest, forwarded)
+        noted = [digest for digest in digests if digest not in known] if known else digests
         if noted:
             out = _OUT.pack(b"e", max(0, int((now + self._seconds) * 1e6)))
             txn.put(out + noted[0], b"".join(noted))
