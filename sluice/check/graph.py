@@ -82,10 +82,14 @@ class _Checked:
             self.problems.add(DeclarationError(self.file, where, problem))
             return None
         definitions = self.problems.attempt(read_definitions, path, root, file=path)
-        for entity in definitions.entities if definitions else ():
+        for name, entity in definitions.entities.items() if definitions else ():
             assert definitions is not None
-            where = f"entities.{entity}.source"
-            self.problems.attempt(definitions.load_source, entity, root, file=path, where=where)
+            where = f"entities.{name}.source"
+            if entity.source:
+                self.problems.attempt(definitions.load_source, name, root, file=path, where=where)
+            elif parameters.training is not None:
+                problem, hint = "is missing: training needs it", "a function that gives its table"
+                self.problems.add(DeclarationError(path, where, problem, hint))
         return definitions
 
     def steps(self, data: Any, graph: str, definitions: Definitions | None) -> None:

@@ -48,8 +48,7 @@ def _tell(found: Lineage) -> None:
     say(f"{found.graph} version {found.version}, made {found.created}")
     _section("data", [[n, t["source"], t["sha256"]] for n, t in found.data.items()])
     _section("code", [[name, value] for name, value in found.code.items()])
-    _section("features", [[n, d.get("source", ""), d.get("type", "")] for n, d in
-                          found.features.items()])  # fmt: skip
+    _section("features", [[n, _place(d), d.get("type", "")] for n, d in found.features.items()])
     _section("training", [[name, value] for name, value in found.training.items()])
     _section("metrics", [[name, value] for name, value in found.metrics.items()])
     _section("gate", [] if found.gate is None else [[found.gate]])
@@ -57,6 +56,11 @@ def _tell(found: Lineage) -> None:
     _section("what became of it", [[e["at"], e["what"], e["why"], e["by"]] for e in found.events])
     _section("audit trail", [[f"line {number}"] for number in found.audit])
     _section("answers", [[a.day, a.records, f"{a.refused} refused"] for a in found.answered])
+
+
+def _place(declaration: dict[str, Any]) -> str:
+    """Where a feature is from; nothing for a field of the record."""
+    return str(declaration.get("source") or declaration.get("online") or "")
 
 
 def _section(name: str, rows: list[list[Any]]) -> None:

@@ -50,7 +50,7 @@ def _describe(entity: Entity, feature: Feature) -> dict[str, Any]:
         "timestamp": entity.timestamp,
         "delay_s": entity.delay,
         "retention_s": _finite(entity.retention),
-        "source": entity.source,
+        "source": entity.source or entity.online,
         "owner": entity.owner,
         "description": feature.description,
     }
@@ -100,8 +100,8 @@ def users(definitions: Mapping[str, Definitions], uses: Iterable[Use]) -> list[d
     for graph, declared in definitions.items():
         for feature in declared.features.values():
             entity = declared.entities[feature.entity]
-            aggregate = told(feature, entity.events)
-            table[graph, feature.name] = _entry(graph, feature.name, entity.source, aggregate)
+            source, aggregate = entity.source or entity.online, told(feature, entity.events)
+            table[graph, feature.name] = _entry(graph, feature.name, source, aggregate)
     for use in uses:
         fields = definitions[use.graph].record.by_name if use.graph in definitions else {}
         for name in use.features:

@@ -50,6 +50,20 @@ def test_a_graph_that_nobody_trains_is_worth_a_note(project: Tiny) -> None:
     assert "training: is missing: versions come by `sluice models add` alone" in said
 
 
+def test_an_entity_of_another_store_needs_a_source_for_training(project: Tiny) -> None:
+    """Without training none is missed."""
+    place = project.root / "features.yaml"
+    entity = "  clients:\n    online: feast:clients\n    keys: {city: city}\n"
+    features = "    features: {visits: {type: number, default: 0}}\n"
+    text = place.read_text("utf-8").replace("entities:\n", f"entities:\n{entity}{features}", 1)
+    place.write_text(text, "utf-8")
+    environ = {"SLUICE_FEAST": "http://127.0.0.1:1"}
+    [said] = found(project, environ=environ)
+    assert "entities.clients.source: is missing: training needs it" in said
+    project.edit(GRAPH, "      training: tinyshop.binary\n", "")
+    assert [p for p in found(project, environ=environ) if p.startswith("error")] == []
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sluice.features.registry import Use, describe, users
-from tests.features import delays
+from tests.features import delays, elsewhere
 from tests.features.cases import FEATURES, read
 
 
@@ -35,6 +35,12 @@ def test_an_aggregate_says_how_it_comes_of_events(tmp_path: Path) -> None:
     assert told["delays.late"] == "rate of late over 5s of departure"
     assert told["delays.ever"] == "count over all time of departure"
     assert told["weather.temp"] == ""
+
+
+def test_what_another_store_keeps_is_from_there(tmp_path: Path) -> None:
+    declared = elsewhere.definitions(tmp_path)
+    assert {f["source"] for f in describe(declared)} == {"feast:drivers"}
+    assert {e["source"] for e in users({"g": declared}, [])} == {"feast:drivers"}
 
 
 def test_each_feature_knows_its_users(tmp_path: Path) -> None:
