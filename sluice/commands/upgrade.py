@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.commands.show import as_json, json_option, say, table
 from sluice.errors import SluiceError
 from sluice.project import Project
+
+if TYPE_CHECKING:
+    from sluice.upgrade.places import Place
 
 
 def add_to(groups: Any) -> None:
@@ -69,19 +72,28 @@ def _tell(options: argparse.Namespace, found: list[Any]) -> None:
     if options.json:
         as_json([place._asdict() for place in found])
         return
-    table(
-        [
-            (p.name, p.where, p.pieces, p.found or "?", p.written, p.state)
-            for p in sorted(found, key=lambda place: place.name)
-        ],
-        ("what", "where", "count", "format", "written", ""),
-    )
+    table(list(rows(found)), ("what", "where", "count", "format", "written", ""))
     for place in found:
         if place.old is not None:
             size = place.old.stat().st_size
             say(f"kept: {place.old}, {size:,} bytes; sluice upgrade --drop-old deletes it")
     if options.check and any(place.state == REWRITE for place in found):
         say("sluice upgrade rewrites what has to be; end what uses it before")
+
+
+def rows(found: Iterable[Place]) -> Iterator[tuple[str, str, int, int | str, int, str]]:
+    """A row for each place, all graphs' versions in one; what is current comes last."""
+    from sluice.upgrade.places import CURRENT, VERSIONS
+
+    alike: dict[tuple[Any, ...], list[Place]] = {}
+    for place in found:
+        one = VERSIONS if place.where.startswith(VERSIONS) else place.where
+        key = place.state == CURRENT, place.name, one, place.found, place.state
+        alike.setdefault(key, []).append(place)
+    for _, places in sorted(alike.items()):
+        first, count = places[0], sum(place.pieces for place in places)
+        where = first.where if len(places) == 1 else f"{VERSIONS}{len(places)} graphs"
+        yield first.name, where, count, first.found or "?", first.written, first.state
 
 
 @contextmanager

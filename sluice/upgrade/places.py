@@ -19,6 +19,7 @@ from sluice.upgrade.beside import old_of
 from sluice.upgrade.log import is_older
 
 CURRENT, READ, REWRITE = "current", "older: read as it is", "older: to be rewritten"
+VERSIONS = "versions of "  # a graph
 NEWER, NONE = "newer: use a newer Sluice", "not a format of ours"
 _BY_NAME = {entry.name: entry for entry in FORMATS}
 _BY_FILE = {entry.file: entry for entry in FORMATS if entry.file}
@@ -143,7 +144,7 @@ def _versions(project: Project, graph: str) -> Iterator[Place]:
             if name in _BY_FILE
         )
     for (name, number), count in sorted(found.items()):
-        yield _place(name, f"versions of {graph}", number, count)
+        yield _place(name, f"{VERSIONS}{graph}", number, count)
 
 
 def _database(project: Project, graph: str) -> Iterator[Place]:

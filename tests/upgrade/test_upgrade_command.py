@@ -10,9 +10,10 @@ import lmdb
 import pytest
 
 from sluice.cli import main
+from sluice.commands.upgrade import rows
 from sluice.service import Service
 from sluice.upgrade.log import upgrade
-from sluice.upgrade.places import REWRITE, logs
+from sluice.upgrade.places import CURRENT, READ, REWRITE, Place, logs
 from tests.golden.states import GRAPH, HERE, asked, unpack
 
 
@@ -66,6 +67,24 @@ def test_the_table_for_people(state: Path, capsys: pytest.CaptureFixture[str]) -
     assert out.endswith("sluice upgrade rewrites what has to be; end what uses it before\n")
     assert main(["upgrade"]) == 0
     assert f"kept: {state / 'events.log.old'}, " in capsys.readouterr().out
+
+
+def test_a_row_for_all_graphs_and_what_is_to_be_done_first() -> None:
+    found = [
+        Place("audit trail", "audit.jsonl", 9, 1, 1, CURRENT),
+        Place("manifest", "versions of a", 2, 2, 2, CURRENT),
+        Place("manifest", "versions of b", 3, 2, 2, CURRENT),
+        Place("manifest", "versions of b", 1, 1, 2, READ),
+        Place("log", "events.log", 1, 1, 2, REWRITE),
+        Place("log", "stream.log", 1, 1, 2, REWRITE),
+    ]
+    assert list(rows(found)) == [
+        ("log", "events.log", 1, 1, 2, REWRITE),
+        ("log", "stream.log", 1, 1, 2, REWRITE),
+        ("manifest", "versions of b", 1, 1, 2, READ),
+        ("audit trail", "audit.jsonl", 9, 1, 1, CURRENT),
+        ("manifest", "versions of 2 graphs", 5, 2, 2, CURRENT),
+    ]
 
 
 def test_a_newer_log_is_left_alone(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
