@@ -15,7 +15,7 @@ from sluice.metrics import Registry
 from sluice.metrics.page import Gauge
 from sluice.protocol.meter import Meter
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000)
 
 
 class Counted(NamedTuple):
