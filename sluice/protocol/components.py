@@ -10,7 +10,8 @@ from sluice.live import Live, Version
 from sluice.models.signature import DATATYPES as TYPED
 from sluice.models.signature import Tensor
 from sluice.protocol.feedback import KEYS
-from sluice.protocol.open_inference import ACCEPTED, DATATYPES
+from sluice.protocol.open_inference import ACCEPTED
+from sluice.protocol.outputs import DATATYPES
 from sluice.schema import Field, Schema
 from sluice.team import COMBINES
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import sluice
 from sluice.access.access import Access
 from sluice.access.open import open_access
 from sluice.dashboard import paths as dashboard
@@ -16,8 +15,6 @@ from sluice.errors import (
     RequestError,
     SluiceError,
     TooLarge,
-    Unavailable,
-    told,
 )
 from sluice.live import Live
 from sluice.message import Message
@@ -25,6 +22,7 @@ from sluice.metrics import Registry, shared_folder
 from sluice.observe import observe_failure
 from sluice.project import Project
 from sluice.protocol import mlrun_v2, open_inference, openapi
+from sluice.protocol.about import About
 from sluice.protocol.callers import Callers
 from sluice.protocol.feedback import Feedback
 from sluice.protocol.http import Answer, Later, Request, dumps, failed, of_event, to_response
@@ -96,13 +94,13 @@ class Surface:
         definitions = service.application.definitions
         self._schema, self._ranked = definitions.record, Ranked.of(service.steps, definitions)
         self._callers = Callers.of(service.graph)
-        self._document: tuple[Live, bytes] | None = None
+        about = self._about = About(self._application, self._ranked, self._describe)
         self._paths: dict[str, Methods] = {
             "/": {"POST": Prediction(self._plain)},
-            "/openapi.json": {"GET": self._openapi},
-            "/v2": {"GET": self._server},
+            "/openapi.json": {"GET": about.openapi},
+            "/v2": {"GET": about.server},
             "/v2/health/live": {"GET": lambda _: Answer(200, b'{"live":true}')},
-            "/v2/health/ready": {"GET": self._ready},
+            "/v2/health/ready": {"GET": about.ready},
         }
         if feedback is not None:
             self._paths["/feedback"] = {"POST": partial(self._take, feedback)}
@@ -183,7 +181,7 @@ class Surface:
             raise NotFound(f"no model {graph!r}: this is {self.service.name}")
         if operation in ("infer", "predict"):
             return {"POST": Prediction(partial(self._tensors, version=version), version)}
-        call = self._model_ready if operation == "ready" else self._metadata
+        call = self._about.model_ready if operation == "ready" else self._about.metadata
         return {"GET": partial(call, version)}
 
     def _read(self, request: Request, prediction: Prediction) -> Asked | Answer:
@@ -283,43 +281,14 @@ class Surface:
         accepted = feedback.take(request.json(), self._application.live(), self.max_records)
         return Answer(202, dumps({"accepted": accepted}))
 
-    def _server(self, _: Request) -> Answer:
-        body = {"name": "sluice", "version": sluice.__version__}
-        return Answer(200, dumps({**body, "extensions": ["binary_tensor_data"]}))
-
-    def _ready(self, _: Request) -> Answer:
-        try:
-            live = self._application.live()
-        except SluiceError as error:
-            raise Unavailable(f"not ready: {told(error)}") from error
-        body: dict[str, Any] = {"ready": True, "model": live.graph, "versions": dict(live.aliases)}
-        refused = {**live.refused}
-        if self._application.refusal:
-            refused["reload"] = self._application.refusal
-        if refused:
-            body["refused"] = refused
-        return Answer(200, dumps(body))
-
-    def _model_ready(self, version: str | None, _: Request) -> Answer:
-        live = self._application.live()
-        chosen = live.version(version) if version else live.champion
-        return Answer(200, dumps({"name": live.graph, "version": chosen.number, "ready": True}))
-
-    def _metadata(self, version: str | None, _: Request) -> Answer:
-        live = self._application.live()
-        told = open_inference.metadata(live, self._schema, version, self._ranked)
-        return Answer(200, dumps(told))
-
-    def _openapi(self, _: Request) -> Answer:
-        live = self._application.live()
-        if self._document is None or self._document[0] is not live:
-            feedback = self._feedback is not None
-            document = openapi.document(live, self._schema, self.max_records, feedback)
-            for part in (self._ranked, self._access):
-                if part is not None:
-                    part.describe(document)
-            self._document = live, dumps(document)
-        return Answer(200, self._document[1])
+    def _describe(self, live: Live) -> dict[str, Any]:
+        """The OpenAPI document."""
+        feedback = self._feedback is not None
+        document = openapi.document(live, self._schema, self.max_records, feedback)
+        for part in (self._ranked, self._access):
+            if part is not None:
+                part.describe(document)
+        return document
 
 
 def _plainly(reply: dict[str, Any]) -> Answer:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sluice.errors import NotFound, RequestError
-from sluice.protocol.open_inference import Wanted, outputs_of, wrap
+from sluice.protocol.open_inference import Wanted, wrap
+from sluice.protocol.outputs import outputs_of
 from sluice.protocol.surface import Surface
 from tests.protocol.events import raw
 
