@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
 from tqdm import tqdm
 
 from sluice.application import Application
@@ -106,7 +108,7 @@ class Importer:
             spec = read_spec(project, graph)
             parameters = Parameters.parse(spec.parameters["sluice"], spec.file)
             with closing(Application.open(project, parameters)) as application:
-                versions = Versions(application.definitions, record)
+                versions = Versions(application.definitions, record, self._made_of())
                 gate, models = Gate.of(project, application), application.models
                 checked = [
                     self._checked(models, gate, route, self._version(made, versions, route, known))
@@ -118,6 +120,17 @@ class Importer:
             made.comparisons = compare(project, graph, self.bodies, asked)
             made.versions = move_in(graph, checked, models, model_store(self.project))
         return made
+
+    def _made_of(self) -> dict[str, Any]:
+        """The function, and what was asked: each with a digest."""
+        function, asked = self.function, orjson.dumps([dict(body) for body in self.bodies])
+        code = (function.code or "").encode()
+        requests = {"source": "requests of the import", "sha256": sha256(asked).hexdigest()}
+        return {
+            "function": function.name,
+            "sha256": sha256(function.file.read_bytes() + b"\0" + code).hexdigest(),
+            "data": {"requests": requests},
+        }
 
     def _checked(self, models: ModelStore, gate: Gate, route: Route, version: Made) -> Checked:
         """Log a version aside, replay it, and name it."""

@@ -56,10 +56,13 @@ class Versions:
     Args:
         definitions: of its records.
         record: how its callers write them.
+        made_of: what lineage is to tell: JSON.
     """
 
-    def __init__(self, definitions: Definitions, record: Record) -> None:
-        self._definitions, self._record = definitions, record
+    def __init__(
+        self, definitions: Definitions, record: Record, made_of: Mapping[str, Any]
+    ) -> None:
+        self._definitions, self._record, self._made_of = definitions, record, made_of
 
     def served(self, name: str, path: Path, asked: Asked) -> Made:
         """A model behind its own class: the files of `path`, and the server's name."""
@@ -120,7 +123,7 @@ class Versions:
             features=names,
             definitions={n: self._definitions.declaration(n) for n in names},
             transform_digest=transform.digest,
-            training={"estimator": "imported from MLRun", "rows": len(asked.rows)},
+            training={"estimator": "imported from MLRun", "rows": len(asked.rows), **self._made_of},
             metrics={},
         )
         return Made(draft, files)

@@ -24,6 +24,7 @@ from sluice.importing.importer import Importer
 from sluice.importing.layout import Layout
 from sluice.importing.original import in_json
 from sluice.importing.plan import plan
+from sluice.lineage.lineage import lineage
 from sluice.project import Project
 from sluice.protocol.surface import Surface
 from sluice.service import Service
@@ -129,6 +130,17 @@ def test_the_check_finds_nothing_wrong(move: Move) -> None:
     moved = move("router", bodies(flowers())[:2])
     found = check(moved.project.root, moved.graph, {})
     assert [str(p) for p in found if p.level == ERROR] == []
+
+
+def test_what_its_versions_were_made_of(move: Move, originals: Originals) -> None:
+    moved = move("router", bodies(flowers())[:2])
+    trail = open_trail(moved.project).lines()
+    told = lineage(moved.project, model_store(moved.project), "iris", "2", trail)
+    assert told.training["function"] == originals.read("router").name
+    assert len(told.training["sha256"]) == len(told.data["requests"]["sha256"]) == 64
+    assert told.gate["parity"]["rows"] == 10
+    assert [held.alias for held in told.held] == ["m2"]
+    assert len(told.audit) == 2  # logged, and named
 
 
 def test_what_it_writes(move: Move) -> None:
