@@ -91,6 +91,7 @@ class Importer:
 
         Nor is a version, unless the model store itself fails while it gets them: staging.py.
         """
+        _need_mlrun()
         record = read_record(rows_of(self.bodies), self.fields)
         with redirect_stdout(sys.stderr), self._writing() as written:  # what MLRun says of itself
             self._write(written, self._texts(record))
@@ -226,3 +227,12 @@ class Importer:
             shutil.rmtree(folder, ignore_errors=True)
             listing.write_bytes(before)
             raise
+
+
+def _need_mlrun() -> None:
+    """Raise SluiceError where there is no MLRun to ask."""
+    try:
+        importlib.import_module("mlrun")
+    except ModuleNotFoundError as error:
+        hint = "pip install 'sluice[mlrun]', and what the function's code imports"
+        raise SluiceError(f"an import asks the function under MLRun ({error}): {hint}") from None

@@ -242,6 +242,24 @@ def test_a_version_that_is_refused_leaves_none(
     assert not list(open_trail(project).lines())
 
 
+def test_without_mlrun_it_says_what_to_install(originals: Originals, tmp_path: Path) -> None:
+    (tmp_path / "project.yaml").write_text(PROJECT, "utf-8")
+    (tmp_path / "requests.json").write_text('{"inputs": [[1, 2, 3, 4]]}', "utf-8")
+    command = ["import", str(originals.folder / "router.yaml"), "--run-code", "--requests"]
+    code = (
+        "import sys; sys.modules['mlrun'] = None; from sluice.cli import main; "
+        f"sys.exit(main({[*command, str(tmp_path / 'requests.json')]}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, text=True,
+        capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "carried over: model m2" in done.stdout
+    assert "pip install 'sluice[mlrun]', and what the function's code imports" in done.stderr
+    assert done.returncode == 1
+    assert not (tmp_path / "serving_graphs").exists()
+
+
 def test_a_folder_that_is_there_is_not_touched(originals: Originals, tmp_path: Path) -> None:
     (tmp_path / "project.yaml").write_text(PROJECT, "utf-8")
     (tmp_path / "taken" / "iris").mkdir(parents=True)
