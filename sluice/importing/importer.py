@@ -220,7 +220,8 @@ class Importer:
         listing, folder = self.project.root / FILE, self.project.root / self.layout.folder
         before = listing.read_bytes()
         if folder.exists():
-            raise SluiceError(f"{self.layout.folder} is there already: say another --name")
+            hint = "say another --name; or remove it, if an import was killed here"
+            raise SluiceError(f"{self.layout.folder} is there already: {hint}")
         try:
             yield []
         except BaseException:
