@@ -26,7 +26,7 @@ import numpy as np
 from sluice.compiled import compiled
 from sluice.windows import unmoved
 from sluice.windows.coded import Coded
-from sluice.windows.event import Event, known, names_of, read_events, route_of
+from sluice.windows.event import Event, defaults_of, names_of, read_events, route_of
 from sluice.windows.facts import Whole, expanded, timed
 from sluice.windows.grid import AGES, TIMES, Floats, Places
 from sluice.windows.table import ANSWERED, CLASS, SCORES, Column, digest, scores_of
@@ -67,7 +67,7 @@ def _detail(raw: bytes) -> dict[str, Any]:
 
 
 def _defaults(raw: bytes) -> bytes:
-    known(raw)
+    defaults_of(raw)
     return raw
 
 

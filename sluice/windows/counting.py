@@ -11,7 +11,7 @@ from sluice.schema import Schema
 from sluice.windows.alike import Kinds, Templates
 from sluice.windows.coded import Coded
 from sluice.windows.columns import Columns
-from sluice.windows.event import Event, known
+from sluice.windows.event import Event, defaults_of
 from sluice.windows.facts import Facts, Timed, Whole
 from sluice.windows.grid import AGES, TIMES, Floats, Places
 from sluice.windows.table import ABSENT, ANSWERED, NONE, Rows, tables
@@ -141,7 +141,7 @@ def _count_defaults(facts: Facts, told: Places, rows: Places, tally: Tally) -> N
         *map(np.ndarray.tolist, np.unique(mixed, return_counts=True)), strict=True
     ):
         cell = tally.cells[pair // len(words)]
-        for feature, reasons in known(words[pair % len(words)]).items():
+        for feature, reasons in defaults_of(words[pair % len(words)]).items():
             for why, count in reasons.items():
                 cell.bump(("default", feature, why), 0, 1, count * times)
 

@@ -79,7 +79,10 @@ class _Marked(msgspec.Struct):
     sluice: _Format
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+Defaults = dict[str, dict[str, Count]]
 _decode = msgspec.json.Decoder(Event).decode
+_defaults = msgspec.json.Decoder(Defaults).decode
 _mark = msgspec.json.Decoder(_Marked).decode
 
 
@@ -108,9 +111,10 @@ def _newer(found: int) -> str:
 
 
 @lru_cache(4096)
-def known(raw: bytes) -> Any:
-    """What a part of an event says that many have alike; nobody may change it."""
-    return msgspec.json.decode(raw)
+def defaults_of(raw: bytes) -> Defaults:
+    """By feature, for how many records a default stood in, and why; nobody may change it. Raises
+    ValueError for anything else."""
+    return _defaults(raw)
 
 
 @lru_cache(4096)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from sluice.windows.coded import Coded
 from sluice.windows.columns import Columns
+from sluice.windows.event import defaults_of
 from sluice.windows.grid import AGES, TIMES, Floats, LogGrid, Places
 from sluice.windows.table import NONE, Rows, Table
 from sluice.windows.views import View
@@ -49,18 +50,21 @@ class Whole:
 
     @classmethod
     def of(cls, table: Table) -> Whole:
-        """What a table's events tell."""
+        """What a table's events tell. Raises ValueError where one does not hold what it should."""
         events, blocks = table.events, table.blocks
         one = np.ones(len(blocks), np.int64)
         requests = np.maximum(1, [len(b.ids) for b in blocks]) if table.own.any() else one
         times = np.array([event.microsec for event in events], np.float64)
         failed = events[0].resp is None
+        defaults = Coded.of([bytes(block.defaults) for block in blocks])
+        for word in defaults.words:
+            defaults_of(word)
         return cls(
             requests,
             TIMES.place(times / requests),
             np.array([b.status for b in blocks], np.int64) if failed else 0 * one,
             Coded.of([block.version or NONE for block in blocks]),
-            Coded.of([bytes(block.defaults) for block in blocks]),
+            defaults,
             timed(TIMES, [block.timings for block in blocks], requests),
             timed(AGES, [block.ages for block in blocks], one),
         )

@@ -130,7 +130,8 @@ def _same_traffic(found: list[Any], table: pd.DataFrame, length: int) -> None:
         here = table[starts == window.start]
         for name in window.steps:
             true = here[f"step {name}"].quantile(0.5, interpolation="lower") * 1e-6
-            assert window.step(name, 50) == pytest.approx(true, rel=0.2), name
+            least = max(true, 1e-6)  # what took less than a microsecond is in one cell
+            assert window.step(name, 50) == pytest.approx(least, rel=0.2), name
 
 
 def _same_performance(found: list[Any], table: pd.DataFrame) -> None:

@@ -148,6 +148,9 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_counts(shop: Tiny) ->
         good.value.replace(b'"route":{', b'"route":["a"],"routed":{'),
         good.value.replace(b'"errors":{}', b'"errors":{"9":"no"}'),
         good.value.replace(b'"errors":{}', b'"errors":{},"ids":["a","b"]'),
+        good.value.replace(b'"defaults":{}', b'"defaults":[]'),
+        good.value.replace(b'"defaults":{}', b'"defaults":{"amount":{"null":"many"}}'),
+        good.value.replace(b'"defaults":{}', b'"defaults":{"amount":{"null":99999999999999}}'),
     ]  # fmt: skip
     assert len(set(bad)) == len(bad) == len({*bad, good.value}) - 1
     values = [good.value, *bad, world.events([observation("b", BEGAN)])[0].value]
