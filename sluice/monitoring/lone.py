@@ -43,7 +43,7 @@ class Lone:
         self._write: Callable[..., bytes | None]
         self._choice: Choice | None = None
         self._chosen = b"", b""
-        self._timings: tuple[Any, bytes] = None, b""
+        self._timings: tuple[dict[str, float], bytes] = {}, b"{}"
 
     @classmethod
     def of(cls, builder: EventBuilder) -> Lone | None:
@@ -61,8 +61,8 @@ class Lone:
             self._lay_out(message, reply, percentage)
         if choice is not self._choice:
             self._choose(choice, reply)
-        if message.timings is not self._timings[0]:  # requests that share a message share them
-            self._timings = message.timings, encoded(message.timings)
+        if message.timings != self._timings[0]:  # requests that share a message have the same
+            self._timings = message.timings.copy(), encoded(message.timings)
         stalest = reply["stalest"]
         when, time = self._builder.utc(message.when)
         parts = (
