@@ -47,7 +47,12 @@ class Part(NamedTuple):
         if self.listed is not None:
             return self.listed
         names, columns = list(self.columns), [_list(c) for c in self.columns.values()]
-        made = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        rows = zip(*columns, strict=True)
+        if len(names) == 2:  # most models: a third of the time
+            first, second = names
+            made = [{first: one, second: other} for one, other in rows]
+        else:
+            made = [dict(zip(names, row, strict=True)) for row in rows]
         places = self.defaults.place
         if places is not None:
             for output, place in zip(made, places.tolist(), strict=True):
