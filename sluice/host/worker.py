@@ -256,21 +256,32 @@ class Worker:
             self._failed(connection, request)
 
     async def _answer_later(self, connection: Connection, request: Request, later: Later) -> None:
-        """Answer when the reply is there. Others are served meanwhile, and it may take as long as
-        an event."""
+        """Answer when the reply is there, which may take as long as an event."""
         limit = self.options.event_timeout_s
-        try:
-            async with asyncio.timeout(limit):
-                found = await asyncio.wrap_future(later.future)
-            output = later.then(found)
-        except TimeoutError:
+        future = asyncio.wrap_future(later.future)
+        await asyncio.wait([future], timeout=limit)
+        if not future.done():
+            future.cancel()
             connection.answer(request, error(504, f"the reply took longer than {limit:g} s"))
+        else:
+            self._answer_found(connection, request, later, future)
+        connection.resume()
+        self._end_when_empty()
+
+    def _answer_found(
+        self, connection: Connection, request: Request, later: Later, found: asyncio.Future[Any]
+    ) -> None:
+        """Have the function make the reply; it may hang in there, as in an event."""
+        begun = self.board.begun
+        before = begun[self.worker_id]  # that of a coroutine that goes on
+        begun[self.worker_id] = before or self.clock()
+        try:
+            output = later.then(found.result())
         except BaseException:
             self._failed(connection, request)
         else:
             self._answer(connection, request, output)
-        connection.resume()
-        self._end_when_empty()
+        begun[self.worker_id] = before
 
     def _failed(self, connection: Connection, request: Request) -> None:
         event = request.event

@@ -1,5 +1,6 @@
-"""Answers /wait when somebody has asked for /go; /raise and /break fail by then, /own is told when
-the worker's own thread makes the reply. /ping is answered at once. Alone or in a batch."""
+"""Answers /wait when somebody has asked for /go; /raise, /late and /break fail by then, and /hang
+does not come to an end; /own is told when the worker's own thread makes the reply. /ping is
+answered at once. Alone or in a batch."""
 
 import os
 import threading
@@ -30,6 +31,10 @@ def answered(context: Any, event: Any) -> Any:
     def then(found: str) -> Any:
         if event.path == "/raise":
             raise KeyError("the secret of the house")
+        if event.path == "/late":
+            raise TimeoutError("the secret of the house")
+        if event.path == "/hang":
+            threading.Event().wait()
         headers = {"X-Bad": "a\r\nb"} if event.path == "/break" else {}
         body = threading.current_thread().name if event.path == "/own" else found
         return context.Response(headers, body)
