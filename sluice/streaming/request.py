@@ -17,6 +17,7 @@ from sluice.streams import Record
 
 Answer = dict[str, Any] | SluiceError
 _TRACE = ("traceparent", "tracestate")
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Request:
@@ -35,15 +36,19 @@ class Request:
         error: why there is none.
     """
 
-    records: Sequence[Any] = ()
-    headers: Mapping[str, str] = MappingProxyType({})
-    single = mlrun = False
-    value = b""
-    error: Exception | None = None
-    _message: Message | None = None
+    __slots__ = (
+        "_began", "_message", "error", "headers", "id", "mlrun", "record", "records", "single",
+        "value", "when",
+    )  # fmt: skip
 
     def __init__(self, record: Record) -> None:
         self.record, self.id, self.when = record, record.key, record.timestamp
+        self.records: Sequence[Any] = ()
+        self.headers: Mapping[str, str] = _NONE
+        self.single = self.mlrun = False
+        self.value = b""
+        self.error: Exception | None = None
+        self._message: Message | None = None
         self._began = time.perf_counter()
 
     @property
