@@ -24,10 +24,22 @@ _HUNG_S = 60.0  # so long after a call was late it is given up, with its service
 
 
 def open_service(vector: str) -> Any:
-    """MLRun's online feature service of a vector, "project/name"."""
+    """MLRun's online feature service of a vector, "project/name".
+
+    Raises DeclarationError for a vector that there is not.
+    """
+    from mlrun.errors import MLRunNotFoundError
     from mlrun.feature_store import get_feature_vector
 
-    return get_feature_vector(vector).get_online_feature_service()
+    try:
+        found = get_feature_vector(vector)
+    except MLRunNotFoundError:
+        found = None
+    if found is None:  # also where MLRun knows no server
+        where, hint = "online", "MLRUN_DBPATH in the environment names the server that has it"
+        problem = f"MLRun has no feature vector {vector}"
+        raise DeclarationError("features.yaml", where, problem, hint)
+    return found.get_online_feature_service()
 
 
 class MlrunReader:
@@ -75,6 +87,8 @@ class MlrunReader:
         future = self._in_time(calls, asked)
         try:
             rows = future.result()
+        except DeclarationError:
+            raise
         # MLRun raises whatever its storage does; there is no answer, and the text says why.
         except Exception as error:
             self._renew(calls)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sluice.errors import StoreUnavailable
+from sluice.errors import DeclarationError, StoreUnavailable
 from sluice.features.mlrun_vector import MlrunReader
 from sluice.features.online import Beside
 from sluice.features.store import layout_of, open_store
@@ -121,4 +121,14 @@ def test_after_an_error_of_its_table_it_answers_again(vector: Any, tmp_path: Pat
     with pytest.raises(StoreUnavailable, match="the table is away"):
         reader.read([(float(BAD),)])
     assert reader.read([(1001.0,)]) == before
+    reader.close()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_vector_that_there_is_not(tmp_path: Path) -> None:
+    """Without a server MLRun says nothing, and answers nothing."""
+    declared = definitions(tmp_path, "mlrun:shop/riders", max_age="    owner: us #")
+    reader = MlrunReader("shop/riders", layout_of(declared, "drivers"), 10.0)
+    with pytest.raises(DeclarationError, match=r"no feature vector shop/riders \(MLRUN_DBPATH"):
+        reader.read([(1001.0,)])
     reader.close()
