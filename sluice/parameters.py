@@ -9,7 +9,7 @@ parameters:
     playback: serving_graphs.flight_delay.playback.playback # what `sluice replay` plays
     tuning: serving_graphs.film_ranking.tuning.tuning   # what `sluice tune-rules` sweeps
     redact: {tailnum: hash, zip: {truncate: 2}}         # docs/governance.md
-    stream: {batch_records: 2048, batch_ms: 5}          # docs/stream.md; all of it is optional
+    stream: {batch_records: 2000, batch_ms: 5}          # docs/stream.md; all of it is optional
     monitor: {window: 1h, segments: [origin]}           # docs/monitor.md; likewise
     drift: {ignore: [tailnum]}                          # docs/drift.md; likewise
     alerts: [{watch: error_share, above: 0.02}]            # docs/alerts.md; likewise
@@ -50,7 +50,7 @@ class StreamParameters:
     requests: str = ""
     predictions: str = ""
     dead_letters: str = ""
-    batch_records: int = 2048
+    batch_records: int = 2000
     batch_ms: float = 5.0
     window_s: float = 3600.0
     lease_s: float = 10.0
