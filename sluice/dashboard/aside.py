@@ -57,8 +57,9 @@ class Aside:
         with self._lock:
             self._asked.put((future, (request.path, dict(request.query))))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sluice-page", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="sluice-page", daemon=True)
+                thread.start()  # may raise; then the next who asks starts one
+                self._thread = thread
         return Answer(202, b"", later=Later(future))
 
     # -- in the thread -------------------------------------------------------------------------

@@ -73,8 +73,7 @@ class Guard:
         if not self._away:
             return self.ask(keys)
         if self._trying != os.getpid() and self._clock() >= self._next:
-            self._trying = os.getpid()
-            self._start(partial(self._try, keys))
+            self._begin(keys)
         return [None] * len(keys)
 
     def ask(self, keys: Sequence[Key]) -> list[Found | None]:
@@ -90,6 +89,14 @@ class Guard:
     def close(self) -> None:
         """See Reader."""
         self._reader.close()
+
+    def _begin(self, keys: Sequence[Key]) -> None:
+        self._trying = os.getpid()
+        try:
+            self._start(partial(self._try, keys))
+        except RuntimeError as error:  # there can be no more threads now
+            log.warning("%s: its store is not tried yet: %s", self._entity, error)
+            self._trying, self._next = 0, self._clock() + self._pauses.next()
 
     def _try(self, keys: Sequence[Key]) -> None:
         try:

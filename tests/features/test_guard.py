@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -70,6 +71,26 @@ def test_a_thread_tries_it_again(tmp_path: Path, opened: Opener, feast: FeastSer
     end = time.monotonic() + 30
     while looked(store, declared, 1001.0, now=NOON)[0].defaulted and time.monotonic() < end:
         time.sleep(0.01)
+    assert not looked(store, declared, 1001.0, now=NOON)[0].defaulted
+
+
+def test_where_no_thread_can_be_had_it_is_tried_later(
+    tmp_path: Path, opened: Opener, feast: FeastServer
+) -> None:
+    declared, beats, refused = definitions(tmp_path), Beats(), [True, False]
+
+    def start(work: Callable[[], None]) -> None:
+        if refused.pop(0):
+            raise RuntimeError("can't start new thread")
+        work()
+
+    store = opened(declared, feast.url, clock=lambda: beats.now, start=start)
+    feast.status = 503
+    assert looked(store, declared, 1001.0, now=NOON)[0].defaulted
+    feast.status = 200
+    for _ in range(2):
+        beats.now += 1.0
+        assert looked(store, declared, 1001.0, now=NOON)[0].defaulted
     assert not looked(store, declared, 1001.0, now=NOON)[0].defaulted
 
 
