@@ -97,8 +97,8 @@ class KafkaTopics(Place):
                 records = [read_record(m) for m in messages if m.error() is None]
                 if records:
                     first = records[-1].offset + 1
-                    until = self._clock.monotonic() + TIMEOUT_S
                     yield records
+                    until = self._clock.monotonic() + TIMEOUT_S
                 for error in (m.error() for m in messages if m.error() is not None):
                     if error.code() != KafkaError._PARTITION_EOF:
                         raise self._client.error(error, f"topic {place[0]}: ")

@@ -19,6 +19,7 @@ from sluice.monitoring.redaction import Redaction
 from sluice.streams import Message, open_stream
 from tests.governance.planted import EMAIL, environ
 from tests.streams.broker import Broker
+from tests.streams.fakes import FakeClock
 from tests.tiny import Tiny
 
 OTHER = "bob@example.org"
@@ -56,6 +57,19 @@ def test_what_is_there_is_told_and_left(broker: Broker, tmp_path: Path) -> None:
     assert (sum(s.found for s in again), sum(s.records for s in again)) == (4, 6)
     assert list(kafka.look(subject, delete=True)) == []
     assert [tuple(seen) for seen in kafka.look(subject, delete=False)] == [(0, 4)]
+    kafka.close()
+
+
+def test_whoever_takes_his_time_over_the_records_may(broker: Broker) -> None:
+    requests, clock = broker.name("requests"), FakeClock()
+    fill(broker, requests, [EMAIL])
+    subject = Subject({"email": EMAIL}, Redaction({}, b""))
+    kafka = KafkaTopics(broker.url(), [requests].__contains__, frozenset([requests]), clock)
+    seen = []
+    for some in kafka.look(subject, delete=False):
+        seen.append(some.found)
+        clock.sleep(3600.0)
+    assert seen == [1]
     kafka.close()
 
 
