@@ -58,7 +58,7 @@ class Request:
         if message is None:
             message = self._message = Message(list(self.records), self.id)
             message.single = self.single
-        message.when, message.headers, message.started = self.when, self.headers, self._began
+        message.when, message.headers, message.started = self.when, dict(self.headers), self._began
         return message
 
     def read(self, schema: Schema, max_body: int, max_records: int) -> None:
