@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sluice.errors import StoreUnavailable
+from sluice.features.guard import Guard
+from sluice.features.store import TIMELESS, Found, Key
 from sluice.features.table import TableLookup
 from tests.features.conftest import Opener
 from tests.features.elsewhere import NAMES, NOON, Beats, FeastServer, definitions, looked, running
@@ -108,3 +113,51 @@ def test_tables_wait_for_a_store_that_is_away(
     assert table.columns(*asked).values["drivers.rate"].tolist() == [0.5]
     assert not looked(store, declared, 1001.0, now=NOON)[0].defaulted
     assert beats.tries == []
+
+
+class Flaky:
+    """A reader whose store is there, or away; what it was asked for."""
+
+    def __init__(self) -> None:
+        self.up, self.asked = True, 0
+
+    def read(self, keys: Sequence[Key]) -> list[Found | None]:
+        self.asked += 1
+        if not self.up:
+            raise StoreUnavailable("away")
+        return [(TIMELESS, [1.0])] * len(keys)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+ACTS = st.one_of(st.sampled_from(["ask", "try", "up", "down"]), st.floats(0.01, 20.0))
+
+
+@given(st.lists(ACTS, max_size=60))
+def test_whatever_happens_nobody_waits_twice_and_it_comes_back(acts: list[str | float]) -> None:
+    """Requests wait for a store that is away once, between two of its answers; one try at a time
+    is under way; and a store that is there again is asked again after a pause and a try."""
+    beats, reader = Beats(), Flaky()
+    guard = Guard("drivers", reader, **beats.given)
+    away = False
+    for act in acts:
+        if isinstance(act, float):
+            beats.now += act
+        elif act == "try" and beats.tries:
+            beats.tries.pop()()
+            away = away and not reader.up
+        elif act in ("up", "down"):
+            reader.up = act == "up"
+        elif act == "ask":
+            before = reader.asked
+            found = guard.read([(1.0,)])
+            assert reader.asked - before == (0 if away else 1)
+            assert (found == [None]) == (away or not reader.up)
+            away = away or not reader.up
+        assert len(beats.tries) <= 1
+    reader.up, beats.now = True, beats.now + 7.5
+    guard.read([(1.0,)])
+    for again in beats.tries:
+        again()
+    assert guard.read([(1.0,)]) != [None]
