@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial, reduce
 from hashlib import blake2b
 from itertools import islice
@@ -39,7 +39,6 @@ _NAME = np.dtype([("kind", "S1"), ("first", ">u8"), ("rest", ">u8")])
 _MOST = 100  # labels that wait for one answer
 _JUDGED = ("classification", "regression")
 _AT_ONCE = 20_000  # answers that one transaction drops
-Answers = list[tuple[bytes, bytes]]  # digests and values
 
 
 def micros(moment: float) -> int:
@@ -101,8 +100,9 @@ class Join:
     # -- answers -------------------------------------------------------------------------------
 
     def fresh(self, facts: Facts, names: Sequence[bytes]) -> Places:
-        """The rows of facts that were not counted before, by their ids and times; all of them in
-        the order of their names, which are found and kept faster so."""
+        """The rows of facts that were not counted before, by their ids and times. All of them come
+        in the order of their names, which are found and kept faster so; where names come again,
+        in the order of time: of answers with one name the newest is kept."""
         order = np.argsort(np.frombuffer(b"".join(names), _NAME)["first"], kind="stable")
         known = dict(self._txn.cursor().getmulti([names[row] for row in order.tolist()]))
         if not known and len(set(names)) == len(names):
@@ -110,7 +110,8 @@ class Join:
         moments = np.rint(facts.when * 1e6).astype(np.int64).tolist()
         seen = {(name, unpacked(value).when) for name, value in known.items()}
         rows = []
-        for row, one in enumerate(zip(names, moments, strict=True)):
+        for row in np.argsort(facts.when, kind="stable").tolist():
+            one = names[row], moments[row]
             if one not in seen:
                 seen.add(one)
                 rows.append(row)
@@ -130,10 +131,10 @@ class Join:
         """Keep the answers in some rows; labels that waited for them are joined."""
         values = packed(facts, self._codes(facts))
         own = unmoved.keep(self._txn, names, facts.unmoved, rows)
-        kept = [(names[row], values[row]) for row in rows.tolist()]
+        kept = {names[row]: values[row] for row in rows.tolist()}
         waiting = self._waiting(kept)
-        self._txn.cursor().putmulti(kept)
-        for name, value in kept if waiting else ():
+        self._txn.cursor().putmulti(kept.items())
+        for name, value in kept.items() if waiting else ():
             if labels := waiting.get(name[5:]):
                 self._drop(name[5:], labels)
                 judge_one = partial(self._judge, own=own.get(name))
@@ -154,12 +155,12 @@ class Join:
             self._txn.put(b"i" + codes[-1], meaning, overwrite=False)
         return np.frombuffer(b"".join(codes), "<u8")[mixed]
 
-    def _waiting(self, kept: Answers) -> dict[bytes, list[Label]]:
-        """The labels that wait for these, by digest."""
+    def _waiting(self, names: Iterable[bytes]) -> dict[bytes, list[Label]]:
+        """The labels that wait for the answers of these names, by digest."""
         cursor = self._txn.cursor()
         if not cursor.set_range(b"l") or not cursor.key().startswith(b"l"):
             return {}
-        found = cursor.getmulti([b"l" + name[5:] for name, _ in kept])
+        found = cursor.getmulti([b"l" + name[5:] for name in names])
         return {name[1:]: _labels(value) for name, value in found}
 
     # -- labels --------------------------------------------------------------------------------

@@ -134,6 +134,32 @@ def test_what_comes_again_is_left(shop: Tiny) -> None:
     assert world.counters()["repeated_records"] == 6
 
 
+@pytest.mark.parametrize("batch", [1, 5000])
+def test_of_answers_with_one_id_the_newest_gets_the_label(shop: Tiny, batch: int) -> None:
+    """However many are read at once, and whichever of them look alike."""
+    world = World(shop, "binary")
+    seen = [("b", 0, "2"), ("a", 1, "1"), ("a", 2, "2")]
+    events = [observation(id, BEGAN + after, version=number) for id, after, number in seen]
+    world.produce(world.topic, world.events(events))
+    world.work(batch=batch)
+    world.produce(world.feedback, [world.label("a", 1, BEGAN + 60)])
+    world.work()
+    with world.windows() as windows:
+        assert {w.version: w.labels for w in windows.hours()} == {"1": 0, "2": 1}
+
+
+def test_a_label_that_waits_for_an_id_is_of_one_answer(shop: Tiny) -> None:
+    world = World(shop, "binary")
+    world.produce(world.feedback, [world.label("a", 1, BEGAN + 60)])
+    world.work()
+    twice = [observation("a", BEGAN + after, version=number) for after, number in enumerate("12")]
+    world.produce(world.topic, world.events(twice))
+    world.work()
+    assert world.counters()["labels_joined"] == 1
+    with world.windows() as windows:
+        assert {w.version: w.labels for w in windows.hours()} == {"1": 0, "2": 1}
+
+
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_counts(shop: Tiny) -> None:
     world = World(shop, "binary")
     [good] = world.events([observation("a", BEGAN)])
