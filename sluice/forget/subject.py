@@ -62,11 +62,13 @@ class Subject:
 
     def tells(self, data: Any) -> bool:
         """Whether a record of the subject's is in what JSON held, however deep."""
-        if isinstance(data, Mapping):
+        if isinstance(data, dict):
             if self._is(data):
                 return True
-            return any(self.tells(value) for value in data.values())
-        return isinstance(data, list) and any(self.tells(value) for value in data)
+            data = list(data.values())
+        return isinstance(data, list) and any(
+            self.tells(value) for value in data if isinstance(value, dict | list)
+        )
 
     def _is(self, record: Mapping[str, Any]) -> bool:
         return bool(self.fields) and all(
