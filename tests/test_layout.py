@@ -112,6 +112,29 @@ for key in ("model", "version", "route", "outputs", "stalest"):
 """
 
 
+PRELOADED = """
+import json, sys, threading
+from sluice.commands.serve import preload
+from sluice.project import Project
+preload(Project.find(), "binary")
+before = {m for m in sys.modules if m.startswith(("sluice.", "functions."))}
+assert threading.active_count() == 1
+import sluice
+sluice.load("binary").close()
+after = {m for m in sys.modules if m.startswith(("sluice.", "functions."))}
+print(json.dumps([sorted(before), sorted(after - before)]))
+"""
+
+
+def test_workers_share_what_they_are_made_of(shop: Tiny) -> None:
+    before, later = json.loads(run(shop, PRELOADED))
+    assert {f"functions.{step}.function" for step in STEPS} <= set(before)
+    formats = [m for m in before + later if m.startswith("sluice.models.formats.")]
+    assert formats
+    assert not set(formats) & set(later) - {"sluice.models.formats._trees"}
+    assert not [m for m in later if m.startswith(("functions.", "sluice.protocol."))]
+
+
 @pytest.mark.parametrize(
     "code", [IN_PROCESS, ASKING, ASKING + APART], ids=["load", "serve", "apart"]
 )

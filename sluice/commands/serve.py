@@ -11,23 +11,27 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from sluice.access.open import LOOPBACK, is_guarded
 from sluice.commands.host import add_options, apply_environment, host_options, log_unused
 from sluice.declaration import Section, read_yaml
-from sluice.errors import NotFound
+from sluice.errors import NotFound, VersionRefused
 from sluice.host import serve as run
 from sluice.host.die_with import die_with
 from sluice.host.function_yaml import FunctionFile
+from sluice.models.model import preload as preload_format
 from sluice.project import FILE, Project
+from sluice.service import read_spec
 from sluice.settings import Settings, export, variables
+from sluice.stores import model_store
 from sluice.workflow import has_champion
 
 log = logging.getLogger("sluice")
-HANDLER = "functions.serve.function:handler"
+FUNCTIONS = "functions"
+HANDLER = f"{FUNCTIONS}.serve.function:handler"
 FUNCTION = "functions/serve/function.yaml"
 _PATIENCE_S = 10.0  # with a monitor that is told to end
 
@@ -71,7 +75,7 @@ def serve(options: argparse.Namespace) -> None:
     log_unused(file, settled)
     warn_unguarded(settings, settled.host)
     with monitored(options.graph if options.monitor else ""):
-        run(HANDLER, options=settled, preload=preload)
+        run(HANDLER, options=settled, preload=partial(preload, project, options.graph))
 
 
 def read_settings(project: Project, file: FunctionFile, environ: Mapping[str, str]) -> Settings:
@@ -123,7 +127,20 @@ def _beside(parent: int) -> None:
     os.nice(10)
 
 
-def preload() -> None:
-    """Import what every worker needs, once, so that they share its pages."""
-    for module in (HANDLER.partition(":")[0], "onnxruntime"):
-        importlib.import_module(module)
+def preload(project: Project, graph: str) -> None:
+    """Import what every worker needs, once, so that they share its pages.
+
+    Only what is known to begin no thread and open no file: a step of somebody's own, and what a
+    version refuses, is the worker's to meet.
+    """
+    importlib.import_module(HANDLER.partition(":")[0])
+    for step in read_spec(project, graph).steps:
+        module = (step.class_name or "").rpartition(".")[0]
+        if module.startswith(f"{FUNCTIONS}."):
+            importlib.import_module(module)
+    if "://" not in project.settings.features:
+        importlib.import_module("sluice.features.embedded")
+    models = model_store(project)
+    for alias in models.aliases(graph).values():
+        with suppress(VersionRefused, NotFound):
+            preload_format(models.manifest(graph, alias.version))

@@ -91,6 +91,14 @@ def load_model(manifest: Manifest, files: Files, servers: Path | None = None) ->
     return model
 
 
+def preload(manifest: Manifest) -> None:
+    """Import what loading this version takes, but for its own code."""
+    if TREES in manifest.files and import_module("sluice.models.formats.trees").compiled():
+        return
+    if manifest.model_format != SERVED:
+        import_module(LOADERS[manifest.model_format].partition(":")[0])
+
+
 def signature_of(manifest: Manifest, files: Files) -> Signature:
     """What a version's model file takes and gives. Raises VersionRefused."""
     try:
