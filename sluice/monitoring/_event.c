@@ -103,28 +103,34 @@ static int is_nested(PyObject *value)
     return PyDict_CheckExact(value) || PyList_CheckExact(value) || PyTuple_CheckExact(value);
 }
 
+/* A plain value into `row`, another into `nested`; `at` counts the former. As `sort`. */
+static int put_value(const Layout *layout, PyObject *name, PyObject *value, Py_ssize_t *at,
+                     PyObject *row, PyObject *nested)
+{
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "explain") == 0)
+        return 1; /* long, and told to who asked for it */
+    if (is_nested(value))
+        return PyDict_SetItem(nested, name, value) ? -1 : 1;
+    if (*at >= PyTuple_Size(layout->outputs))
+        return 0;
+    const int same = PyObject_RichCompareBool(PyTuple_GetItem(layout->outputs, (*at)++), name,
+                                              Py_EQ);
+    return same == 1 && PyList_Append(row, value) ? -1 : same;
+}
+
 /* An output's plain values into `row`, the others into `nested`. 1; 0 if it has other columns than
    the layout, −1 on errors. */
 static int sort(const Layout *layout, PyObject *output, PyObject *row, PyObject *nested)
 {
-    const Py_ssize_t n = PyTuple_Size(layout->outputs);
     PyObject *name, *value;
     Py_ssize_t at = 0, place = 0;
-    while (PyDict_Next(output, &place, &name, &value)) {
-        if (PyUnicode_CompareWithASCIIString(name, "explain") == 0)
-            continue; /* long, and told to who asked for it */
-        if (is_nested(value)) {
-            if (PyDict_SetItem(nested, name, value))
-                return -1;
-            continue;
-        }
-        PyObject *expected = at < n ? PyTuple_GetItem(layout->outputs, at++) : NULL;
-        if (!expected || (expected != name && PyUnicode_Compare(expected, name)))
-            return PyErr_Occurred() ? -1 : 0;
-        if (PyList_Append(row, value))
-            return -1;
+    int alike = 1;
+    while (alike == 1 && PyDict_Next(output, &place, &name, &value)) {
+        Py_INCREF(name), Py_INCREF(value); /* a name that is no plain text may change the output */
+        alike = put_value(layout, name, value, &at, row, nested);
+        Py_DECREF(name), Py_DECREF(value);
     }
-    return at == n;
+    return alike == 1 ? at == PyTuple_Size(layout->outputs) : alike;
 }
 
 /* What is one event's own. */
@@ -138,7 +144,7 @@ typedef struct {
 static PyObject *write_event(const Layout *layout, const Own *own, PyObject *row, PyObject *nested)
 {
     Text text = {.n = 0};
-    char us[32];
+    char us[40];
     Py_ssize_t size;
     const char *when = PyUnicode_AsUTF8AndSize(own->when, &size);
     if (!when)
@@ -152,7 +158,7 @@ static PyObject *write_event(const Layout *layout, const Own *own, PyObject *row
     LITERAL(&text, ",\"request\":{\"id\":");
     PyObject *id = put_json(&text, layout, Py_NewRef(own->id));
     LITERAL(&text, ",\"inputs\":[");
-    put_json(&text, layout, row_of(layout, own->record));
+    put_json(&text, layout, text.failed ? NULL : row_of(layout, own->record));
     LITERAL(&text, "],\"input_schema\":");
     put_bytes(&text, layout->input_schema);
     LITERAL(&text, "},\"sluice\":{");

@@ -87,12 +87,12 @@ class Lone:
         looked_up = b""
         if len(message.columns) > self._own:
             looked_up = builder.features.lone(message.columns, self._own)
-        self._like = message.columns, percentage, *record
         self._write = self._make(
             orjson.dumps, orjson.OPT_SERIALIZE_NUMPY, builder.head(reply["model"]),
             encoded(percentage), tuple(names), schema, tuple(answered), answers, looked_up,
             self._own,
         )  # fmt: skip
+        self._like = message.columns, percentage, *record
 
     def _choose(self, choice: Choice, reply: Mapping[str, Any]) -> None:
         """Keep what events say of a choice."""

@@ -144,6 +144,38 @@ def test_what_json_has_not_is_no_event_and_nothing_is_lost_by_it() -> None:
     assert lone(*good, 7, 50.0) == builder(observation_of(*good), 50.0)
 
 
+@pytest.mark.parametrize("value", [0.5, [0.5]])
+@pytest.mark.parametrize("name", [1, None, (), b"p", "\ud800", np.str_("p")])
+def test_names_that_are_no_plain_text_end_as_with_the_builder(name: Any, value: Any) -> None:
+    whole, parts = (EventBuilder(Source("shop", inputs=["a"])) for _ in range(2))
+    lone = Lone.of(parts)
+    assert lone is not None
+    for output in ({"p": 1.0}, {name: value}, {"p": 1.0}, {"p": 1.0, name: value}, {name: value}):
+        message, reply = lone_message(1, {"a": 1}, output, {})
+        message.defaults = [{}]
+        expected = outcome(whole, observation_of(message, reply), 50.0)
+        assert outcome(lone, message, reply, 7, 50.0) == expected
+
+
+@pytest.mark.parametrize("us", [0, -1, 10**18, -(10**18), 2**63 - 1, -(2**63)])
+def test_no_time_is_too_long(us: int) -> None:
+    builder = EventBuilder(Source("shop", inputs=["a"]))
+    lone, asked = Lone.of(builder), lone_message(1, {"a": 1}, {"p": 1.0}, {})
+    assert lone is not None
+    expected = builder(observation_of(*asked)._replace(duration_us=us), 50.0)
+    assert lone(*asked, us, 50.0) == expected
+
+
+def test_a_layout_that_cannot_be_made_is_tried_again() -> None:
+    builder = EventBuilder(Source("shop", inputs=["a"]))
+    lone = Lone.of(builder)
+    assert lone is not None
+    lone(*lone_message(1, {"a": 1}, {"p": 1.0}, {}), 7, 50.0)
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            lone(*lone_message(1, {"b": 1}, {"p": 1.0}, {}), 7, cast(float, object))
+
+
 def test_what_is_redacted_goes_the_long_way() -> None:
     plain = EventBuilder(Source("tiny"))
     assert Emitter(lambda: cast(Any, None), "t", plain).lone is not None
