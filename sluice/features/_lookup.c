@@ -24,7 +24,7 @@ static PyObject *key_of(const Asking *asking, PyObject *row)
     PyObject *key = PyTuple_New(n);
     for (Py_ssize_t i = 0; key && i < n; i++) {
         const Py_ssize_t place = PyLong_AsSsize_t(PyTuple_GetItem(asking->places, i));
-        PyObject *part = PySequence_GetItem(row, place);
+        PyObject *part = place == -1 && PyErr_Occurred() ? NULL : PySequence_GetItem(row, place);
         const double number = part && PyFloat_Check(part) ? PyFloat_AsDouble(part) : 0;
         if (part && part != Py_None && number == number) {
             PyTuple_SetItem(key, i, part);
@@ -38,7 +38,7 @@ static PyObject *key_of(const Asking *asking, PyObject *row)
     return key;
 }
 
-/* What is known of an entity, borrowed; NULL where nothing is, or with an exception. */
+/* What is known of an entity, a new reference; NULL where nothing is, or with an exception. */
 static PyObject *part_of(const Asking *asking, PyObject *row, PyObject *now, PyObject *known)
 {
     PyObject *key = key_of(asking, row), *part = NULL;
@@ -46,6 +46,7 @@ static PyObject *part_of(const Asking *asking, PyObject *row, PyObject *now, PyO
                                             asking->timed ? now : Py_None) : NULL;
     if (question)
         part = PyDict_GetItemWithError(known, question);
+    Py_XINCREF(part);
     Py_XDECREF(key);
     Py_XDECREF(question);
     return part;
@@ -59,7 +60,8 @@ static int add(PyObject *entity, PyObject *part, PyObject *values, PyObject *why
     const Py_ssize_t n = PyList_Size(values);
     if (!age || PyList_SetSlice(values, n, n, found))
         return -1;
-    if (PyDict_Size(defaults) && PyDict_Update(why, defaults))
+    const Py_ssize_t defaulted = PyDict_Size(defaults);
+    if (defaulted < 0 || (defaulted && PyDict_Update(why, defaults)))
         return -1;
     return age == Py_None ? 0 : PyDict_SetItem(ages, entity, age);
 }
@@ -73,6 +75,7 @@ static PyObject *looked(const Plans *plans, PyObject *row, PyObject *now, PyObje
         const Asking *asking = plans->asking + i;
         PyObject *part = part_of(asking, row, now, known);
         failed = !part || add(asking->entity, part, values, why, ages);
+        Py_XDECREF(part);
     }
     if (!failed)
         whole = PyObject_CallFunctionObjArgs(plans->make, values, why, ages, NULL);
@@ -88,13 +91,14 @@ static PyObject *look(PyObject *capsule, PyObject *args)
     PyObject *rows, *times, *known;
     if (!PyArg_ParseTuple(args, "OOO!", &rows, &times, &PyDict_Type, &known))
         return NULL;
-    const Py_ssize_t n = PySequence_Size(rows), moments = PySequence_Size(times);
-    if (n >= 0 && moments >= 0 && moments != n)
+    const Py_ssize_t n = PySequence_Size(rows), moments = n < 0 ? n : PySequence_Size(times);
+    if (moments >= 0 && moments != n)
         return PyErr_Format(PyExc_ValueError, "expected a time for each of %zd rows", n);
-    PyObject *found = n < 0 || moments < 0 ? NULL : PyList_New(n);
+    PyObject *found = moments < 0 ? NULL : PyList_New(n);
     for (Py_ssize_t i = 0; found && i < n; i++) {
-        PyObject *row = PySequence_GetItem(rows, i), *now = PySequence_GetItem(times, i);
-        PyObject *one = row && now ? looked(plans, row, now, known) : NULL;
+        PyObject *row = PySequence_GetItem(rows, i);
+        PyObject *now = row ? PySequence_GetItem(times, i) : NULL;
+        PyObject *one = now ? looked(plans, row, now, known) : NULL;
         Py_XDECREF(row);
         Py_XDECREF(now);
         if (one)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from sluice.compiled import LOOKUP, compiled
 from sluice.errors import DeclarationError
 from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
-from sluice.features.lookup import Lookup
+from sluice.features.lookup import Looked, Lookup
 from sluice.features.materialise import materialise
 from sluice.features.store import TIMELESS, OnlineStore, layout_of
 from sluice.schema import Value
@@ -157,6 +158,44 @@ def test_compiled_or_not_the_same_is_looked_up(definitions: Definitions, tmp_pat
         with pytest.raises(ValueError, match="a time for each of 1 rows"):
             lookup._compiled([row()], [], known)
         store.close()
+
+
+class Gone:
+    """Values that take away all that is known while they are read."""
+
+    def __init__(self, known: dict[Any, Any]) -> None:
+        self._known = known
+
+    def __iter__(self) -> Iterator[float]:
+        self._known.clear()
+        return iter([1.0])
+
+
+class Unreadable:
+    def __len__(self) -> int:
+        raise OSError("gone")
+
+    def __getitem__(self, _: int) -> Any:
+        raise OSError("gone")
+
+
+def test_whatever_is_known_or_asked_the_compiled_part_stands() -> None:
+    make = compiled("looker", LOOKUP)
+    if make is None:
+        pytest.skip("installed without a C compiler")
+    look = make(Looked, ((0, "gate", (0,), False),))
+    known: dict[Any, Any] = {}
+    known[0, ("a",), None] = Gone(known), {"gate.queue": "null"}, 3.0 * 7
+    expected = Looked([1.0], {"gate.queue": "null"}, {"gate": 21.0})
+    assert look([["a"]], [0.0], known) == [expected]
+    assert look([["a"]], [0.0], known) is None
+    for rows, times in (([Unreadable()], [0.0]), ([["a"]], Unreadable()), (Unreadable(), [])):
+        with pytest.raises(OSError, match="gone"):
+            look(rows, times, known)
+    with pytest.raises(TypeError):
+        look({}, Unreadable(), known)
+    with pytest.raises(TypeError):
+        make(Looked, ((0, "gate", ("no place",), False),))([Unreadable()], [0.0], known)
 
 
 def test_nothing_wanted_is_nothing_looked_up(definitions: Definitions, store: OnlineStore) -> None:
