@@ -116,7 +116,7 @@ static int read_row(Slot *slots, Py_ssize_t n, PyObject *text, Py_ssize_t row)
             return 0;
         p += slot->size;
         if (slot->kind == '.')
-            return p == end;
+            return p == end && slot == slots + n - 1;
         const int done = fill(slot, (const char **)&p, row);
         if (done != 1)
             return done;
@@ -175,13 +175,13 @@ static PyObject *result(const Slot *slots, Py_ssize_t n, PyObject *rest, Py_ssiz
 
 static PyObject *read_all(Slot *slots, PyObject *template, PyObject *texts, PyObject *rest)
 {
-    const Py_ssize_t n = PyTuple_Size(template), all = PyList_Size(texts);
+    const Py_ssize_t n = PyTuple_Size(template), all = PyTuple_Size(texts);
     Py_ssize_t rows = 0;
     for (Py_ssize_t k = 0; k < n; k++)
         if (make_slot(PyTuple_GetItem(template, k), slots + k, all))
             return NULL;
     for (Py_ssize_t k = 0; k < all; k++) {
-        const int done = read_row(slots, n, PyList_GetItem(texts, k), rows);
+        const int done = read_row(slots, n, PyTuple_GetItem(texts, k), rows);
         PyObject *place = done == 0 ? PyLong_FromSsize_t(k) : NULL;
         const int failed = done < 0 || (done == 0 && (!place || PyList_Append(rest, place)));
         Py_XDECREF(place);
@@ -201,14 +201,18 @@ static PyObject *columns(PyObject *module, PyObject *args)
         return PyErr_Format(PyExc_TypeError, "columns(tuple, list)");
     const Py_ssize_t n = PyTuple_Size(template);
     Slot *slots = PyMem_Calloc(n ? n : 1, sizeof(Slot));
-    PyObject *rest = PyList_New(0);
-    PyObject *read = slots && rest ? read_all(slots, template, texts, rest) : PyErr_NoMemory();
+    PyObject *rest = PyList_New(0), *read = NULL;
+    texts = PyList_AsTuple(texts); /* who reads words may change the list */
+    if (slots && rest && texts)
+        read = read_all(slots, template, texts, rest);
+    else
+        PyErr_NoMemory();
     for (Slot *slot = slots; slots && slot < slots + n; slot++) {
         Py_XDECREF(slot->column), Py_XDECREF(slot->codes), Py_XDECREF(slot->words);
         PyMem_Free(slot->near);
     }
     PyMem_Free(slots);
-    Py_XDECREF(rest);
+    Py_XDECREF(rest), Py_XDECREF(texts);
     return read;
 }
 

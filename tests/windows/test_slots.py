@@ -138,3 +138,23 @@ def test_words_that_cannot_be_read_leave_their_texts() -> None:
         raise ValueError
 
     assert columns_of(((b"[", "w", never), (b"]", ".", None)), texts)[0] == list(range(7))
+
+
+def test_texts_may_go_while_their_words_are_read() -> None:
+    assert columns_of is not None
+    texts = [b"[%d]" % n for n in range(100)]
+
+    def last(word: bytes) -> Any:
+        texts.clear()
+        return json.loads(word)
+
+    slots = ((b"[", "w", last), (b"]", ".", None))
+    rest, [(words, codes)] = columns_of(slots, texts)
+    assert rest == []
+    assert words == np.frombuffer(codes, np.int64).tolist() == list(range(100))
+
+
+def test_nothing_is_read_behind_the_end() -> None:
+    assert columns_of is not None
+    slots = ((b"[", "r", None), (b"]", ".", None), (b"", "t", None))
+    assert columns_of(slots, [b"[1]"]) == ([0], [[], []])
