@@ -248,7 +248,8 @@ static int read_op(PyObject *item, void *into)
                           &PyDict_Type, &op->codes, &op->name))
         return -1;
     for (size_t k = 0; k < sizeof OPS / sizeof *OPS; k++)
-        if (!strcmp(OPS[k].name, name) && OPS[k].inputs == (op->first >= 0) + (op->second >= 0)) {
+        if (!strcmp(OPS[k].name, name) && op->first >= 0
+            && OPS[k].inputs == 1 + (op->second >= 0)) {
             op->apply = OPS[k].apply;
             return 0;
         }

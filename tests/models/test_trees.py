@@ -209,6 +209,17 @@ def test_a_head_that_does_not_fit_is_refused(change: dict[str, Any], why: str) -
         trees(about, changed + b"\n" + body)
 
 
+@pytest.mark.parametrize("name", ["n" * k for k in range(4)])
+def test_a_head_may_end_anywhere(name: str) -> None:
+    """What follows it, then, is at an address of any kind."""
+    about, _, file = FLIGHTS
+    line, _, body = file.partition(b"\n")
+    changed = orjson.dumps(orjson.loads(line) | {"input": name})
+    rows = CLASSIFIERS["xgboost"][1]
+    expected = trees(about, file).predict({"features": rows})
+    assert np.array_equal(trees(about, changed + b"\n" + body).predict({name: rows}), expected)
+
+
 def test_rows_of_another_width_are_refused() -> None:
     about, _, file = FLIGHTS
     model = trees(about, file)

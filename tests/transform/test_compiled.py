@@ -104,6 +104,8 @@ def test_an_op_that_is_not_compiled_keeps_the_plan_in_python() -> None:
     for name, second in (("sine", -1), ("number", 1), ("ratio", -1)):
         with pytest.raises(KeyError, match=name):
             make(((name, 0, second, 0.0, 0.0, {}, "x"),))
+    with pytest.raises(KeyError, match="number"):
+        make((("number", -1, 0, 0.0, 0.0, {}, "x"),))
 
 
 def test_categories_with_code_of_their_own_stay_in_python() -> None:

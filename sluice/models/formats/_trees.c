@@ -138,7 +138,7 @@ static PyObject *forest_predict(Forest *self, PyObject *const *args, Py_ssize_t 
     }
     const Py_ssize_t n = rows.len / (Py_ssize_t)(sizeof(float) * self->width);
     double few[SUMS], *sums = few;
-    if (ROWS * self->targets > SUMS)
+    if (self->targets > SUMS / ROWS)
         sums = malloc(sizeof(double) * ROWS * self->targets);
     if (rows.len != n * (Py_ssize_t)sizeof(float) * self->width
         || out.len != n * (Py_ssize_t)sizeof(float) * self->targets) {
@@ -241,17 +241,19 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         self->scale = scale;
         self->nodes = copy_of(&nodes), self->weights = copy_of(&weights);
         self->base = copy_of(&base);
+        int32_t *starts = copy_of(&roots); /* aligned, which a part of a file need not be */
         self->trees = malloc(sizeof(Tree) * (self->n_trees ? self->n_trees : 1));
         const int sized = n_nodes * (Py_ssize_t)sizeof(Node) == nodes.len && n_nodes <= INT32_MAX
             && width > 0 && targets > 0 && transform >= NONE && transform <= SOFTMAX
             && base.len == targets * (Py_ssize_t)sizeof(double) && self->n_trees;
-        if (!self->nodes || !self->weights || !self->base || !self->trees) {
+        if (!self->nodes || !self->weights || !self->base || !self->trees || !starts) {
             Py_CLEAR(self);
             PyErr_NoMemory();
-        } else if (!sized || !measure(self, roots.buf, n_nodes)) {
+        } else if (!sized || !measure(self, starts, n_nodes)) {
             Py_CLEAR(self);
             PyErr_SetString(PyExc_ValueError, "these are no trees");
         }
+        free(starts);
     }
     PyBuffer_Release(&nodes);
     PyBuffer_Release(&roots);
