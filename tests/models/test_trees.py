@@ -209,15 +209,16 @@ def test_a_head_that_does_not_fit_is_refused(change: dict[str, Any], why: str) -
         trees(about, changed + b"\n" + body)
 
 
-@pytest.mark.parametrize("name", ["n" * k for k in range(4)])
-def test_a_head_may_end_anywhere(name: str) -> None:
-    """What follows it, then, is at an address of any kind."""
+def test_nodes_may_be_at_any_address() -> None:
     about, _, file = FLIGHTS
-    line, _, body = file.partition(b"\n")
-    changed = orjson.dumps(orjson.loads(line) | {"input": name})
-    rows = CLASSIFIERS["xgboost"][1]
-    expected = trees(about, file).predict({"features": rows})
-    assert np.array_equal(trees(about, changed + b"\n" + body).predict({name: rows}), expected)
+
+    def forest(*parts: Any) -> Any:
+        assert FOREST is not None
+        return FOREST(*[memoryview(b"." + bytes(part))[1:] for part in parts[:4]], *parts[4:])
+
+    tensors = {"features": CLASSIFIERS["xgboost"][1]}
+    expected = trees(about, file).predict(tensors)
+    assert np.array_equal(TreesModel(about, file, forest).predict(tensors), expected)
 
 
 def test_rows_of_another_width_are_refused() -> None:
