@@ -41,6 +41,10 @@ def read_feedback(value: bytes) -> Feedback:
         raise ValueError(f"no feedback: {error}") from None
     if entry.format > FEEDBACK_FORMAT:
         raise ValueError(f"feedback of format {entry.format}: upgrade Sluice")
+    try:  # a whole number has no end, and a time without a zone may be before all times
+        float(entry.label if type(entry.label) is int else 0), entry.when.timestamp()
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"no feedback: {error}") from None
     return entry
 
 

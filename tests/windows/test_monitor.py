@@ -119,6 +119,21 @@ def test_labels_that_come_again_late_or_are_of_nobody(shop: Tiny) -> None:
         assert [w.labels for w in windows.days()] == [1, 0]
 
 
+def test_a_label_beyond_all_numbers_or_times_is_a_dead_letter(shop: Tiny) -> None:
+    """In the count it would end the monitor, again and again."""
+    world = World(shop, "regression")
+    one = {"graph": "regression", "version": "1", "outputs": [{"prediction": 250.0}]}
+    world.produce(world.topic, world.events([observation(id, BEGAN, **one) for id in "abc"]))
+    early = world.label("b", 240.0, BEGAN).value.replace(
+        b"2024-01-01T00:00:00Z", b"0001-01-01T00:00:00"
+    )
+    labels = [world.label("a", 10**400, BEGAN + 60), Message(early, "b")]
+    world.produce(world.feedback, [*labels, world.label("c", 240.0, BEGAN + 60)])
+    world.work()
+    expected = {"events": 3, "feedback": 1, "labels_joined": 1, "dead_letters": 2}
+    assert world.counters() == expected
+
+
 def test_what_comes_again_is_left(shop: Tiny) -> None:
     world = World(shop, "binary")
     twice = [observation("a", BEGAN, records=[ORDER, ORDER], outputs=[{"probability": 0.5}] * 2),
