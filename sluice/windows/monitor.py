@@ -31,7 +31,7 @@ from sluice.windows.views import Cells
 
 log = logging.getLogger("sluice.monitor")
 
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 _CHUNK = 256  # events that are read and laid out at once: what was read of them stays near
 _IDLE_S = 0.5
 _TIDY_S = 5.0  # between two looks at what is old

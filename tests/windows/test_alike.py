@@ -145,6 +145,16 @@ def test_what_only_seems_alike_is_read_one_by_one(shop: Tiny) -> None:
     assert world.counters() == {"events": 4, "dead_letters": 1}
 
 
+def test_what_is_nested_too_deep_is_a_dead_letter(shop: Tiny) -> None:
+    world = World(shop, "binary")
+    values = events(world, [{"records": [{**ORDER, "more": 7}]}] * 5)
+    values[0] = values[0].replace(b",7]", b"," + b"[" * 100_000 + b"]" * 100_000 + b"]")
+    values[3] = values[3].replace(b",7]", b"," + b"[" * 200 + b"]" * 200 + b"]")
+    world.produce(world.topic, [Message(value) for value in values])
+    world.work()
+    assert world.counters() == {"events": 4, "dead_letters": 1}
+
+
 ODD: dict[str, dict[str, Any]] = {
     "failed": {"version": None, "error": (500, "no"), "outputs": ()},
     "two records": {"records": [ORDER, ORDER], "outputs": [{"probability": 0.5}] * 2},
