@@ -117,7 +117,8 @@ class EventBuilder:
         self.features = FeatureTable(self._redaction)
         self.redacts = bool(self._redaction)
         self._places: dict[str, _Place] = {}  # by graph
-        self._second, self._text, self._time = -1, "", ""  # the last second that was an event's
+        self._second, self._text = 0, _text(0)  # the last second that was an event's
+        self._time = self._text.replace(" ", "T")
 
     def __call__(self, seen: Observation, sampling_percentage: float = 100.0) -> Message:
         """The event: its key is the request's id.

@@ -142,6 +142,12 @@ def test_times_are_as_datetime_writes_them(when: float) -> None:
     assert datetime.fromisoformat(message.headers["ce_time"]) == written
 
 
+@pytest.mark.parametrize("when", [-0.5, 0.0, 0.5])
+def test_whatever_the_time_of_the_first_event_is(when: float) -> None:
+    text = datetime.fromtimestamp(when, UTC).isoformat(" ", "microseconds")
+    assert value(observation(when=when), EventBuilder(SOURCE))["when"] == text
+
+
 def test_a_request_that_failed_as_a_whole() -> None:
     event = value(observation(outputs=(), version=None, error=(504, "over time")))
     assert event["error"] == "over time"
