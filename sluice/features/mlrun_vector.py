@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from sluice.errors import DeclarationError, StoreUnavailable
@@ -152,12 +154,16 @@ class MlrunReader:
 
 
 class _Calls:
-    """A thread of its own for the service of a vector, which is opened by the first call."""
+    """A thread of its own for the service of a vector, which is opened by the first call.
+
+    No pool's: the end of a process waits for those, and so for a call that hangs.
+    """
 
     def __init__(self, open: Callable[[], Any]) -> None:
         self._open = open
         self._service: Any = None
-        self._pool = ThreadPoolExecutor(1, "sluice-mlrun-vector")
+        self._asked: SimpleQueue[tuple[Future[Any], list[dict[str, Any]]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
 
     @property
     def opened(self) -> bool:
@@ -165,20 +171,31 @@ class _Calls:
 
     def get(self, rows: list[dict[str, Any]]) -> Future[Any]:
         """The rows that the service has for these keys."""
-        return self._pool.submit(self._get, rows)
-
-    def _get(self, rows: list[dict[str, Any]]) -> Any:
-        if self._service is None:
-            self._service = self._open()
-        return self._service.get(rows)
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="sluice-mlrun-vector", daemon=True)
+            self._thread.start()
+        future: Future[Any] = Future()
+        self._asked.put((future, rows))
+        return future
 
     def close(self) -> None:
-        """Close the service once it does nothing, waiting for none that hangs.
+        """End once the service does nothing, waiting for none that hangs."""
+        self._asked.put(None)
 
-        The thread ends when nobody refers to this any more.
-        """
-        self._pool.submit(self._close)
-
-    def _close(self) -> None:
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            future, rows = asked
+            if future.set_running_or_notify_cancel():
+                self._answer(future, rows)
         if self._service is not None:
             self._service.close()
+
+    def _answer(self, future: Future[Any], rows: list[dict[str, Any]]) -> None:
+        try:
+            if self._service is None:
+                self._service = self._open()
+            found = self._service.get(rows)
+        except BaseException as error:  # whoever asked is told
+            future.set_exception(error)
+        else:
+            future.set_result(found)

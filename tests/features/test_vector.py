@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -142,6 +144,33 @@ def test_a_vector_that_hangs_is_waited_for_once_and_then_given_up(tmp_path: Path
     late.set()
     assert hung.closed.wait(10)
     reader.close()
+
+
+def test_a_process_does_not_wait_for_a_vector_that_hangs(tmp_path: Path) -> None:
+    program = """
+from threading import Event
+from sluice.errors import StoreUnavailable
+from sluice.features.mlrun_vector import MlrunReader
+from sluice.features.store import Layout
+
+class Hung:
+    def get(self, rows):
+        if rows == [{"id": 2}]:
+            Event().wait()
+        return [None]
+
+layout = Layout("drivers", "", None, (("id", "integer"),), (("rate", "number"),))
+reader = MlrunReader("shop/drivers", layout, 0.05, lambda name: Hung())
+reader.read([(1,)])
+try:
+    reader.read([(2,)])
+except StoreUnavailable as error:
+    print(error)
+reader.close()
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "no answer within 0.05 s" in done.stdout
 
 
 def test_a_vector_that_was_late_is_asked_again(tmp_path: Path) -> None:
