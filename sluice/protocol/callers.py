@@ -19,7 +19,6 @@ from sluice.graph import Graph
 from sluice.protocol import mlrun_v2
 
 OUTPUTS = ("label", "probabilities", "prediction")
-_PINNED = "pinned"
 
 
 class Callers:
@@ -71,12 +70,13 @@ class Callers:
         named = body.get("model") if self._models else None
         return self._models.get(named) if isinstance(named, str) else None
 
-    def wrap(self, reply: dict[str, Any]) -> dict[str, Any]:
-        """The reply in MLRun's shape; for such callers each output is the part that they know."""
+    def wrap(self, reply: dict[str, Any], pin: str | None = None) -> dict[str, Any]:
+        """The reply in MLRun's shape, to who asked for the alias `pin` or for none; for such callers
+        each output is the part that they know."""
         wrapped = mlrun_v2.wrap(reply)
         if self._outputs:
             wrapped["outputs"] = [self._bare(output) for output in wrapped["outputs"]]
-            wrapped["model_name"] = self._name_of(reply["route"])
+            wrapped["model_name"] = self._names.get(pin or "", self._name)
         return wrapped
 
     def _bare(self, output: dict[str, Any]) -> Any:
@@ -87,7 +87,3 @@ class Callers:
             return [1.0 - second, second]
         part = output[self._outputs]
         return list(part.values()) if self._outputs == "probabilities" else part
-
-    def _name_of(self, route: Any) -> str:
-        pinned = isinstance(route, dict) and route["policy"] == _PINNED
-        return self._names.get(route["name"], self._name) if pinned else self._name

@@ -260,7 +260,7 @@ class Surface:
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
         message = mlrun_v2.unwrap(body, self._schema, id)
         message.pin = self._callers.pin(body)
-        return message, lambda reply: Answer(200, dumps(self._callers.wrap(reply)))
+        return message, lambda reply: Answer(200, dumps(self._callers.wrap(reply, message.pin)))
 
     def _tensors(
         self, request: Request, id: str | None, version: str | None

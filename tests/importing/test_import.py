@@ -124,6 +124,9 @@ def test_a_model_may_be_named_in_the_body(originals: Originals, move: Move) -> N
     assert named[0]["model_name"] == "m2"
     assert named[0]["model_version"] == moved.imported.versions["m2"]
     assert ask(moved, "/v2/models/iris/versions/m2/infer", asked)[0]["model_version"] == "2"
+    [flat] = ask(moved, "/v2/models/m2/infer", [{"inputs": asked[0]["inputs"][0]}])
+    assert all("error" in output for output in flat["outputs"])
+    assert flat["model_name"] == "m2"  # though none of its records was answered
 
 
 def test_the_check_finds_nothing_wrong(move: Move) -> None:
