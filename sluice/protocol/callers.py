@@ -71,8 +71,8 @@ class Callers:
         return self._models.get(named) if isinstance(named, str) else None
 
     def wrap(self, reply: dict[str, Any], pin: str | None = None) -> dict[str, Any]:
-        """The reply in MLRun's shape, to who asked for the alias `pin` or for none; for such callers
-        each output is the part that they know."""
+        """The reply in MLRun's shape, to who asked for the alias `pin`, or for none; for such
+        callers each output is the part that they know."""
         wrapped = mlrun_v2.wrap(reply)
         if self._outputs:
             wrapped["outputs"] = [self._bare(output) for output in wrapped["outputs"]]
