@@ -11,7 +11,7 @@ import msgspec
 from sluice.canary.run import Run
 from sluice.canary.tally import CHALLENGER, SIDES, Answered
 from sluice.monitoring.event import FORMAT
-from sluice.routing.decisions import read_decisions
+from sluice.routing.decisions import read_decisions, reading
 from sluice.routing.rewards import Decision
 
 POLICY = "canary"
@@ -43,16 +43,14 @@ class Found(NamedTuple):
     decisions: Mapping[str, Sequence[Decision]]
 
 
+@reading("event")
 def read_event(value: bytes, run: Run) -> Found | None:
     """What an event tells of a run; None where it is not of it.
 
     Records of a batch have their labels counted, and nothing else: they fail and take time
     together. Raises ValueError for what is no event, or of a newer format.
     """
-    try:
-        event = msgspec.json.decode(value, type=_Event)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"no event: {error}") from None
+    event = msgspec.json.decode(value, type=_Event)
     block = event.sluice
     if block.format > FORMAT:
         raise ValueError(f"an event of format {block.format}: upgrade Sluice")

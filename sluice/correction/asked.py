@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from sluice.correction.plan import RULE
-from sluice.routing.decisions import answers, read_event
+from sluice.routing.decisions import answers, read_event, reading
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -32,12 +32,14 @@ class Asked(msgspec.Struct, frozen=True):
     number: int
 
 
-def read_asked(value: bytes, features: Sequence[str]) -> Iterator[Asked]:
+@reading("event")
+def read_asked(value: bytes, features: Sequence[str]) -> list[Asked]:
     """The answers that an event tells of. Raises ValueError for what is no event."""
     event = read_event(value)
     request: Mapping[str, Any] = event.get("request", {})
     names = request.get("input_schema", ())
     places = [names.index(f) if f in names else None for f in features]
+    found = []
     for answer in answers(event):
         told = _told(answer.output)
         if told is None:
@@ -46,7 +48,9 @@ def read_asked(value: bytes, features: Sequence[str]) -> Iterator[Asked]:
         values = tuple(_text(row[place]) if place is not None else None for place in places)
         score, at = float(told["from"]), float(told["at"])
         if math.isfinite(score) and math.isfinite(at):
-            yield Asked(answer.place, at, answer.version, score, values, int(told["version"]))
+            number = int(told["version"])
+            found.append(Asked(answer.place, at, answer.version, score, values, number))
+    return found
 
 
 def _told(output: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ gives the snapshots that it gave.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from sluice.correction.asked import Asked, read_asked
@@ -57,7 +57,7 @@ class CorrectionLearner(Join[Asked]):
         self._classes, self._spreads = versions
         self._snapshots: dict[int, Snapshot] = {}
 
-    def _read(self, value: bytes) -> Iterator[Asked]:
+    def _read(self, value: bytes) -> Iterable[Asked]:
         return read_asked(value, self._plan.features)
 
     def _first(self, now: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,6 +15,10 @@ from sluice.protocol.feedback import FORMAT as FEEDBACK_FORMAT
 from sluice.routing.rewards import Decision
 
 _CLASS = "probabilities."
+_WRONG = (
+    msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 
 
 class Feedback(msgspec.Struct, frozen=True):
@@ -33,31 +38,36 @@ class Feedback(msgspec.Struct, frozen=True):
         return f"{self.id}/{self.record}"
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever is wrong with bytes that somebody wrote is a ValueError: who reads passes them over,
+    and does not end at them again and again."""
+    try:
+        yield
+    except _WRONG as error:
+        raise ValueError(f"no {what}: {type(error).__name__}: {error}") from None
+
+
+@reading("feedback")
 def read_feedback(value: bytes) -> Feedback:
     """An entry. Raises ValueError for what is none, or is of a newer format."""
-    try:
-        entry = msgspec.json.decode(value, type=Feedback)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"no feedback: {error}") from None
+    entry = msgspec.json.decode(value, type=Feedback)
     if entry.format > FEEDBACK_FORMAT:
         raise ValueError(f"feedback of format {entry.format}: upgrade Sluice")
-    try:  # a whole number has no end, and a time without a zone may be before all times
-        float(entry.label if type(entry.label) is int else 0), entry.when.timestamp()
-    except (OverflowError, ValueError) as error:
-        raise ValueError(f"no feedback: {error}") from None
+    # A whole number has no end, and a time without a zone may be before all times.
+    float(entry.label if type(entry.label) is int else 0), entry.when.timestamp()
     return entry
 
 
-def read_decisions(value: bytes) -> Iterator[Decision]:
+@reading("event")
+def read_decisions(value: bytes) -> list[Decision]:
     """The decision of each record that an event answered, of a table those of all its requests.
 
     An event of a table whose rows went different ways, from before they were told one by one, has
     none. Raises ValueError for what is no event, or of a newer format.
     """
-    event = read_event(value)
-    for answer in answers(event):
-        if "name" in answer.route:
-            yield _decision(answer)
+    told = answers(read_event(value))
+    return [_decision(answer) for answer in told if "name" in answer.route]
 
 
 class Answer(NamedTuple):
@@ -82,15 +92,13 @@ class Answer(NamedTuple):
     scores: Mapping[str, list[float]]
 
 
+@reading("event")
 def read_event(value: bytes) -> dict[str, Any]:
     """A monitoring event. Raises ValueError for what is none, or is of a newer format."""
-    try:
-        event: dict[str, Any] = msgspec.json.decode(value)
-        block = event["sluice"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"no event: {error}") from None
-    if block["format"] > FORMAT:
-        raise ValueError(f"an event of format {block['format']}: upgrade Sluice")
+    event: dict[str, Any] = msgspec.json.decode(value)
+    found = event["sluice"]["format"]
+    if found > FORMAT:
+        raise ValueError(f"an event of format {found}: upgrade Sluice")
     return event
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -68,7 +68,7 @@ class Join(Generic[A]):
         self.lag_s, self.waiting = 0.0, ""
 
     @abstractmethod
-    def _read(self, value: bytes) -> Iterator[A]:
+    def _read(self, value: bytes) -> Iterable[A]:
         """What is wanted of an event. Raises ValueError for what is none."""
 
     @abstractmethod

@@ -222,7 +222,7 @@ def test_versions_are_compared_by_what_they_said_themselves() -> None:
     )
     columns = columns.replace(b'"correction":', b'"other":')
     plain = moved.value.replace(b'"correction"', b'"other"')
-    found = [next(read_decisions(value)).scores for value in (moved.value, columns, plain)]
+    found = [read_decisions(value)[0].scores for value in (moved.value, columns, plain)]
     assert found == [{"1": [0.25]}, {"1": [0.25]}, {"1": [0.5]}]
 
 
