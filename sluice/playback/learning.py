@@ -67,10 +67,10 @@ class PlayedSnapshots(Snapshots):
 class PromptEmitter(Emitter):
     """Sends each event before it goes on: a replay has time, and loses none."""
 
-    def put(self, rows: int, make: Callable[[], Event]) -> None:
+    def put(self, rows: int, make: Callable[..., Event], *of: Any) -> None:
         """Raises StoreUnavailable where the stream does."""
         self._producer = self._producer or self._factory()
-        self._producer.produce_many(self._topic, [make()])
+        self._producer.produce_many(self._topic, [make(*of)])
 
     def close(self, timeout: float = 5.0) -> None:
         """Nothing waits."""
