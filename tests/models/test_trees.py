@@ -22,7 +22,7 @@ from sluice.models.backends import choose
 from sluice.models.convert import TOLERANCE, convert
 from sluice.models.forest import NoForest, forest_of
 from sluice.models.formats.onnx import OnnxModel
-from sluice.models.formats.trees import TreesModel, compiled
+from sluice.models.formats.trees import NODE, TreesModel, compiled
 from sluice.models.manifest import Manifest, seal, unseal
 from sluice.models.model import TREES, load_model
 from tests.models.samples import draft
@@ -219,6 +219,30 @@ def test_nodes_may_be_at_any_address() -> None:
     tensors = {"features": CLASSIFIERS["xgboost"][1]}
     expected = trees(about, file).predict(tensors)
     assert np.array_equal(TreesModel(about, file, forest).predict(tensors), expected)
+
+
+def test_many_columns_and_classes() -> None:
+    """More than there is room for without asking for it, and more rows than a block has."""
+    numbers = np.random.default_rng(7)
+    rows = numbers.normal(size=(150, 100)).astype(np.float32)
+    forest = clone(BAGGED).fit(rows, numbers.integers(0, 6, 150))
+    converted = convert(forest, rows, "classification", False)
+    about = manifest(converted.data, classes=converted.classes)
+    model = trees(about, forest_of(converted.data))
+    got = model.predict({"features": rows})
+    np.testing.assert_allclose(got, forest.predict_proba(rows), atol=1e-6)
+    alone = [model.predict({"features": rows[n : n + 1]}) for n in range(150)]
+    assert np.array_equal(np.concatenate(alone), got)
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    about, _, file = FLIGHTS
+    line, _, body = file.partition(b"\n")
+    count = orjson.loads(line)["nodes"]
+    nodes = np.frombuffer(body, NODE, count).copy()
+    nodes["threshold"][np.flatnonzero(nodes["step"])[0]] = np.nan
+    with pytest.raises(VersionRefused, match="these are no trees"):
+        trees(about, line + b"\n" + nodes.tobytes() + body[nodes.nbytes :])
 
 
 def test_rows_of_another_width_are_refused() -> None:

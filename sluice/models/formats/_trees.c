@@ -1,10 +1,5 @@
-/* Forests of decision trees over rows of float32: what trees.py loads and asks.
-
-   A node is 16 bytes and its two children are neighbours, so that a step is one comparison, one
-   addition and no branch: the next node is `left`, or the one after it. A leaf leads to itself. A
-   row goes down eight trees at a time, as many steps as the deepest has levels, so that the
-   processor waits for none of them alone; and up to 32 rows one after the other go down the same
-   eight, while their nodes are in its cache. Sums are in double precision, tree after tree. */
+/* Forests of decision trees over rows of float32: what trees.py loads and asks. _walk.h has how
+   they are walked. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -14,13 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TREES 8
-#define ROWS 32
-#define SUMS (4 * ROWS)
+#include "_walk.h"
+
 #define RELEASE 64 /* rows, from which on other threads may run meanwhile */
 
-enum { NONE, LOGISTIC, SOFTMAX };
-
+/* A node as the file has it. */
 typedef struct {
     float threshold;  /* x <= threshold goes left; of a leaf with one target its weight */
     int32_t left;     /* a leaf's is itself */
@@ -28,104 +21,16 @@ typedef struct {
     uint16_t feature;
     uint8_t step;     /* 1, of a leaf 0 */
     uint8_t nan_left;
-} Node;
-
-typedef struct {
-    int32_t root, depth;
-} Tree;
-
-typedef struct {
-    int32_t target; /* −1 after a leaf's last one */
-    float weight;
-} Weight;
+} Stored;
 
 typedef struct {
     PyObject_HEAD
-    Node *nodes;
-    Tree *trees;
-    Weight *weights;
-    double *base, scale;
-    Py_ssize_t n_trees, n_weights;
-    int width, targets, transform;
-} Forest;
+    Forest forest;
+} Object;
 
-static inline int32_t next_of(const Node *node, const float *row)
+static PyObject *forest_predict(Object *object, PyObject *const *args, Py_ssize_t count)
 {
-    const float x = row[node->feature];
-    const int left = (x <= node->threshold) | ((x != x) & node->nan_left);
-    return node->left + ((left ^ 1) & node->step);
-}
-
-static void add(const Forest *forest, const Node *leaf, double *sums)
-{
-    if (forest->targets == 1) {
-        sums[0] += leaf->threshold;
-        return;
-    }
-    for (const Weight *w = forest->weights + leaf->weights; w->target >= 0; w++)
-        sums[w->target] += w->weight;
-}
-
-/* Add what the leaves of `count` trees, TREES at most, say of n rows to the sums of each. */
-static void add_up(const Forest *forest, const Tree *trees, int count, const float *rows,
-                   Py_ssize_t n, double *sums)
-{
-    const Node *nodes = forest->nodes;
-    int32_t roots[TREES], depth = 0;
-    for (int t = 0; t < TREES; t++) {
-        roots[t] = trees[t < count ? t : 0].root;
-        if (t < count && trees[t].depth > depth)
-            depth = trees[t].depth;
-    }
-    for (; n; n--, rows += forest->width, sums += forest->targets) {
-        int32_t at[TREES];
-        memcpy(at, roots, sizeof at);
-        for (int32_t level = depth; level; level--)
-            for (int t = 0; t < TREES; t++)
-                at[t] = next_of(nodes + at[t], rows);
-        for (int t = 0; t < count; t++)
-            add(forest, nodes + at[t], sums);
-    }
-}
-
-static void finish(const Forest *forest, double *sums, float *out)
-{
-    double top = -INFINITY, total = 0;
-    for (int k = 0; k < forest->targets; k++) {
-        sums[k] = sums[k] * forest->scale + forest->base[k];
-        if (forest->transform == LOGISTIC)
-            sums[k] = 1 / (1 + exp(-sums[k]));
-        top = sums[k] > top ? sums[k] : top;
-    }
-    if (forest->transform == SOFTMAX) {
-        for (int k = 0; k < forest->targets; k++)
-            total += sums[k] = exp(sums[k] - top);
-        for (int k = 0; k < forest->targets; k++)
-            sums[k] /= total;
-    }
-    for (int k = 0; k < forest->targets; k++)
-        out[k] = (float)sums[k];
-}
-
-static void predict(const Forest *forest, const float *rows, Py_ssize_t n, float *out, double *sums)
-{
-    while (n) {
-        const Py_ssize_t some = n < ROWS ? n : ROWS, trees = forest->n_trees;
-        memset(sums, 0, sizeof(double) * forest->targets * some);
-        for (Py_ssize_t t = 0; t < trees; t += TREES)
-            add_up(forest, forest->trees + t, trees - t < TREES ? (int)(trees - t) : TREES, rows,
-                   some, sums);
-        for (Py_ssize_t row = 0; row < some; row++, out += forest->targets)
-            finish(forest, sums + row * forest->targets, out);
-        rows += some * forest->width;
-        n -= some;
-    }
-}
-
-/* -- Python's side ------------------------------------------------------------------------- */
-
-static PyObject *forest_predict(Forest *self, PyObject *const *args, Py_ssize_t count)
-{
+    const Forest *self = &object->forest;
     Py_buffer rows, out;
     PyObject *result = NULL;
     if (count != 2)
@@ -137,42 +42,41 @@ static PyObject *forest_predict(Forest *self, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     const Py_ssize_t n = rows.len / (Py_ssize_t)(sizeof(float) * self->width);
-    double few[SUMS], *sums = few;
-    if (self->targets > SUMS / ROWS)
-        sums = malloc(sizeof(double) * ROWS * self->targets);
+    Scratch scratch;
+    const int room = begin(self, &scratch);
     if (rows.len != n * (Py_ssize_t)sizeof(float) * self->width
         || out.len != n * (Py_ssize_t)sizeof(float) * self->targets) {
         PyErr_Format(PyExc_ValueError, "expected float32 [n, %d] and [n, %d]", self->width,
                      self->targets);
-    } else if (!sums) {
+    } else if (!room) {
         PyErr_NoMemory();
     } else {
         if (n < RELEASE) {
-            predict(self, rows.buf, n, out.buf, sums);
+            predict(self, rows.buf, n, out.buf, &scratch);
         } else {
             Py_BEGIN_ALLOW_THREADS
-            predict(self, rows.buf, n, out.buf, sums);
+            predict(self, rows.buf, n, out.buf, &scratch);
             Py_END_ALLOW_THREADS
         }
         result = Py_None;
         Py_INCREF(result);
     }
-    if (sums != few)
-        free(sums);
+    end(&scratch);
     PyBuffer_Release(&rows);
     PyBuffer_Release(&out);
     return result;
 }
 
 /* The depth of the tree whose nodes begin at `root`, or −1 if they are no tree within bounds. */
-static int32_t depth_of(const Forest *forest, int32_t root, int32_t end, int32_t *levels)
+static int32_t depth_of(const Forest *forest, const Stored *nodes, int32_t root, int32_t end,
+                        int32_t *levels)
 {
     int32_t deepest = 0;
     if (root < 0 || root >= end)
         return -1;
     memset(levels + root, 0, sizeof(int32_t) * (end - root));
     for (int32_t i = root; i < end; i++) {
-        const Node *node = forest->nodes + i;
+        const Stored *node = nodes + i;
         if (node->feature >= forest->width || node->step > 1 || node->nan_left > 1)
             return -1;
         if (!node->step) {
@@ -184,6 +88,8 @@ static int32_t depth_of(const Forest *forest, int32_t root, int32_t end, int32_t
         }
         if (node->left <= i || node->left >= end - 1) /* children come after their parent */
             return -1;
+        if (node->threshold != node->threshold)
+            return -1;
         for (int32_t child = node->left; child < node->left + 2; child++)
             if (levels[child] <= levels[i]) {
                 levels[child] = levels[i] + 1;
@@ -193,7 +99,23 @@ static int32_t depth_of(const Forest *forest, int32_t root, int32_t end, int32_t
     return deepest;
 }
 
-static int measure(Forest *self, const int32_t *roots, Py_ssize_t n_nodes)
+/* A node of a file, as it is walked. */
+static Node walked(const Forest *forest, const Stored *stored)
+{
+    const int second = stored->nan_left || !stored->step;
+    Node node = {.threshold = stored->threshold, .left = stored->left};
+    node.feature = stored->feature + (second ? forest->width : 0);
+    if (stored->step)
+        return node;
+    node.threshold = INFINITY;
+    if (forest->targets == 1)
+        node.leaf.weight = stored->threshold;
+    else
+        node.leaf.weights = stored->weights;
+    return node;
+}
+
+static int measure(Forest *self, const Stored *nodes, const int32_t *roots, Py_ssize_t n_nodes)
 {
     int32_t *levels = malloc(sizeof(int32_t) * (n_nodes ? n_nodes : 1));
     int good = levels != NULL;
@@ -203,7 +125,7 @@ static int measure(Forest *self, const int32_t *roots, Py_ssize_t n_nodes)
             good = 0;
         else {
             self->trees[t].root = roots[t];
-            self->trees[t].depth = depth_of(self, roots[t], end, levels);
+            self->trees[t].depth = depth_of(self, nodes, roots[t], end, levels);
             good = self->trees[t].depth >= 0;
         }
     }
@@ -211,6 +133,8 @@ static int measure(Forest *self, const int32_t *roots, Py_ssize_t n_nodes)
         good = self->weights[i].target < self->targets;
     if (good && self->n_weights)
         good = self->weights[self->n_weights - 1].target < 0;
+    for (Py_ssize_t i = 0; good && i < n_nodes; i++)
+        self->nodes[i] = walked(self, nodes + i);
     free(levels);
     return good;
 }
@@ -232,44 +156,49 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
                           &targets, &transform))
         return NULL;
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Forest *self = (Forest *)alloc(type, 0);
-    if (self) {
-        const Py_ssize_t n_nodes = nodes.len / (Py_ssize_t)sizeof(Node);
+    Object *object = (Object *)alloc(type, 0);
+    if (object) {
+        Forest *self = &object->forest;
+        const Py_ssize_t n_nodes = nodes.len / (Py_ssize_t)sizeof(Stored);
         self->n_trees = roots.len / (Py_ssize_t)sizeof(int32_t);
         self->n_weights = weights.len / (Py_ssize_t)sizeof(Weight);
         self->width = width, self->targets = targets, self->transform = transform;
         self->scale = scale;
-        self->nodes = copy_of(&nodes), self->weights = copy_of(&weights);
+        self->nodes = malloc(sizeof(Node) * (n_nodes ? n_nodes : 1));
+        self->weights = copy_of(&weights);
         self->base = copy_of(&base);
-        int32_t *starts = copy_of(&roots); /* aligned, which a part of a file need not be */
+        Stored *stored = copy_of(&nodes); /* aligned, which a part of a file need not be */
+        int32_t *starts = copy_of(&roots);
         self->trees = malloc(sizeof(Tree) * (self->n_trees ? self->n_trees : 1));
-        const int sized = n_nodes * (Py_ssize_t)sizeof(Node) == nodes.len && n_nodes <= INT32_MAX
+        const int sized = n_nodes * (Py_ssize_t)sizeof(Stored) == nodes.len && n_nodes <= INT32_MAX
             && width > 0 && targets > 0 && transform >= NONE && transform <= SOFTMAX
             && base.len == targets * (Py_ssize_t)sizeof(double) && self->n_trees;
-        if (!self->nodes || !self->weights || !self->base || !self->trees || !starts) {
-            Py_CLEAR(self);
+        if (!self->nodes || !self->weights || !self->base || !self->trees || !stored || !starts) {
+            Py_CLEAR(object);
             PyErr_NoMemory();
-        } else if (!sized || !measure(self, starts, n_nodes)) {
-            Py_CLEAR(self);
+        } else if (!sized || !measure(self, stored, starts, n_nodes)) {
+            Py_CLEAR(object);
             PyErr_SetString(PyExc_ValueError, "these are no trees");
         }
+        free(stored);
         free(starts);
     }
     PyBuffer_Release(&nodes);
     PyBuffer_Release(&roots);
     PyBuffer_Release(&weights);
     PyBuffer_Release(&base);
-    return (PyObject *)self;
+    return (PyObject *)object;
 }
 
-static void forest_free(Forest *self)
+static void forest_free(Object *object)
 {
-    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    const Forest *self = &object->forest;
+    PyTypeObject *type = Py_TYPE((PyObject *)object);
     free(self->nodes);
     free(self->trees);
     free(self->weights);
     free(self->base);
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
 
@@ -289,7 +218,7 @@ static PyType_Slot forest_slots[] = {
 };
 
 static PyType_Spec forest_spec = {
-    "sluice.models.formats._trees.Forest", sizeof(Forest), 0, Py_TPFLAGS_DEFAULT, forest_slots,
+    "sluice.models.formats._trees.Forest", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, forest_slots,
 };
 
 static int module_exec(PyObject *module)
