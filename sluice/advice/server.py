@@ -67,8 +67,9 @@ class Server:
             for line in lines:
                 if '"listening"' in line:
                     return int(json.loads(line)["with"]["port"])
-            if ended:
-                raise SluiceError(f"measuring HTTP: {lines[-1] if lines else 'the server ended'}")
+            if ended:  # its last words; where they are about stands below them, further in
+                last = [line for line in lines if not line.startswith(" ")][-1:]
+                raise SluiceError(f"measuring HTTP: {''.join(last) or 'the server ended'}")
             self._clock.sleep(_TICK_S)
         raise SluiceError(f"measuring HTTP: the server was not up after {_START_S:.0f} s")
 
