@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from sluice.batch.claims import Answer, Held
 from sluice.batch.database import Database
+from sluice.batch.isolate import Scoring
 from sluice.batch.job import Counts, Job
 from sluice.batch.records import Entry, outcomes, submit, summary
 from sluice.streams import Clock
@@ -38,11 +40,26 @@ def fill(url: str) -> None:
     database.close()
 
 
-def work(url: str, chunk: int, clock: Clock = time) -> Counts:
+class Meeting:
+    """Scoring that answers nothing before so many processes have records."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder, self._count = folder, count
+
+    def __call__(self, records: Sequence[Held]) -> list[Answer]:
+        (self._folder / str(os.getpid())).touch()
+        while len(list(self._folder.iterdir())) < self._count:
+            time.sleep(0.001)
+        return scoring(records)
+
+
+def work(
+    url: str, chunk: int, clock: Clock = time, answer: Scoring = scoring, lease_s: float = 0.5
+) -> Counts:
     """A job, from its start to its end."""
     database = Database(url, "tiny", "binary")
     try:
-        job = Job(scoring, database, chunk=chunk, lease_s=0.5, clock=clock)
+        job = Job(answer, database, chunk=chunk, lease_s=lease_s, clock=clock)
         return [Counts(), *job.run()][-1]
     finally:
         database.close()
@@ -76,9 +93,11 @@ def check(url: str) -> list[int]:
     return [output["by"] for output in found]
 
 
-def test_jobs_at_once_share_the_work(url: str) -> None:
+def test_jobs_at_once_share_the_work(url: str, tmp_path: Path) -> None:
     fill(url)
-    pids = [fork(partial(work, url, 10)) for _ in range(3)]
+    (folder := tmp_path / "there").mkdir()
+    job = partial(work, url, 10, answer=Meeting(folder, 3), lease_s=60)
+    pids = [fork(job) for _ in range(3)]
     assert [join(pid) for pid in pids] == [0] * 3
     by = check(url)
     assert {who for who in pids if by.count(who) >= 10} == set(pids)

@@ -40,7 +40,9 @@ def test_groups_are_bounded() -> None:
 
 def test_prometheus_has_sums_and_counts(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
-    nobody = SimpleNamespace(graph="films", emitter=None, shadow=None, telemetry=None)
+    nobody = SimpleNamespace(
+        graph="films", emitter=None, shadow=None, telemetry=None, threads=lambda: ()
+    )
     meter = Meter(registry, cast("Any", nobody))
     message = Message([{}, {}])
     message.figures = dict(enumerate(STEPS))
