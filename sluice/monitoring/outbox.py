@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -92,7 +93,8 @@ class Outbox(Generic[M]):
         self.last_error: str | None = None
         self._failing = False  # so that a failure is logged once, not with every try
         self._lock = threading.Lock()
-        self._buffer: deque[tuple[M, int]] = deque()  # events, each with its records' number
+        self._buffer: deque[M] = deque()
+        self._sizes: deque[int] = deque()  # of each in the buffer, how many records it has
         self._rows = 0  # records in the buffer
         self._taken = 0  # events that the thread has in hand
         self._thread: threading.Thread | None = None
@@ -113,7 +115,8 @@ class Outbox(Generic[M]):
                 elif self._rows + rows > self._capacity:
                     self.dropped[FULL] += 1
                 else:
-                    self._buffer.append((make(*of), rows))
+                    self._buffer.append(make(*of))
+                    self._sizes.append(rows)
                     self._rows += rows
                     if self._thread is None:
                         self._start()
@@ -121,6 +124,24 @@ class Outbox(Generic[M]):
             with self._lock:
                 self.dropped[UNBUILDABLE] += 1
             self._failed(error)
+
+    def put_many(self, messages: Sequence[M], rows: int = 1) -> None:
+        """Put messages of so many records each on their way, as many of them as fit.
+
+        As `put`, of what is made already: one lock for all.
+        """
+        with self._lock:
+            if self._closing:
+                self.dropped[CLOSED] += len(messages)
+                return
+            fit = messages[: max(0, self._capacity - self._rows) // rows]
+            if len(fit) < len(messages):
+                self.dropped[FULL] += len(messages) - len(fit)
+            self._buffer.extend(fit)
+            self._sizes.extend(repeat(rows, len(fit)))
+            self._rows += rows * len(fit)
+            if fit and self._thread is None:
+                self._start()
 
     def widen(self, rows: int) -> None:
         """Let at least so many records wait."""
@@ -154,6 +175,7 @@ class Outbox(Generic[M]):
             self._given_up = True
             self.dropped[CLOSED] += len(self._buffer) + self._taken
             self._buffer.clear()
+            self._sizes.clear()
             self._rows = self._taken = 0
         self._tell()
         if self.onward is not None:
@@ -185,15 +207,18 @@ class Outbox(Generic[M]):
             self._clock.sleep(_TICK_S)
 
     def _take(self) -> list[M]:
-        batch: list[M] = []
         with self._lock:
-            taken = 0
-            while self._buffer and taken < self._batch:
-                event, rows = self._buffer.popleft()
+            count = taken = 0
+            for rows in self._sizes:
+                if taken >= self._batch:
+                    break
                 taken += rows
-                batch.append(event)
+                count += 1
+            batch = [self._buffer.popleft() for _ in range(count)]
+            for _ in range(count):
+                self._sizes.popleft()
             self._rows -= taken
-            self._taken = len(batch)
+            self._taken = count
         return batch
 
     def _deliver(self, messages: list[M]) -> None:

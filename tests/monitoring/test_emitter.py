@@ -233,6 +233,22 @@ def test_an_event_that_cannot_be_built_is_dropped_alone() -> None:
     assert "not JSON serializable" in str(target.last_error)
 
 
+def test_many_at_once_arrive_as_one_by_one_and_what_does_not_fit_is_counted() -> None:
+    sink = Sink()
+    target = emitter(sink, capacity=100, batch=16)
+    emit_all(target, names(1))
+    target.put_many([Message(b"", f"m-{n}") for n in range(60)], 1)
+    target.put_many([])
+    target.make_room(100, 1e6)
+    target.put_many([Message(b"", f"l-{n}") for n in range(60)], 2)
+    target.close()
+    assert sink.ids == names(1) + [f"m-{n}" for n in range(60)] + [f"l-{n}" for n in range(50)]
+    assert max(map(len, sink.batches)) <= 16
+    assert (target.sent, target.dropped, target.waiting) == (111, {"full": 10, "closed": 0}, 0)
+    target.put_many([Message(b"")] * 7)
+    assert target.dropped == {"full": 10, "closed": 7}
+
+
 def test_a_sink_that_cannot_be_opened_is_opened_later() -> None:
     sink, attempts = Sink(), []
 
