@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any, Generic, Protocol, TypeVar
@@ -93,8 +93,8 @@ class Outbox(Generic[M]):
         self.last_error: str | None = None
         self._failing = False  # so that a failure is logged once, not with every try
         self._lock = threading.Lock()
-        self._buffer: deque[M] = deque()
-        self._sizes: deque[int] = deque()  # of each in the buffer, how many records it has
+        self._buffer: list[M] = []
+        self._sizes: list[int] = []  # of each in the buffer, how many records it has
         self._rows = 0  # records in the buffer
         self._taken = 0  # events that the thread has in hand
         self._thread: threading.Thread | None = None
@@ -195,6 +195,7 @@ class Outbox(Generic[M]):
                 self._deliver(batch)
             elif self._closing:
                 break
+            batch = []  # let go of while the processor's caches have it
             self._tell()
         if self._producer is not None:
             self._producer.close()
@@ -208,18 +209,23 @@ class Outbox(Generic[M]):
 
     def _take(self) -> list[M]:
         with self._lock:
-            count = taken = 0
-            for rows in self._sizes:
-                if taken >= self._batch:
-                    break
-                taken += rows
-                count += 1
-            batch = [self._buffer.popleft() for _ in range(count)]
-            for _ in range(count):
-                self._sizes.popleft()
+            count = taken = min(self._rows, self._batch)
+            if self._rows > len(self._buffer):
+                count, taken = self._fill()
+            batch = self._buffer[:count]
+            del self._buffer[:count], self._sizes[:count]
             self._rows -= taken
             self._taken = count
         return batch
+
+    def _fill(self) -> tuple[int, int]:
+        """How many messages make a batch, and of how many records, where some have several."""
+        taken = 0
+        for count, rows in enumerate(self._sizes):
+            if taken >= self._batch:
+                return count, taken
+            taken += rows
+        return len(self._sizes), taken
 
     def _deliver(self, messages: list[M]) -> None:
         tries = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from sluice.environment import Environment
@@ -23,6 +24,8 @@ from sluice.streams.stream import Clock, Message, partition_of
 # One transaction appends so many at most: others who want to write wait for it. Bytes of values.
 _MAX_RECORDS, _MAX_BYTES = 1000, 8 << 20
 _TRIM = 64  # so many blocks, and two for each partition of a topic, it takes away at most
+
+_value = itemgetter(0)  # of a message
 
 T = TypeVar("T")
 
@@ -136,10 +139,11 @@ def _distribute(
 
 def _chunks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
     start, size = 0, 0
-    for end, message in enumerate(messages):
-        size += len(message[0])
-        if end - start == _MAX_RECORDS or (size > _MAX_BYTES and end > start):
-            yield messages[start:end]
-            start, size = end, len(message[0])
+    if len(messages) > _MAX_RECORDS or sum(map(len, map(_value, messages))) > _MAX_BYTES:
+        for end, message in enumerate(messages):
+            size += len(message[0])
+            if end - start == _MAX_RECORDS or (size > _MAX_BYTES and end > start):
+                yield messages[start:end]
+                start, size = end, len(message[0])
     if messages:
         yield messages[start:]
