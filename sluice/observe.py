@@ -12,45 +12,55 @@ from sluice.errors import SluiceError
 from sluice.message import Message
 from sluice.monitoring.event import Observation
 from sluice.monitoring.features import Features
-from sluice.monitoring.lone import is_lone
+from sluice.monitoring.lone import Answered, is_lone
 from sluice.reply import told
 from sluice.rules.figures import mean_figures
 
 
-def observe(application: Application, message: Message, reply: dict[str, Any]) -> None:
-    """Send the event of a request that was answered. Never changes the reply."""
+def observe(application: Application, answered: Sequence[tuple[Message, dict[str, Any]]]) -> None:
+    """Send the events of requests that were answered, with their replies: one, or those that
+    shared a message. Never changes a reply."""
     emitter = application.emitter
     if emitter is None:
         return
-    if emitter.lone is not None and is_lone(message):
-        emitter.send(1, emitter.lone, message, reply, _microseconds(message))
-        return
+    lone: list[Answered] = []
+    for message, reply in answered:
+        us = _microseconds(message)
+        if emitter.lone is not None and is_lone(message):
+            lone.append((message, reply, us))
+        else:
+            emitter.emit(_observation(application, message, reply, us))
+    if lone:
+        emitter.emit_lone(lone)
+
+
+def _observation(
+    application: Application, message: Message, reply: dict[str, Any], us: int
+) -> Observation:
     stalest = reply["stalest"]
-    emitter.emit(
-        Observation(  # by place: by name takes three times as long
-            message.id,
-            application.graph,
-            reply["version"],
-            message.when,
-            _microseconds(message),
-            message.records,
-            message.outputs,
-            _route(message, reply["route"]),
-            {stalest["entity"]: stalest["age_s"]} if stalest else {},
-            message.defaults,
-            message.timings,
-            None,
-            message.headers,
-            _members(message),
-            mean_figures(list(message.figures.values())) if message.figures else (),
-            Features(
-                message.columns,
-                len(application.definitions.record.names),
-                message.rows,
-                message.values,
-                len(message.records),
-            ),
-        )
+    return Observation(  # by place: by name takes three times as long
+        message.id,
+        application.graph,
+        reply["version"],
+        message.when,
+        us,
+        message.records,
+        message.outputs,
+        _route(message, reply["route"]),
+        {stalest["entity"]: stalest["age_s"]} if stalest else {},
+        message.defaults,
+        message.timings,
+        None,
+        message.headers,
+        _members(message),
+        mean_figures(list(message.figures.values())) if message.figures else (),
+        Features(
+            message.columns,
+            len(application.definitions.record.names),
+            message.rows,
+            message.values,
+            len(message.records),
+        ),
     )
 
 

@@ -75,7 +75,7 @@ class Postprocess(Step):
             return self._many(message)
         answer = reply(message, self._application.graph)
         message.lap(self.name)
-        observe(self._application, message, answer)
+        observe(self._application, [(message, answer)])
         return answer
 
     def _many(self, message: Message) -> list[dict[str, Any] | SluiceError]:
@@ -84,11 +84,13 @@ class Postprocess(Step):
         answers = [refusal(part) or reply(part, graph) for part in parts]
         message.lap(self.name)
         share(message)
+        answered: list[tuple[Message, dict[str, Any]]] = []
         for part, answer in zip(parts, answers, strict=True):
             if isinstance(answer, SluiceError):
                 observe_failure(self._application, part, answer, answer.status)
             else:
-                observe(self._application, part, answer)
+                answered.append((part, answer))
+        observe(self._application, answered)
         return answers
 
     def do_table(self, block: Block) -> Scored:

@@ -1,101 +1,65 @@
-/* The value of the event of one record with one row: what lone.py loads and calls.
+/* The events of records with one row each: what lone.py loads and calls.
 
    event.py makes the same of an Observation, by way of dictionaries. Here what all such events have
-   in common is encoded already, and what differs is encoded, by orjson, straight into its place. */
+   in common is encoded already, and what differs is written straight into its place. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "_text.h"
 
 /* What events have in common as long as records and outputs look alike. */
 typedef struct {
     PyObject *from; /* keeps alive what the others are */
     PyObject *encode, *options; /* orjson.dumps, and what it is called with */
-    PyObject *head, *percentage; /* bytes: what all events begin with, and what is sampled */
-    PyObject *inputs, *input_schema; /* a tuple of a record's fields, and their names' JSON */
+    PyObject *headers, *make; /* of all messages; makes one of a tuple */
+    PyObject *head, *percentage; /* bytes: what all values begin with, and what is sampled */
+    PyObject *fields; /* a tuple: the names of a record's fields in its own order */
+    PyObject *inputs, *input_schema; /* a tuple: in an event's order; their JSON */
     PyObject *outputs, *output_schema; /* likewise of an output */
     PyObject *feature_schema; /* the names' JSON of what is looked up, b"" if nothing is */
     Py_ssize_t own; /* where it begins among the values */
 } Layout;
 
-/* A text in pieces. */
+/* What is one event's own. */
 typedef struct {
-    struct { const char *at; Py_ssize_t size; } pieces[48];
-    PyObject *made[12]; /* what pieces are of */
-    Py_ssize_t size;
-    int n, kept, failed;
-} Text;
+    PyObject *record, *output, *values, *stalest, *defaults; /* as message and reply have them */
+    PyObject *id, *chosen; /* chosen: two texts of JSON, of the route and of the model */
+    double when;
+    long long us;
+} Own;
 
-static void put(Text *text, const char *at, Py_ssize_t size)
+/* Whether a record has the layout's fields, in their order; −1 with an exception. */
+static int is_alike(const Layout *layout, PyObject *record)
 {
-    text->pieces[text->n].at = at;
-    text->pieces[text->n++].size = size;
-    text->size += size;
-}
-
-#define LITERAL(text, literal) put(text, literal, sizeof literal - 1)
-
-static void put_bytes(Text *text, PyObject *bytes)
-{
-    char *at;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(bytes, &at, &size))
-        text->failed = 1;
-    else
-        put(text, at, size);
-}
-
-/* The JSON of a value, which is no longer the caller's; NULL is a failure before. It stays as long
-   as the text. */
-static PyObject *put_json(Text *text, const Layout *layout, PyObject *value)
-{
-    PyObject *json = NULL;
-    if (value && !text->failed)
-        json = PyObject_CallFunctionObjArgs(layout->encode, value, Py_None, layout->options, NULL);
-    Py_XDECREF(value);
-    if (json) {
-        text->made[text->kept++] = json;
-        put_bytes(text, json);
-    } else {
-        text->failed = 1;
+    PyObject *name, *value;
+    Py_ssize_t place = 0, i = 0;
+    int same = PyDict_Size(record) == PyTuple_Size(layout->fields);
+    while (same == 1 && PyDict_Next(record, &place, &name, &value)) {
+        PyObject *field = PyTuple_GetItem(layout->fields, i++);
+        same = name == field ? 1 : PyObject_RichCompareBool(field, name, Py_EQ);
     }
-    return json;
-}
-
-/* The JSON of a mapping, which mostly is empty. */
-static void put_mapping(Text *text, const Layout *layout, PyObject *mapping)
-{
-    if (PyDict_CheckExact(mapping) && !PyDict_Size(mapping))
-        LITERAL(text, "{}");
-    else
-        put_json(text, layout, Py_NewRef(mapping));
-}
-
-static PyObject *joined(const Text *text)
-{
-    PyObject *whole = PyBytes_FromStringAndSize(NULL, text->size);
-    char *to = whole ? PyBytes_AsString(whole) : NULL;
-    for (int i = 0; to && i < text->n; to += text->pieces[i++].size)
-        memcpy(to, text->pieces[i].at, text->pieces[i].size);
-    return whole;
+    return same;
 }
 
 /* A record's values in the order of the layout, null where there is none. */
-static PyObject *row_of(const Layout *layout, PyObject *record)
+static void put_record(Text *text, PyObject *names, PyObject *record)
 {
-    const Py_ssize_t n = PyTuple_Size(layout->inputs);
-    PyObject *row = PyList_New(n);
-    for (Py_ssize_t i = 0; row && i < n; i++) {
-        PyObject *value = PyDict_GetItemWithError(record, PyTuple_GetItem(layout->inputs, i));
-        if (!value && PyErr_Occurred())
-            Py_CLEAR(row);
-        else
-            PyList_SetItem(row, i, Py_NewRef(value ? value : Py_None));
+    LITERAL(text, "[");
+    for (Py_ssize_t i = 0; !text->failed && i < PyTuple_Size(names); i++) {
+        PyObject *value = PyDict_GetItemWithError(record, PyTuple_GetItem(names, i));
+        if (i)
+            LITERAL(text, ",");
+        if (!value && PyErr_Occurred()) {
+            text->failed = 1;
+            return;
+        }
+        value = Py_NewRef(value ? value : Py_None);
+        put_value(text, value);
+        Py_DECREF(value);
     }
-    return row;
+    LITERAL(text, "]");
 }
 
 static int is_nested(PyObject *value)
@@ -104,8 +68,8 @@ static int is_nested(PyObject *value)
 }
 
 /* A plain value into `row`, another into `nested`; `at` counts the former. As `sort`. */
-static int put_value(const Layout *layout, PyObject *name, PyObject *value, Py_ssize_t *at,
-                     PyObject *row, PyObject *nested)
+static int sort_value(const Layout *layout, PyObject *name, PyObject *value, Py_ssize_t *at,
+                      PyObject *row, PyObject *nested)
 {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "explain") == 0)
         return 1; /* long, and told to who asked for it */
@@ -127,96 +91,192 @@ static int sort(const Layout *layout, PyObject *output, PyObject *row, PyObject 
     int alike = 1;
     while (alike == 1 && PyDict_Next(output, &place, &name, &value)) {
         Py_INCREF(name), Py_INCREF(value); /* a name that is no plain text may change the output */
-        alike = put_value(layout, name, value, &at, row, nested);
+        alike = sort_value(layout, name, value, &at, row, nested);
         Py_DECREF(name), Py_DECREF(value);
     }
     return alike == 1 ? at == PyTuple_Size(layout->outputs) : alike;
 }
 
-/* What is one event's own. */
-typedef struct {
-    PyObject *record, *output, *values, *ages, *defaults; /* as the message and its reply have them */
-    PyObject *id, *when; /* text, ASCII */
-    PyObject *route, *model, *timings; /* bytes: JSON, of the first two without their braces */
-    long long us;
-} Own;
-
-static PyObject *write_event(const Layout *layout, const Own *own, PyObject *row, PyObject *nested)
+/* {entity: seconds}; there is none where all that was found has no time. */
+static void put_age(Text *text, PyObject *stalest)
 {
-    Text text = {.n = 0};
-    char us[40];
-    Py_ssize_t size;
-    const char *when = PyUnicode_AsUTF8AndSize(own->when, &size);
-    if (!when)
-        return NULL;
-    put_bytes(&text, layout->head);
-    LITERAL(&text, "\"when\":\"");
-    put(&text, when, size);
-    put(&text, us, snprintf(us, sizeof us, "\",\"microsec\":%lld", own->us));
-    LITERAL(&text, ",\"sampling_percentage\":");
-    put_bytes(&text, layout->percentage);
-    LITERAL(&text, ",\"request\":{\"id\":");
-    PyObject *id = put_json(&text, layout, Py_NewRef(own->id));
-    LITERAL(&text, ",\"inputs\":[");
-    put_json(&text, layout, text.failed ? NULL : row_of(layout, own->record));
-    LITERAL(&text, "],\"input_schema\":");
-    put_bytes(&text, layout->input_schema);
-    LITERAL(&text, "},\"sluice\":{");
-    put_bytes(&text, own->route);
-    LITERAL(&text, ",\"ages\":");
-    put_mapping(&text, layout, own->ages);
-    LITERAL(&text, ",\"defaults\":");
-    put_mapping(&text, layout, own->defaults);
-    LITERAL(&text, ",\"timings\":");
-    put_bytes(&text, own->timings);
-    LITERAL(&text, ",\"errors\":{},\"details\":{");
-    if (PyDict_Size(nested)) {
-        LITERAL(&text, "\"0\":");
-        put_json(&text, layout, Py_NewRef(nested));
+    PyObject *entity = NULL, *age = NULL;
+    LITERAL(text, "{");
+    if (PyDict_Check(stalest)) {
+        entity = PyDict_GetItemString(stalest, "entity");
+        age = PyDict_GetItemString(stalest, "age_s");
     }
-    LITERAL(&text, "}");
-    if (PyBytes_Size(layout->feature_schema) > 0) {
-        LITERAL(&text, ",\"features\":{\"schema\":");
-        put_bytes(&text, layout->feature_schema);
-        LITERAL(&text, ",\"rows\":[");
-        put_json(&text, layout, PyList_GetSlice(own->values, layout->own, PY_SSIZE_T_MAX));
-        LITERAL(&text, "]}");
+    if (entity && age) {
+        put_text(text, entity);
+        LITERAL(text, ":");
+        put_value(text, age);
     }
-    LITERAL(&text, "},\"resp\":{\"id\":");
-    if (id)
-        put_bytes(&text, id);
-    LITERAL(&text, ",");
-    put_bytes(&text, own->model);
-    LITERAL(&text, ",\"outputs\":[");
-    put_json(&text, layout, Py_NewRef(row));
-    LITERAL(&text, "],\"output_schema\":");
-    put_bytes(&text, layout->output_schema);
-    LITERAL(&text, ",\"timestamp\":\"");
-    put(&text, when, size);
-    LITERAL(&text, "\"}}");
-    PyObject *whole = text.failed ? NULL : joined(&text);
-    while (text.kept)
-        Py_DECREF(text.made[--text.kept]);
-    return whole;
+    LITERAL(text, "}");
 }
 
-static PyObject *event(PyObject *capsule, PyObject *args)
+/* {column: {why: 1}} */
+static void put_defaults(Text *text, PyObject *defaults)
 {
-    const Layout *layout = PyCapsule_GetPointer(capsule, NULL);
-    Own own;
-    if (!PyArg_ParseTuple(args, "O!O!O!OOUUSSSL", &PyDict_Type, &own.record, &PyDict_Type,
-                          &own.output, &PyList_Type, &own.values, &own.ages, &own.defaults,
-                          &own.id, &own.when, &own.route, &own.model, &own.timings, &own.us))
-        return NULL;
-    PyObject *row = PyList_New(0), *nested = PyDict_New(), *whole = NULL;
-    const int alike = row && nested ? sort(layout, own.output, row, nested) : -1;
-    if (alike)
-        whole = alike < 0 ? NULL : write_event(layout, &own, row, nested);
-    else
-        whole = Py_NewRef(Py_None);
+    PyObject *name, *why;
+    Py_ssize_t place = 0;
+    int n = 0;
+    LITERAL(text, "{");
+    while (!text->failed && PyDict_Next(defaults, &place, &name, &why)) {
+        if (n++)
+            LITERAL(text, ",");
+        put_name(text, name);
+        LITERAL(text, ":{");
+        put_value(text, why);
+        LITERAL(text, ":1}");
+    }
+    LITERAL(text, "}");
+}
+
+/* A moment as 2026-01-31 12:30:00.000000, in UTC: 26 letters. 0 before 1970 or after 9999. */
+static int write_moment(double when, char *to)
+{
+    if (!(when >= 0 && when < 253402300799))
+        return 0;
+    long long second = (long long)when, us = llrint((when - (double)second) * 1e6);
+    if (us == 1000000)
+        second++, us = 0;
+    /* Days from a day of March to the civil date: Howard Hinnant, chrono-Compatible Low-Level Date
+       Algorithms, civil_from_days. */
+    const int days = (int)(second / 86400) + 719468, era = days / 146097, of_era = days % 146097;
+    const int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const int of_year = of_era - (365 * year + year / 4 - year / 100);
+    const int march = (5 * of_year + 2) / 153, month = march < 10 ? march + 3 : march - 9;
+    const int rest = (int)(second % 86400);
+    const int parts[] = {
+        year + era * 400 + (month <= 2), month, of_year - (153 * march + 2) / 5 + 1,
+        rest / 3600, rest / 60 % 60, rest % 60, (int)us,
+    };
+    static const char SIGNS[] = "-- ::."; /* between the parts */
+    static const char WIDTHS[] = {4, 2, 2, 2, 2, 2, 6};
+    for (int i = 0; i < 7; i++) {
+        for (int digit = WIDTHS[i] - 1, left = parts[i]; digit >= 0; digit--, left /= 10)
+            to[digit] = '0' + left % 10;
+        to += WIDTHS[i];
+        *to++ = SIGNS[i]; /* behind the last, a zero */
+    }
+    return 1;
+}
+
+static void put_event(Text *text, const Layout *layout, const Own *own, const char *when,
+                      PyObject *timings, PyObject *row, PyObject *nested)
+{
+    put_bytes(text, layout->head);
+    LITERAL(text, "\"when\":\"");
+    put(text, when, 26);
+    LITERAL(text, "+00:00\",\"microsec\":");
+    put_whole(text, own->us);
+    LITERAL(text, ",\"sampling_percentage\":");
+    put_bytes(text, layout->percentage);
+    LITERAL(text, ",\"request\":{\"id\":");
+    put_text(text, own->id);
+    LITERAL(text, ",\"inputs\":[");
+    put_record(text, layout->inputs, own->record);
+    LITERAL(text, "],\"input_schema\":");
+    put_bytes(text, layout->input_schema);
+    LITERAL(text, "},\"sluice\":{");
+    put_bytes(text, PyTuple_GetItem(own->chosen, 0));
+    LITERAL(text, ",\"ages\":");
+    put_age(text, own->stalest);
+    LITERAL(text, ",\"defaults\":");
+    put_defaults(text, own->defaults);
+    LITERAL(text, ",\"timings\":");
+    put_bytes(text, timings);
+    LITERAL(text, ",\"errors\":{},\"details\":{");
+    if (PyDict_Size(nested)) {
+        LITERAL(text, "\"0\":");
+        put_other(text, nested);
+    }
+    LITERAL(text, "}");
+    if (PyBytes_Size(layout->feature_schema) > 0) {
+        LITERAL(text, ",\"features\":{\"schema\":");
+        put_bytes(text, layout->feature_schema);
+        LITERAL(text, ",\"rows\":[");
+        put_list(text, own->values, layout->own);
+        LITERAL(text, "]}");
+    }
+    LITERAL(text, "},\"resp\":{\"id\":");
+    put_text(text, own->id);
+    LITERAL(text, ",");
+    put_bytes(text, PyTuple_GetItem(own->chosen, 1));
+    LITERAL(text, ",\"outputs\":[");
+    put_list(text, row, 0);
+    LITERAL(text, "],\"output_schema\":");
+    put_bytes(text, layout->output_schema);
+    LITERAL(text, ",\"timestamp\":\"");
+    put(text, when, 26);
+    LITERAL(text, "+00:00\"}}");
+}
+
+/* The message of a value: its key is the request's id. */
+static PyObject *message_of(const Text *text, const Layout *layout, const Own *own, char *when)
+{
+    when[10] = 'T', when[26] = 'Z';
+    PyObject *value = PyBytes_FromStringAndSize(text->at, text->size);
+    PyObject *headers = PyDict_Copy(layout->headers), *parts = NULL, *message = NULL;
+    PyObject *time = PyUnicode_FromStringAndSize(when, 27);
+    if (value && headers && time && !PyDict_SetItemString(headers, "ce_id", own->id)
+        && !PyDict_SetItemString(headers, "ce_time", time))
+        parts = PyTuple_Pack(3, value, own->id, headers);
+    if (parts)
+        message = PyObject_CallFunctionObjArgs(layout->make, parts, NULL);
+    Py_XDECREF(value);
+    Py_XDECREF(headers);
+    Py_XDECREF(time);
+    Py_XDECREF(parts);
+    return message;
+}
+
+/* The message of one event; None where record or output look different from the layout, NULL with
+   an exception. */
+static PyObject *event_of(Text *text, const Layout *layout, const Own *own, PyObject *timings)
+{
+    char when[27];
+    const int alike = is_alike(layout, own->record);
+    if (alike != 1)
+        return alike ? NULL : Py_NewRef(Py_None);
+    if (!write_moment(own->when, when))
+        return PyErr_Format(PyExc_ValueError, "a time before 1970 or after 9999");
+    PyObject *row = PyList_New(0), *nested = PyDict_New(), *message = NULL;
+    const int sorted = row && nested ? sort(layout, own->output, row, nested) : -1;
+    text->size = 0;
+    if (sorted == 1)
+        put_event(text, layout, own, when, timings, row, nested);
+    if (sorted == 1 && !text->failed)
+        message = message_of(text, layout, own, when);
     Py_XDECREF(row);
     Py_XDECREF(nested);
-    return whole;
+    return sorted ? message : Py_NewRef(Py_None);
+}
+
+static PyObject *events(PyObject *capsule, PyObject *args)
+{
+    PyObject *owns, *timings, *made = NULL;
+    if (!PyArg_ParseTuple(args, "O!SO!", &PyList_Type, &owns, &timings, &PyList_Type, &made))
+        return NULL;
+    const Layout *layout = PyCapsule_GetPointer(capsule, NULL);
+    Text text = {.encode = layout->encode, .options = layout->options};
+    for (Py_ssize_t i = PyList_Size(made); i < PyList_Size(owns); i++) {
+        PyObject *parts = Py_NewRef(PyList_GetItem(owns, i)), *message = NULL;
+        Own own;
+        if (PyTuple_Check(parts)
+            && PyArg_ParseTuple(parts, "O!O!O!OO!UO!dL", &PyDict_Type, &own.record, &PyDict_Type,
+                                &own.output, &PyList_Type, &own.values, &own.stalest,
+                                &PyDict_Type, &own.defaults, &own.id, &PyTuple_Type, &own.chosen,
+                                &own.when, &own.us))
+            message = event_of(&text, layout, &own, timings);
+        const int done = message && message != Py_None && !PyList_Append(made, message);
+        Py_DECREF(parts);
+        Py_XDECREF(message);
+        if (!done)
+            break;
+    }
+    free(text.at);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 static void layout_free(PyObject *capsule)
@@ -229,14 +289,17 @@ static void layout_free(PyObject *capsule)
 static PyObject *make_writer(PyObject *module, PyObject *from)
 {
     static PyMethodDef write = {
-        "write", event, METH_VARARGS, "write(…): an event's value; None if outputs look different.",
+        "write", events, METH_VARARGS,
+        "write(owns, timings, made): adds to `made` the messages of those behind its last, as far"
+        " as they look like the layout.",
     };
     Layout *layout = calloc(1, sizeof(Layout));
     if (!layout)
         return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(from, "OOSSO!SO!SSn", &layout->encode, &layout->options, &layout->head,
-                          &layout->percentage, &PyTuple_Type, &layout->inputs,
-                          &layout->input_schema, &PyTuple_Type, &layout->outputs,
+    if (!PyArg_ParseTuple(from, "OOO!OSSO!O!SO!SSn", &layout->encode, &layout->options,
+                          &PyDict_Type, &layout->headers, &layout->make, &layout->head,
+                          &layout->percentage, &PyTuple_Type, &layout->fields, &PyTuple_Type,
+                          &layout->inputs, &layout->input_schema, &PyTuple_Type, &layout->outputs,
                           &layout->output_schema, &layout->feature_schema, &layout->own)) {
         free(layout);
         return NULL;
@@ -258,7 +321,7 @@ static PyMethodDef functions[] = {
 };
 
 static PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, .m_name = "_event", .m_doc = "The value of an event, from its parts.",
+    PyModuleDef_HEAD_INIT, .m_name = "_event", .m_doc = "Events from their parts.",
     .m_methods = functions,
 };
 

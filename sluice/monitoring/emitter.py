@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sluice.monitoring.event import EventBuilder, Observation
-from sluice.monitoring.lone import Lone
+from sluice.monitoring.lone import Answered, Lone
 from sluice.monitoring.outbox import Outbox
 from sluice.streams import Clock, Message, Producer
 
@@ -25,7 +24,8 @@ class Emitter(Outbox[Message]):
 
     Attributes:
         unsampled: how many the sample left out.
-        lone: makes the events of most requests at a fraction of the cost; None where it can't.
+        lone: makes the events of most requests at a fraction of the cost (`emit_lone`); None where
+            it can't.
     """
 
     def __init__(
@@ -57,12 +57,24 @@ class Emitter(Outbox[Message]):
 
     def emit(self, observation: Observation) -> None:
         """Make an event and put it on its way; never waits for the stream, never raises for it."""
-        self.send(len(observation.records) or 1, self._build, observation)
+        if self._sampled():
+            self.put(len(observation.records) or 1, self._build, observation, self._percentage)
 
-    def send(self, rows: int, make: Callable[..., Message], *of: Any) -> None:
-        """`emit` of an event of so many records that `make` makes of these, and of what percentage
-        is sampled."""
+    def emit_lone(self, answered: Sequence[Answered]) -> None:
+        """`emit` of requests that `lone` takes together."""
+        some = answered if self._sample == 1.0 else [one for one in answered if self._sampled()]
+        try:
+            self.put_many(self._lone, some)
+        except Exception:  # one of them is no JSON: each by itself, and that one is counted
+            for one in some:
+                self.put(1, lambda one: self._lone([one])[0], one)
+
+    def _lone(self, answered: Sequence[Answered]) -> list[Message]:
+        assert self.lone is not None
+        return self.lone(answered, self._percentage)
+
+    def _sampled(self) -> bool:
         if self._sample < 1.0 and self._random.random() >= self._sample:
             self.unsampled += 1
-            return
-        self.put(rows, make, *of, self._percentage)
+            return False
+        return True

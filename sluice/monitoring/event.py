@@ -23,7 +23,7 @@ from sluice.streams import Message
 FORMAT = 1
 TYPE = "org.kubeflow.serving.inference.response"  # KServe's name for such an event
 _NESTED = frozenset((dict, list, tuple))
-TRACE_HEADERS = ("traceparent", "tracestate")
+_TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class Observation(NamedTuple):
@@ -96,10 +96,11 @@ class Source:
     outputs: Sequence[str] = ()
 
 
-class _Place(NamedTuple):
-    """What all events of a graph have in common."""
+class Place(NamedTuple):
+    """What all events of a graph have in common: what their values begin with, encoded, and their
+    headers."""
 
-    head: bytes  # of the value, encoded, up to the first field that differs
+    head: bytes
     headers: dict[str, str]
 
 
@@ -116,7 +117,7 @@ class EventBuilder:
         self.outputs = Columns(source.outputs, self._redaction)
         self.features = FeatureTable(self._redaction)
         self.redacts = bool(self._redaction)
-        self._places: dict[str, _Place] = {}  # by graph
+        self._places: dict[str, Place] = {}  # by graph
         self._second, self._text = 0, _text(0)  # the last second that was an event's
         self._time = self._text.replace(" ", "T")
 
@@ -125,7 +126,7 @@ class EventBuilder:
 
         Raises TypeError, ValueError where an observation holds what JSON cannot.
         """
-        when, time = self.utc(seen.when)
+        when, time = self._utc(seen.when)
         names, rows = self.inputs.table(seen.records)
         block = _block(seen)
         if seen.figures:
@@ -146,25 +147,15 @@ class EventBuilder:
         else:
             block["status"], text = seen.error
             value["error"] = self._redaction.text(text, seen.records[:])
-        data = self.head(seen.graph) + encoded(value)[1:]
-        return self.message(seen.graph, data, seen.id, seen.headers, time)
+        place = self.place(seen.graph)
+        headers = place.headers | {"ce_id": seen.id, "ce_time": time} | traced(seen.headers)
+        return Message(place.head + encoded(value)[1:], seen.id, headers)
 
-    def head(self, graph: str) -> bytes:
-        """What the value of all events of a graph begins with."""
-        return (self._places.get(graph) or self._place(graph)).head
+    def place(self, graph: str) -> Place:
+        """What all events of a graph have in common."""
+        return self._places.get(graph) or self._place(graph)
 
-    def message(
-        self, graph: str, value: bytes, id: str, given: Mapping[str, str], time: str
-    ) -> Message:
-        """The event whose value is encoded, of a graph that was asked for its `head`; `given` are
-        the request's headers."""
-        headers = self._places[graph].headers.copy()
-        headers["ce_id"], headers["ce_time"] = id, time
-        if given:
-            headers |= {f"ce_{n}": given[n] for n in TRACE_HEADERS if n in given}
-        return Message(value, id, headers)
-
-    def _place(self, graph: str) -> _Place:
+    def _place(self, graph: str) -> Place:
         source = self.source
         common = {
             "endpoint_id": source.endpoint_id or endpoint_id(source.project, graph),
@@ -179,10 +170,10 @@ class EventBuilder:
             "effective_sample_count": 1,
         }
         head = orjson.dumps(common)[:-1] + b","
-        self._places[graph] = _Place(head, _headers(f"/{quote(source.project)}/{quote(graph)}"))
+        self._places[graph] = Place(head, _headers(f"/{quote(source.project)}/{quote(graph)}"))
         return self._places[graph]
 
-    def utc(self, when: float) -> tuple[str, str]:
+    def _utc(self, when: float) -> tuple[str, str]:
         """As datetime.isoformat has it, and RFC 3339; what is up to the second is made once a
         second."""
         second = int(when)
@@ -236,6 +227,11 @@ class EventBuilder:
 def encoded(value: Any) -> bytes:
     """JSON, as all of an event is."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def traced(headers: Mapping[str, str]) -> dict[str, str]:
+    """What goes on with an event of its request's headers."""
+    return {f"ce_{name}": headers[name] for name in _TRACE_HEADERS if name in headers}
 
 
 def endpoint_id(project: str, graph: str) -> str:

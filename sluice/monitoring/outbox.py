@@ -29,6 +29,7 @@ _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
 
 
+A = TypeVar("A")
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
 
@@ -125,23 +126,26 @@ class Outbox(Generic[M]):
                 self.dropped[UNBUILDABLE] += 1
             self._failed(error)
 
-    def put_many(self, messages: Sequence[M], rows: int = 1) -> None:
-        """Put messages of so many records each on their way, as many of them as fit.
+    def put_many(self, make: Callable[[Sequence[A]], Sequence[M]], of: Sequence[A]) -> None:
+        """Put the messages, one for each of these and of one record each, that `make` makes of as
+        many as fit on their way.
 
-        As `put`, of what is made already: one lock for all.
+        As `put`, with one lock for all. Raises what `make` raises: then none is on its way, and
+        none is counted.
         """
         with self._lock:
             if self._closing:
-                self.dropped[CLOSED] += len(messages)
+                self.dropped[CLOSED] += len(of)
                 return
-            fit = messages[: max(0, self._capacity - self._rows) // rows]
-            if len(fit) < len(messages):
-                self.dropped[FULL] += len(messages) - len(fit)
-            self._buffer.extend(fit)
-            self._sizes.extend(repeat(rows, len(fit)))
-            self._rows += rows * len(fit)
-            if fit and self._thread is None:
-                self._start()
+            fit = of[: max(0, self._capacity - self._rows)]
+            if fit:
+                self._buffer.extend(make(fit))
+                self._sizes.extend(repeat(1, len(fit)))
+                self._rows += len(fit)
+                if self._thread is None:
+                    self._start()
+            if len(fit) < len(of):
+                self.dropped[FULL] += len(of) - len(fit)
 
     def widen(self, rows: int) -> None:
         """Let at least so many records wait."""

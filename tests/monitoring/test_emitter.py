@@ -14,9 +14,10 @@ import pytest
 
 from sluice.errors import StoreUnavailable
 from sluice.monitoring.emitter import Emitter
-from sluice.monitoring.event import EventBuilder
+from sluice.monitoring.event import EventBuilder, Source
 from sluice.streams import Message, open_stream
 from tests.monitoring.samples import OUTPUT, SOURCE, observation
+from tests.monitoring.test_lone import lone_message
 from tests.streams.processes import fork, join
 
 build = EventBuilder(SOURCE)
@@ -237,16 +238,35 @@ def test_many_at_once_arrive_as_one_by_one_and_what_does_not_fit_is_counted() ->
     sink = Sink()
     target = emitter(sink, capacity=100, batch=16)
     emit_all(target, names(1))
-    target.put_many([Message(b"", f"m-{n}") for n in range(60)], 1)
-    target.put_many([])
+    target.put_many(messages, [f"m-{n}" for n in range(60)])
+    target.put_many(messages, [])
     target.make_room(100, 1e6)
-    target.put_many([Message(b"", f"l-{n}") for n in range(60)], 2)
+    target.put_many(messages, [f"l-{n}" for n in range(110)])
     target.close()
-    assert sink.ids == names(1) + [f"m-{n}" for n in range(60)] + [f"l-{n}" for n in range(50)]
+    assert sink.ids == names(1) + [f"m-{n}" for n in range(60)] + [f"l-{n}" for n in range(100)]
     assert max(map(len, sink.batches)) <= 16
-    assert (target.sent, target.dropped, target.waiting) == (111, {"full": 10, "closed": 0}, 0)
-    target.put_many([Message(b"")] * 7)
+    assert (target.sent, target.dropped, target.waiting) == (161, {"full": 10, "closed": 0}, 0)
+    target.put_many(messages, ["late"] * 7)
     assert target.dropped == {"full": 10, "closed": 7}
+
+
+def messages(ids: Sequence[str]) -> list[Message]:
+    return [Message(b"", id) for id in ids]
+
+
+def test_of_many_at_once_one_that_is_no_json_takes_no_other_with_it() -> None:
+    sink = Sink()
+    target = Emitter(lambda: sink, "events", EventBuilder(Source("shop", inputs=["a"])))
+    if target.lone is None:
+        pytest.skip("installed without a C compiler")
+    records: list[Any] = [{"a": 1}, {"a": object()}, {"a": 3}]
+    answered = [(*lone_message(n, record, {"p": 0.5}, {}), 7) for n, record in enumerate(records)]
+    for message, _, _ in answered:
+        message.columns, message.timings = answered[0][0].columns, {}
+    target.emit_lone(answered)
+    target.close()
+    assert sink.ids == ['request "0"', 'request "2"']
+    assert target.dropped["unbuildable"] == 1
 
 
 def test_a_sink_that_cannot_be_opened_is_opened_later() -> None:

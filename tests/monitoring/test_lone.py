@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from sluice.message import Choice, Message
 from sluice.monitoring.emitter import Emitter
 from sluice.monitoring.event import EventBuilder, Observation, Source
 from sluice.monitoring.features import Features
-from sluice.monitoring.lone import Lone
+from sluice.monitoring.lone import Answered, Lone, is_lone
 from sluice.monitoring.redaction import Redaction
 from tests.tiny import ORDER, Tiny
 
@@ -37,8 +38,9 @@ class Kept:
     def emit(self, observation: Observation) -> None:
         self.events.append(self._build(observation._replace(duration_us=7), 50.0))
 
-    def send(self, rows: int, make: Any, message: Message, reply: Any, duration_us: int) -> None:
-        self.events.append(make(message, reply, 7, 50.0))
+    def emit_lone(self, answered: Sequence[Answered]) -> None:
+        assert self.lone is not None
+        self.events += self.lone([(message, reply, 7) for message, reply, _ in answered], 50.0)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -113,6 +115,11 @@ def outcome(make: Any, *of: Any) -> Any:
         return TypeError
 
 
+def one(lone: Lone, message: Message, reply: Any, us: int = 7) -> Any:
+    [event] = lone([(message, reply, us)], 50.0)
+    return event
+
+
 @given(
     st.lists(
         st.tuples(
@@ -130,7 +137,7 @@ def test_it_is_so_for_all_that_json_has(requests: list[Any]) -> None:
     for n, request in enumerate(requests):
         message, reply = lone_message(n, *request)
         expected = outcome(whole, observation_of(message, reply), 50.0)
-        assert outcome(lone, message, reply, 7, 50.0) == expected
+        assert outcome(one, lone, message, reply) == expected
 
 
 def test_what_json_has_not_is_no_event_and_nothing_is_lost_by_it() -> None:
@@ -140,8 +147,8 @@ def test_what_json_has_not_is_no_event_and_nothing_is_lost_by_it() -> None:
     good = lone_message(1, {"a": np.float32(0.5)}, {"p": np.float64(0.25)}, {})
     for record, output in (({"a": object()}, {"p": 1.0}), ({"a": 1}, {"p": 1j})):
         with pytest.raises(TypeError):
-            lone(*lone_message(1, record, output, {}), 7, 50.0)
-    assert lone(*good, 7, 50.0) == builder(observation_of(*good), 50.0)
+            one(lone, *lone_message(1, record, output, {}))
+    assert one(lone, *good) == builder(observation_of(*good), 50.0)
 
 
 @pytest.mark.parametrize("value", [0.5, [0.5]])
@@ -154,7 +161,55 @@ def test_names_that_are_no_plain_text_end_as_with_the_builder(name: Any, value: 
         message, reply = lone_message(1, {"a": 1}, output, {})
         message.defaults = [{}]
         expected = outcome(whole, observation_of(message, reply), 50.0)
-        assert outcome(lone, message, reply, 7, 50.0) == expected
+        assert outcome(one, lone, message, reply) == expected
+
+
+LOOKS = [({"a": 1}, {"p": 1.0}), ({"a": 2, "b": "x"}, {"p": 0.5}), ({"a": 3}, {"q": [1], "p": 2})]
+
+
+@given(st.lists(st.sampled_from(LOOKS), min_size=1, max_size=8))
+def test_those_that_share_a_message_are_made_as_each_alone(looks: list[Any]) -> None:
+    whole, parts = (EventBuilder(Source("shop", inputs=["a"])) for _ in range(2))
+    lone, columns = Lone.of(parts), ["a"]
+    assert lone is not None
+    asked = [lone_message(n, record, output, {}) for n, (record, output) in enumerate(looks)]
+    for message, _ in asked:
+        message.columns, message.timings = columns, {"enrich": 2.5}
+    expected = [whole(observation_of(*each), 50.0) for each in asked]
+    assert lone([(*each, 7) for each in asked], 50.0) == expected
+
+
+DECIMAL = st.builds(
+    lambda whole, places: whole / 10**places, st.integers(0, 10**17), st.integers(0, 12)
+)
+
+
+@given(st.lists(st.floats() | DECIMAL | DECIMAL.map(lambda x: -x) | st.integers(-(2**64), 2**64)))
+def test_numbers_read_as_orjson_writes_them(numbers: list[float]) -> None:
+    builder = EventBuilder(Source("shop", inputs=["a"]))
+    lone = Lone.of(builder)
+    assert lone is not None
+    message, reply = lone_message(1, {"a": 1}, {"p": 1.0}, dict(enumerate(numbers)))
+    message.columns = [str(column) for column in message.columns]
+    expected = outcome(builder, observation_of(message, reply), 50.0)
+    assert outcome(one, lone, message, reply) == expected
+
+
+@given(st.floats(0, 253_370_764_799))
+def test_moments_are_as_datetime_has_them(when: float) -> None:
+    builder = EventBuilder(Source("shop", inputs=["a"]))
+    lone, (message, reply) = Lone.of(builder), lone_message(1, {"a": 1}, {"p": 1.0}, {})
+    assert lone is not None
+    message.when = when
+    assert one(lone, message, reply) == builder(observation_of(message, reply), 50.0)
+
+
+@pytest.mark.parametrize("when", [-0.5, float("nan"), 253_402_300_800.0])
+def test_a_moment_that_is_in_no_calendar_goes_the_long_way(when: float) -> None:
+    message, _ = lone_message(1, {"a": 1}, {"p": 1.0}, {})
+    assert is_lone(message)
+    message.when = when
+    assert not is_lone(message)
 
 
 @pytest.mark.parametrize("us", [0, -1, 10**18, -(10**18), 2**63 - 1, -(2**63)])
@@ -163,17 +218,17 @@ def test_no_time_is_too_long(us: int) -> None:
     lone, asked = Lone.of(builder), lone_message(1, {"a": 1}, {"p": 1.0}, {})
     assert lone is not None
     expected = builder(observation_of(*asked)._replace(duration_us=us), 50.0)
-    assert lone(*asked, us, 50.0) == expected
+    assert one(lone, *asked, us) == expected
 
 
 def test_a_layout_that_cannot_be_made_is_tried_again() -> None:
     builder = EventBuilder(Source("shop", inputs=["a"]))
     lone = Lone.of(builder)
     assert lone is not None
-    lone(*lone_message(1, {"a": 1}, {"p": 1.0}, {}), 7, 50.0)
+    one(lone, *lone_message(1, {"a": 1}, {"p": 1.0}, {}))
     for _ in range(2):
         with pytest.raises(TypeError):
-            lone(*lone_message(1, {"b": 1}, {"p": 1.0}, {}), 7, cast(float, object))
+            lone([(*lone_message(1, {"b": 1}, {"p": 1.0}, {}), 7)], cast(float, object))
 
 
 def test_what_is_redacted_goes_the_long_way() -> None:
@@ -181,3 +236,5 @@ def test_what_is_redacted_goes_the_long_way() -> None:
     assert Emitter(lambda: cast(Any, None), "t", plain).lone is not None
     secret = EventBuilder(Source("tiny"), Redaction({"city": "drop"}))
     assert Emitter(lambda: cast(Any, None), "t", secret).lone is None
+    ordered = EventBuilder(Source("tiny", outputs=["p", "q"]))
+    assert Emitter(lambda: cast(Any, None), "t", ordered).lone is None

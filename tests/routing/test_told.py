@@ -111,7 +111,7 @@ def test_the_event_has_the_scores_of_the_members(surface: Surface) -> None:
     message = Message([ORDER, ORDER], "id")
     reply = surface.service.run(message)
     application.emitter = kept  # type: ignore[assignment]
-    observe(application, message, reply)
+    observe(application, [(message, reply)])
     application.emitter = None
     members = kept.seen[0].members
     assert set(members) == {"1", "2"}
