@@ -9,6 +9,7 @@ from typing import Any
 ROWS = "sluice._rows"
 LOOKUP = "sluice.features._lookup"
 EVENT = "sluice.monitoring._event"
+POLL = "sluice.host._poll"
 
 
 def compiled(name: str, module: str = ROWS) -> Callable[..., Any] | None:

@@ -22,6 +22,7 @@ DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"
 COMPILED = (
     "sluice/_rows.abi3.so",
     "sluice/features/_lookup.abi3.so",
+    "sluice/host/_poll.abi3.so",
     "sluice/models/formats/_trees.abi3.so",
     "sluice/monitoring/_event.abi3.so",
     "sluice/windows/_alike.abi3.so",

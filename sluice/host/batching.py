@@ -9,25 +9,44 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 import traceback
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice.host.connection import Connection
-from sluice.host.response import error
-from sluice.host.wire import Request
+from sluice.host.event import Event
+from sluice.host.poll import Poll, open_poll
+from sluice.host.response import Replies, error
+from sluice.host.wire import date
 from sluice.host.worker import Worker
 
-Batch = list[tuple[Connection, Request]]
+Batch = list[Connection]
 
 
 class BatchingWorker(Worker):
     """A worker whose handler gets up to `options.batch_size` events at once."""
 
     _timer: asyncio.Handle | None = None
+    _poll: Poll | None = None
 
-    def submit(self, connection: Connection, request: Request) -> bool:
-        """Put the request into the next batch; its event has never begun on return."""
-        self._queue.append((connection, request, self.clock()))
+    def _start(self) -> None:
+        self._poll = open_poll(self.board, self.options, self.trigger)
+        if self._poll is not None:
+            self._loop.add_reader(self._poll, self._readable)
+        super()._start()
+
+    def watch_reads(self, connection: Connection, on: bool) -> None:
+        """Have a connection looked at when there are bytes, or no longer."""
+        if self._poll is None:
+            super().watch_reads(connection, on)
+        else:
+            on = on and not self._stays(connection)
+            self._poll.watch(connection.slot, connection.sock.fileno(), connection if on else None)
+
+    def submit(self, connection: Connection) -> bool:
+        """Put its request into the next batch; its event has never begun on return."""
+        self._queue.append((connection, self.clock()))
         self._plan()
         return False
 
@@ -51,16 +70,48 @@ class BatchingWorker(Worker):
             wait = 0.0 if now else self.options.batch_timeout_s
             self._timer = self._loop.call_later(wait, self._begin)
 
+    def _readable(self) -> None:
+        """Begin a batch with what is there, if that need not wait; read the rest."""
+        assert self._poll is not None
+        waits = self._busy or self.draining or self.options.batch_timeout_s
+        most = 0 if waits else self.options.batch_size
+        batch, events, rest = self._poll.take(most, time.time())
+        for connection, data in rest:
+            if data is None:
+                connection.readable()
+            else:
+                connection.receive(memoryview(data))
+        if batch:
+            self._serve(batch, events, self._give)
+
     def _begin(self) -> None:
         self._timer = None
         batch = self._take()
         if not batch:
             return
-        for connection, _ in batch:
+        for connection in batch:
             connection.begin()
+        self._serve(batch, [connection.event for connection in batch], self._answer_batch)
+
+    def _take(self) -> Batch:
+        """The next batch; those who waited too long are turned away on the way."""
+        batch: Batch = []
+        limit = self.clock() - self.options.queue_timeout_s - self.options.batch_timeout_s
+        while self._queue and len(batch) < self.options.batch_size:
+            connection, since = self._queue.popleft()
+            if since < limit:
+                self._turn_away(connection)
+                self._loop.call_soon(connection.resume)
+            else:
+                batch.append(connection)
+        return batch
+
+    def _serve(
+        self, batch: Batch, events: Sequence[Event | None], answer: Callable[[Batch, Any], None]
+    ) -> None:
         self.board.begun[self.worker_id] = self.clock()
         try:
-            output = self._handler(self.context, [request.event for _, request in batch])
+            output = self._handler(self.context, events)
         except BaseException:  # as Nuclio: whatever a handler raises is a 500, the worker lives on
             self._batch_failed(batch)
         else:
@@ -68,21 +119,8 @@ class BatchingWorker(Worker):
                 self._busy = True
                 self._task = self._loop.create_task(self._await_batch(batch, output))
                 return
-            self._answer_batch(batch, output)
-        self._end(batch)
-
-    def _take(self) -> Batch:
-        """The next batch; those who waited too long are turned away on the way."""
-        batch: Batch = []
-        limit = self.clock() - self.options.queue_timeout_s - self.options.batch_timeout_s
-        while self._queue and len(batch) < self.options.batch_size:
-            connection, request, since = self._queue.popleft()
-            if since < limit:
-                self._turn_away(connection, request)
-                self._loop.call_soon(connection.resume)
-            else:
-                batch.append((connection, request))
-        return batch
+            answer(batch, output)
+        self._end()
 
     async def _await_batch(self, batch: Batch, output: Any) -> None:
         try:
@@ -92,28 +130,45 @@ class BatchingWorker(Worker):
         else:
             self._answer_batch(batch, result)
         self._busy = False
-        self._end(batch)
+        self._end()
 
-    def _end(self, batch: Batch) -> None:
+    def _end(self) -> None:
         self.board.begun[self.worker_id] = 0.0
-        self._loop.call_soon(self._resume, batch)
         self._plan()
         self._end_when_empty()
 
-    def _resume(self, batch: Batch) -> None:
-        for connection, _ in batch:
-            connection.resume()
+    def _give(self, batch: Batch, output: Any) -> None:
+        """Answer what was taken together: what is plain goes out in one go."""
+        assert self._poll is not None
+        outputs = self._in_order(batch, output)
+        deadline = self.clock() + self.options.keep_alive_s
+        for place, data, count in self._poll.give(batch, outputs, date(int(time.time())), deadline):
+            if data is None:
+                self._answer_one(batch[place], outputs[place])
+            elif count < 0:
+                batch[place].close()
+            else:
+                batch[place].sent(data, count)
 
     def _answer_batch(self, batch: Batch, output: Any) -> None:
-        """Give each event its response; 500 for one that got none, or none that can be sent."""
-        responses = self._by_event(output, {request.event.id for _, request in batch})
-        for connection, request in batch:
-            response = responses.get(request.event.id)
-            if response is None:
-                text = f"request {request.event.id}: the function gave no response with its id"
-                connection.answer(request, error(500, text))
-                continue
-            self._answer(connection, request, response)
+        for connection, one in zip(batch, self._in_order(batch, output), strict=True):
+            self._answer_one(connection, one)
+
+    def _answer_one(self, connection: Connection, output: Any) -> None:
+        """Answer an event, with 500 if there is no output, or none that can be sent."""
+        if output is None:
+            text = f"request {_id(connection)}: the function gave no response with its id"
+            connection.answer(error(500, text))
+        else:
+            self._answer(connection, output)
+        self._loop.call_soon(connection.resume)
+
+    def _in_order(self, batch: Batch, output: Any) -> list[Any]:
+        """What the handler returned for each event; None if there is nothing."""
+        if type(output) is Replies and len(output) == len(batch):
+            return output
+        found = self._by_event(output, {_id(connection) for connection in batch})
+        return [found.get(_id(connection)) for connection in batch]
 
     def _by_event(self, output: Any, wanted: set[str]) -> dict[str, Any]:
         """The responses by event id. What can't be matched is logged, as by Nuclio."""
@@ -132,9 +187,14 @@ class BatchingWorker(Worker):
         return found
 
     def _batch_failed(self, batch: Batch) -> None:
-        ids = [request.event.id for _, request in batch]
+        ids = [_id(connection) for connection in batch]
         trace = traceback.format_exc()
         self.logger.error_with("the handler failed", event_ids=ids, traceback=trace)
-        for connection, request in batch:
-            text = f"request {request.event.id} failed inside the function"
-            connection.answer(request, error(500, text))
+        for connection, id in zip(batch, ids, strict=True):
+            connection.answer(error(500, f"request {id} failed inside the function"))
+            self._loop.call_soon(connection.resume)
+
+
+def _id(connection: Connection) -> str:
+    assert connection.event is not None  # it has no answer yet
+    return connection.event.id

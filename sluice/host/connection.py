@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sluice.host.board import BEGUN, IDLE, LAST, SENDING, TAKEN, Board
-from sluice.host.event import Trigger
+from sluice.host.event import Event, Trigger
 from sluice.host.options import HostOptions
 from sluice.host.response import Reply, error
-from sluice.host.wire import CONTINUE, Request, Requests, encode
+from sluice.host.wire import CONTINUE, Requests, encode
 
 LINGER_S = 2.0  # how long the rest of a refused request is read, so that the reply gets through
 
@@ -32,7 +32,7 @@ class Owner(Protocol):
     draining: bool
     held: int  # bytes of incomplete requests, on all its connections
 
-    def submit(self, connection: Connection, request: Request) -> bool: ...
+    def submit(self, connection: Connection) -> bool: ...
     def closed(self, connection: Connection) -> None: ...
     def watch_reads(self, connection: Connection, on: bool) -> None: ...
     def watch_writes(self, connection: Connection, on: bool) -> None: ...
@@ -42,20 +42,25 @@ class Connection:
     """Reads requests from a socket, submits them one after the other, writes their replies."""
 
     __slots__ = (
-        "_closing", "_held", "_keepable", "_lingering", "_unsent", "_watched", "deadline", "fresh",
-        "owner", "requests", "slot", "sock", "waiting",
+        "_closing", "_held", "_keepable", "_last", "_lingering", "_unsent", "_watched", "deadline",
+        "event", "owner", "requests", "slot", "sock",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: socket.socket, slot: int) -> None:
         self.owner, self.sock, self.slot = owner, sock, slot
         self.requests = Requests(owner.options, owner.trigger)
-        self.waiting = False  # one of its requests is with the worker, or queued there
-        self.fresh = True  # no request on it has been answered yet
+        self.event: Event | None = None  # of a request that is with the worker, or queued there
+        self._last = False  # that request is the last
         self._keepable = True  # all that is read and not begun is on the board
         self._closing = self._lingering = self._watched = False
         self._unsent = memoryview(b"")
         self._held = 0  # bytes of an incomplete request
         self.deadline = owner.clock() + owner.options.request_timeout_s
+
+    @property
+    def waiting(self) -> bool:
+        """Whether one of its requests has no answer yet."""
+        return self.event is not None
 
     def readable(self) -> None:
         """Read what the kernel has, and go on."""
@@ -116,8 +121,9 @@ class Connection:
         begun = False
         complete = self.requests.complete
         while complete and not self.waiting and not self._unsent:
-            self.waiting = True
-            begun |= self.owner.submit(self, complete.pop(0))
+            request = complete.pop(0)
+            self.event, self._last = request.event, request.close
+            begun |= self.owner.submit(self)
             if self._closing:
                 return begun
         if self.waiting or self._unsent:
@@ -138,13 +144,12 @@ class Connection:
         """The worker hands this connection's request to the handler."""
         self.owner.board.state[self.slot] = BEGUN
 
-    def answer(self, request: Request, reply: Reply) -> None:
+    def answer(self, reply: Reply) -> None:
         """Write the reply to the request that was submitted last."""
         more = self.requests.complete or self.requests.partial
-        last = not more and (self.owner.draining or self.requests.upgraded)
-        close = request.close or last
-        data = encode(reply, request.event, close)
-        self.waiting = self.fresh = False
+        close = self._last or (not more and (self.owner.draining or self.requests.upgraded))
+        data = encode(reply, self.event, close)
+        self.event = None
         self._closing = close
         self._write(data)
 
@@ -194,8 +199,12 @@ class Connection:
         except OSError:
             self.close()
             return
-        if sent < len(data):
-            self._unsent = memoryview(data)[sent:]
+        self.sent(data, sent)
+
+    def sent(self, data: bytes, count: int) -> None:
+        """So many bytes of a reply are with the kernel: go on with the others, or after it."""
+        if count < len(data):
+            self._unsent = memoryview(data)[count:]
             self.deadline = self.owner.clock() + self.owner.options.send_timeout_s
             self.watch(False)
             self.owner.watch_writes(self, True)

@@ -9,7 +9,7 @@ from typing import Any
 from sluice.host.board import HostState
 from sluice.host.event import HTTP, Trigger
 from sluice.host.logger import Logger
-from sluice.host.response import Later, Response
+from sluice.host.response import Later, Replies, Reply, Response
 
 
 class Platform:
@@ -26,7 +26,8 @@ class Platform:
 
 
 class Context:
-    """The worker's context, with the attributes of Nuclio's Python SDK, `host` and `Later`.
+    """The worker's context, with the attributes of Nuclio's Python SDK, and `host`, `Later`,
+    `Reply` and `Replies`.
 
     Args:
         logger: writes records with this worker's id.
@@ -36,7 +37,7 @@ class Context:
         host: the host's state as seen by all workers. Under Nuclio there is no such attribute.
     """
 
-    Response, Later = Response, Later
+    Response, Later, Reply, Replies = Response, Later, Reply, Replies
 
     def __init__(
         self,

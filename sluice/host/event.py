@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import posixpath
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -29,7 +30,6 @@ class Trigger:
 
 
 HTTP = Trigger()
-_UNSET: Any = object()
 
 
 class Event:
@@ -48,6 +48,13 @@ class Event:
         "__dict__", "_body", "_fields", "_id", "_path", "_timestamp",
         "headers", "method", "raw", "received", "target", "trigger",
     )  # fmt: skip
+
+    # What is worked out when it is asked for has its slot empty until then.
+    _body: Any
+    _fields: dict[str, str]
+    _id: str
+    _path: str
+    _timestamp: datetime
 
     # What Nuclio's events carry beside these, with the values of an HTTP trigger.
     url = ""
@@ -76,18 +83,17 @@ class Event:
         self.headers = {} if headers is None else headers
         self.trigger = trigger
         self.received = time.time() if received is None else received
-        self._body = self._id = self._path = self._fields = self._timestamp = _UNSET
 
     @property
     def body(self) -> Any:
         """Decoded when the content type is application/json; bytes that do not parse stay bytes."""
-        if self._body is _UNSET:
+        try:
+            return self._body
+        except AttributeError:
             self._body = self.raw
-            if self.content_type == "application/json":
-                try:
-                    self._body = json.loads(self.raw.decode("utf-8"))
-                except (ValueError, RecursionError):
-                    self._body = self.raw
+        if self.content_type == "application/json":
+            with suppress(ValueError, RecursionError):
+                self._body = json.loads(self.raw.decode("utf-8"))
         return self._body
 
     @body.setter
@@ -97,9 +103,11 @@ class Event:
     @property
     def id(self) -> str:
         """A UUID."""
-        if self._id is _UNSET:
+        try:
+            return self._id
+        except AttributeError:
             self._id = _uuid()
-        return str(self._id)
+            return self._id
 
     @id.setter
     def id(self, value: str) -> None:
@@ -118,9 +126,11 @@ class Event:
     @property
     def path(self) -> str:
         """The path, decoded and without the query: `//` and dot segments are resolved."""
-        if self._path is _UNSET:
+        try:
+            return self._path
+        except AttributeError:
             self._path = _path(self.target)
-        return str(self._path)
+            return self._path
 
     @path.setter
     def path(self, value: str) -> None:
@@ -129,19 +139,21 @@ class Event:
     @property
     def fields(self) -> dict[str, str]:
         """The query's arguments; of one given twice, the last."""
-        if self._fields is _UNSET:
+        try:
+            return self._fields
+        except AttributeError:
             query = self.target.partition("#")[0].partition("?")[2]
             self._fields = dict(parse_qsl(query, keep_blank_values=True))
-        fields: dict[str, str] = self._fields
-        return fields
+            return self._fields
 
     @property
     def timestamp(self) -> datetime:
         """When the request was complete: UTC, without a time zone, as Nuclio gives it."""
-        if self._timestamp is _UNSET:
+        try:
+            return self._timestamp
+        except AttributeError:
             self._timestamp = datetime.fromtimestamp(self.received, UTC).replace(tzinfo=None)
-        timestamp: datetime = self._timestamp
-        return timestamp
+            return self._timestamp
 
     @timestamp.setter
     def timestamp(self, value: datetime) -> None:

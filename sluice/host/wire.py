@@ -42,6 +42,7 @@ class Head(NamedTuple):
     path: str
     headers: dict[str, str]
     length: int  # of the body
+    ending: bytes  # of the head of a reply that is not the last
 
     def event(self, body: bytes, trigger: Trigger) -> Event:
         """The event of a request with this head."""
@@ -59,7 +60,7 @@ class Head(NamedTuple):
 
 
 # Clients that keep a connection send the same head again and again, but for the body's length.
-_heads: dict[bytes, Head] = {}
+heads: dict[bytes, Head] = {}
 _MOST_HEADS, _LONGEST_HEAD = 256, 2048
 _SHORT = 16 * 1024  # bytes; of what is longer, the body is most of the work
 _HEAD_END = b"\r\n\r\n"
@@ -97,14 +98,14 @@ class Requests:
             return
         sent = bytes(data)
         end = sent.find(_HEAD_END) + len(_HEAD_END)
-        head = _heads.get(sent[:end])
+        head = heads.get(sent[:end])
         if head is not None and head.fits(len(sent) - end, end, self._options):
             self.complete.append(Request(head.event(sent[end:], self._trigger), False))
             return
         before = len(self.complete)
         self._parse(data)
         if len(self.complete) == before + 1 and not (self.partial or self.upgraded or self.refusal):
-            _remember(sent[:end], self.complete[-1], len(sent) - end)
+            remember(sent[:end], self.complete[-1], len(sent) - end)
 
     def _parse(self, data: memoryview) -> None:
         self._seen = self._seen + len(data) if self.partial else len(data)
@@ -188,7 +189,7 @@ class Requests:
         return error(431, f"the headers are larger than {self._options.max_header_bytes} bytes")
 
 
-def _remember(head: bytes, request: Request, length: int) -> None:
+def remember(head: bytes, request: Request, length: int) -> None:
     """Keep what a request's head says, if all bytes behind it are the body, and more may come."""
     event = request.event
     headers: dict[str, str] = event.headers
@@ -196,9 +197,12 @@ def _remember(head: bytes, request: Request, length: int) -> None:
         return
     if request.close or "Transfer-Encoding" in headers or "Expect" in headers:
         return
-    if len(_heads) >= _MOST_HEADS:
-        _heads.clear()
-    _heads[head] = Head(event.method, event.target, event.path, headers.copy(), length)
+    if event.method == "HEAD":  # whose reply has no body
+        return
+    if len(heads) >= _MOST_HEADS:
+        heads.clear()
+    ending = _ending(event, False)
+    heads[head] = Head(event.method, event.target, event.path, headers.copy(), length, ending)
 
 
 def encode(reply: Reply, event: Event | None, close: bool) -> bytes:
@@ -213,19 +217,24 @@ def encode(reply: Reply, event: Event | None, close: bool) -> bytes:
         ValueError: for a header that would break the message.
     """
     status, content_type, body, headers = reply
-    head = _start(status, content_type)
+    head = start(status, content_type)
     if status not in _BODILESS:
         head += b"content-length: %d\r\n" % len(body)
-    head += _date(int(time.time()))
+    head += date(int(time.time()))
     if headers:
         head += _lines(headers)
-    if close:
-        head += b"connection: close\r\n"
-    elif event is not None and "Connection" in event.headers:
-        head += b"connection: keep-alive\r\n"  # what a client of HTTP/1.0 wants to hear
+    head += _ending(event, close)
     if status in _BODILESS or (event is not None and event.method == "HEAD"):
-        return head + b"\r\n"
-    return head + b"\r\n" + body
+        return head
+    return head + body
+
+
+def _ending(event: Event | None, close: bool) -> bytes:
+    if close:
+        return b"connection: close\r\n\r\n"
+    if event is not None and "Connection" in event.headers:
+        return b"connection: keep-alive\r\n\r\n"  # what a client of HTTP/1.0 wants to hear
+    return b"\r\n"
 
 
 @lru_cache(maxsize=1024)
@@ -235,7 +244,8 @@ def _spelled(name: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _start(status: int, content_type: str) -> bytes:
+def start(status: int, content_type: str) -> bytes:
+    """What a reply begins with: its status, and its content type if it has a body."""
     if not 200 <= status <= 999:
         raise ValueError(f"{status} is not the status of a reply")
     known = {member.value: member.phrase for member in HTTPStatus}
@@ -255,7 +265,7 @@ def _line(name: str, value: object) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _date(now: int) -> bytes:
+def date(now: int) -> bytes:
     """The Date header's line; strftime would write it in the locale's language."""
     t = time.gmtime(now)
     day, month = _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1]

@@ -25,7 +25,6 @@ from sluice.host.link import DRAIN, READY, RETIRE, Link
 from sluice.host.logger import Logger
 from sluice.host.options import HostOptions
 from sluice.host.response import Later, error, reply
-from sluice.host.wire import Request
 
 FAILED = 3  # exit code of a worker that did not come up
 REFUSED = 4  # that of one that won't come up either when it is tried again
@@ -65,7 +64,7 @@ class Worker:
         self.held = 0
         self._link = Link(link)
         self._connections: dict[int, Connection] = {}
-        self._queue: deque[tuple[Connection, Request, float]] = deque()
+        self._queue: deque[tuple[Connection, float]] = deque()
         self._busy = False
         self._later: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
         self._behind = 0.0  # seconds that those whose bytes were here already have waited at least
@@ -92,12 +91,15 @@ class Worker:
             return FAILED
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not walk it again
-        self._link.start(self._loop, self._told, self._parent_gone)
-        self._link.tell(READY)
-        self._loop.call_later(_SWEEP_S, self._sweep, self.clock())
+        self._start()
         await self._done
         await self._terminate()
         return 0
+
+    def _start(self) -> None:
+        self._link.start(self._loop, self._told, self._parent_gone)
+        self._link.tell(READY)
+        self._loop.call_later(_SWEEP_S, self._sweep, self.clock())
 
     async def _terminate(self) -> None:
         callback = self.context.platform.on_termination
@@ -156,12 +158,12 @@ class Worker:
 
     # For the connections.
 
-    def submit(self, connection: Connection, request: Request) -> bool:
-        """Have the request handled, now or when its turn comes; whether its event has begun."""
+    def submit(self, connection: Connection) -> bool:
+        """Have its request handled, now or when its turn comes; whether its event has begun."""
         if self._busy:
-            self._queue.append((connection, request, self.clock()))
+            self._queue.append((connection, self.clock()))
             return False
-        self._handle(connection, request)
+        self._handle(connection)
         return True
 
     def closed(self, connection: Connection) -> None:
@@ -172,10 +174,14 @@ class Worker:
 
     def watch_reads(self, connection: Connection, on: bool) -> None:
         """Call `connection.readable` when there are bytes, or no longer."""
-        if on and not (self.retiring and connection.movable()):
+        if on and not self._stays(connection):
             self._loop.add_reader(connection.sock, connection.readable)
         else:
             self._loop.remove_reader(connection.sock)
+
+    def _stays(self, connection: Connection) -> bool:
+        """Whether it is left for another worker."""
+        return self.retiring and connection.movable()
 
     def watch_writes(self, connection: Connection, on: bool) -> None:
         """Call `connection.writable` when there is room, or no longer."""
@@ -186,23 +192,23 @@ class Worker:
 
     # One event at a time.
 
-    def _handle(self, connection: Connection, request: Request) -> None:
+    def _handle(self, connection: Connection) -> None:
         """Call the handler. A plain function is answered on return, a coroutine later."""
         if self._behind > self.options.queue_timeout_s:
-            self._turn_away(connection, request)
+            self._turn_away(connection)
             return
         connection.begin()
         begun = self.board.begun[self.worker_id] = self.clock()
         try:
-            output = self._handler(self.context, request.event)
+            output = self._handler(self.context, connection.event)
         except BaseException:  # as Nuclio: whatever a handler raises is a 500, the worker lives on
-            self._failed(connection, request)
+            self._failed(connection)
         else:
             if inspect.iscoroutine(output):
                 self._busy = True
-                self._task = self._loop.create_task(self._await(connection, request, output))
+                self._task = self._loop.create_task(self._await(connection, output))
                 return
-            self._answer(connection, request, output)
+            self._answer(connection, output)
         self.board.begun[self.worker_id] = 0.0
         if (took := self.clock() - begun) > _LONG_S:
             self._fell_behind(took)
@@ -216,17 +222,17 @@ class Worker:
     def _caught_up(self) -> None:
         self._behind = 0.0
 
-    def _turn_away(self, connection: Connection, request: Request) -> None:
+    def _turn_away(self, connection: Connection) -> None:
         text = f"no worker was free for {self.options.queue_timeout_s:g} s"
-        connection.answer(request, error(503, text, {"Retry-After": "1"}))
+        connection.answer(error(503, text, {"Retry-After": "1"}))
 
-    async def _await(self, connection: Connection, request: Request, output: Any) -> None:
+    async def _await(self, connection: Connection, output: Any) -> None:
         try:
             result = await output
         except BaseException:
-            self._failed(connection, request)
+            self._failed(connection)
         else:
-            self._answer(connection, request, result)
+            self._answer(connection, result)
         self.board.begun[self.worker_id] = 0.0
         self._busy = False
         # A later request of this connection goes to the end of the queue, behind the others'.
@@ -236,40 +242,40 @@ class Worker:
 
     def _next(self) -> None:
         while self._queue and not self._busy:
-            connection, request, since = self._queue.popleft()
+            connection, since = self._queue.popleft()
             if self.clock() - since > self.options.queue_timeout_s:
-                self._turn_away(connection, request)
+                self._turn_away(connection)
             else:
-                self._handle(connection, request)
+                self._handle(connection)
             if not self._busy:
                 connection.resume()
 
-    def _answer(self, connection: Connection, request: Request, output: Any) -> None:
+    def _answer(self, connection: Connection, output: Any) -> None:
         if type(output) is Later:
-            task = self._loop.create_task(self._answer_later(connection, request, output))
+            task = self._loop.create_task(self._answer_later(connection, output))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
             return
         try:
-            connection.answer(request, reply(output))
+            connection.answer(reply(output))
         except Exception:  # not a reply, or with headers that would break one: logged, and a 500
-            self._failed(connection, request)
+            self._failed(connection)
 
-    async def _answer_later(self, connection: Connection, request: Request, later: Later) -> None:
+    async def _answer_later(self, connection: Connection, later: Later) -> None:
         """Answer when the reply is there, which may take as long as an event."""
         limit = self.options.event_timeout_s
         future = asyncio.wrap_future(later.future)
         await asyncio.wait([future], timeout=limit)
         if not future.done():
             future.cancel()
-            connection.answer(request, error(504, f"the reply took longer than {limit:g} s"))
+            connection.answer(error(504, f"the reply took longer than {limit:g} s"))
         else:
-            self._answer_found(connection, request, later, future)
+            self._answer_found(connection, later, future)
         connection.resume()
         self._end_when_empty()
 
     def _answer_found(
-        self, connection: Connection, request: Request, later: Later, found: asyncio.Future[Any]
+        self, connection: Connection, later: Later, found: asyncio.Future[Any]
     ) -> None:
         """Have the function make the reply; it may hang in there, as in an event."""
         begun = self.board.begun
@@ -278,20 +284,21 @@ class Worker:
         try:
             output = later.then(found.result())
         except BaseException:
-            self._failed(connection, request)
+            self._failed(connection)
         else:
-            self._answer(connection, request, output)
+            self._answer(connection, output)
         begun[self.worker_id] = before
 
-    def _failed(self, connection: Connection, request: Request) -> None:
-        event = request.event
+    def _failed(self, connection: Connection) -> None:
+        event = connection.event
+        assert event is not None  # it has no answer yet
         self.logger.error_with(
             "the handler failed",
             event_id=event.id, method=event.method, path=event.path,
             traceback=traceback.format_exc(),
         )  # fmt: skip
         text = f"request {event.id} failed inside the function"
-        connection.answer(request, error(500, text))
+        connection.answer(error(500, text))
 
     def _sweep(self, last: float) -> None:
         """Expire connections. Time in which the handler held the loop is not the clients' fault."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -192,6 +192,24 @@ def to_response(context: Any, answer: Answer) -> Any:
         content_type=answer.content_type,
         status_code=answer.status,
     )
+
+
+def to_responses(context: Any, answers: Sequence[Answer], events: Sequence[Any]) -> list[Any]:
+    """The answers to a batch. Under Nuclio each response names its event; our own host takes them
+    in the events' order, and as they stand."""
+    if not hasattr(context, "Replies"):
+        pairs = zip(answers, events, strict=True)
+        return [of_event(to_response(context, answer), event) for answer, event in pairs]
+    make = context.Reply
+    made: list[Any] = context.Replies(
+        [
+            make(a.status, a.content_type, a.body, a.headers)
+            if a.later is None
+            else to_response(context, a)
+            for a in answers
+        ]
+    )
+    return made
 
 
 def of_event(response: Any, event: Any) -> Any:

@@ -25,7 +25,7 @@ from sluice.protocol import mlrun_v2, open_inference, openapi
 from sluice.protocol.about import About
 from sluice.protocol.callers import Callers
 from sluice.protocol.feedback import Feedback
-from sluice.protocol.http import Answer, Later, Request, dumps, failed, of_event, to_response
+from sluice.protocol.http import Answer, Later, Request, dumps, failed, to_response, to_responses
 from sluice.protocol.meter import Meter
 from sluice.protocol.ranked import Ranked
 from sluice.protocol.tensors import Tail
@@ -129,10 +129,7 @@ class Surface:
     def handle(self, context: Any, event: Any) -> Any:
         """Answer one event, or a list of events (a host's batching) with a list."""
         if isinstance(event, list):
-            answers = self.answers(event)
-            return [
-                of_event(to_response(context, a), e) for a, e in zip(answers, event, strict=True)
-            ]
+            return to_responses(context, self.answers(event), event)
         return to_response(context, self.answer(event))
 
     def answer(self, event: Any) -> Answer:

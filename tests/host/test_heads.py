@@ -20,9 +20,9 @@ OPTIONS = HostOptions(max_body_bytes=50, max_header_bytes=300)
 
 @pytest.fixture(autouse=True)
 def unknown() -> Iterator[None]:
-    wire._heads.clear()
+    wire.heads.clear()
     yield
-    wire._heads.clear()
+    wire.heads.clear()
 
 
 def sent(
@@ -69,7 +69,7 @@ def told(data: list[bytes], *, known: bool) -> list[Any]:
     requests, found = Requests(OPTIONS, TRIGGER), list[Any]()
     for piece in data:
         if not known:
-            wire._heads.clear()
+            wire.heads.clear()
         if requests.refusal or requests.upgraded:
             break
         requests.feed(memoryview(piece))
@@ -120,5 +120,5 @@ def test_no_more_heads_are_kept_than_there_is_room_for() -> None:
         requests.feed(memoryview(sent(b"{}", "POST / HTTP/1.1", f"X-Request-Id: {n}")))
     requests.feed(memoryview(sent(b"{}", "POST / HTTP/1.1", "X-Long: " + "x" * 3000)))
     assert len(requests.complete) == 1001
-    assert len(wire._heads) <= 256
-    assert max(map(len, wire._heads)) < 3000
+    assert len(wire.heads) <= 256
+    assert max(map(len, wire.heads)) < 3000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -306,6 +307,9 @@ def test_a_list_of_events_is_a_list_of_replies(surface: Surface) -> None:
     events: list[Any] = [raw(ORDER), raw(b"{"), decoded(ORDER)]
     for index, event in enumerate(events):
         event.id = f"e{index}"
-    replies = surface.handle(Context(), events)
-    assert [r.status_code for r in replies] == [200, 400, 200]
-    assert [r.event_id for r in replies] == ["e0", "e1", "e2"]
+    nuclio = SimpleNamespace(Response=Context.Response)
+    named, placed = surface.handle(nuclio, events), surface.handle(Context(), events)
+    assert [r.event_id for r in named] == ["e0", "e1", "e2"]
+    assert type(placed) is Context.Replies
+    for replies in [(r.status_code, r.content_type) for r in named], [r[:2] for r in placed]:
+        assert replies == [(status, "application/json") for status in (200, 400, 200)]

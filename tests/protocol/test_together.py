@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -135,7 +136,7 @@ def labels(values: dict[str, str]) -> str:
 
 
 def test_responses_name_their_events(surface: Surface) -> None:
-    context = Context(None, "0")
+    context = SimpleNamespace(Response=Context.Response)
     events = [Raw(**{**vars(raw(ORDER)), "id": f"event-{n}"}) for n in range(3)]
     responses = surface.handle(context, events)
     assert [r.event_id for r in responses] == ["event-0", "event-1", "event-2"]
