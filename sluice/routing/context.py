@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from sluice.declaration import Section
 from sluice.errors import nearest
 from sluice.features.definitions import Definitions
 from sluice.message import Message
-from sluice.routing.statistics import Floats
 from sluice.schema import Value
 
 LIMIT = 5.0  # standard deviations; beyond, a value is as good as that
@@ -55,15 +52,19 @@ class Context:
             return []
         return [name for name in self._columns if name not in columns]
 
-    def of(self, message: Message) -> Floats:
-        """What is seen of each row [m, length]. Its columns must all be there."""
+    def of(self, message: Message) -> list[float]:
+        """What is seen of each row, one after the other: length numbers of each of m. Its columns
+        must all be there."""
         if self._order[0] is not message.columns:
             places = [list(message.columns).index(name) for name in self._columns]
             self._order = message.columns, places
-        return np.array([self._row(values) for values in message.values])
+        numbers: list[float] = []
+        for values in message.values:
+            self._add(values, numbers)
+        return numbers
 
-    def _row(self, values: Sequence[Value]) -> list[float]:
-        row = [1.0]
+    def _add(self, values: Sequence[Value], row: list[float]) -> None:
+        row.append(1.0)
         for place, column in zip(self._order[1], self._columns.values(), strict=True):
             value: Any = values[place]
             if isinstance(column, dict):
@@ -76,7 +77,6 @@ class Context:
             else:
                 mean, deviation = column
                 row.append(min(max((value - mean) / deviation, -LIMIT), LIMIT))
-        return row
 
 
 def _column(section: Section) -> dict[str, int] | tuple[float, float]:

@@ -6,6 +6,7 @@ up in any order, and forgetting weighs them by bucket as it does the others.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -24,6 +25,7 @@ from sluice.routing.snapshot import Snapshot
 from sluice.routing.statistics import COUNT, SQUARE, Floats, total, units
 
 _AT_ONCE = 1 << 20  # numbers in hand while many rows are decided
+_FEW = 256  # numbers that are multiplied and added up sooner without NumPy
 
 
 class Fits(NamedTuple):
@@ -32,9 +34,11 @@ class Fits(NamedTuple):
     Attributes:
         live, snapshot: what they were made of.
         arms: aliases [k].
-        weights: of each arm [k, d]; half a reward is taken off, so that an arm of which nothing is
-            known earns half.
-        inverses: (λI + Σx·xᵀ)⁻¹ of each arm, flat [k, d²].
+        forms: by what x·xᵀ is multiplied and added up, flat [2k, d²]. First the weights of each
+            arm, for its first row, which is x; half a reward is taken off, so that an arm of which
+            nothing is known earns half. Then (λI + Σx·xᵀ)⁻¹ of each arm.
+        alone: of each arm the same as lists, [d] and [d²], where they are few and nothing is made
+            of the shares: what a row by itself is decided by.
         warm: the shares of a warm start [k], or None when it is over.
         bounds: floors and ceilings of each arm [2, k], or None where there are none.
     """
@@ -42,8 +46,8 @@ class Fits(NamedTuple):
     live: Live
     snapshot: Snapshot
     arms: list[str]
-    weights: Floats
-    inverses: Floats
+    forms: Floats
+    alone: list[tuple[list[float], list[float]]] | None
     warm: Floats | None
     bounds: Floats | None
 
@@ -77,6 +81,13 @@ class Linear(Bandit):
         """The probability of each arm for each row [m, k], of which the expected reward and the
         root of xᵀA⁻¹x are given [m, k]."""
         raise TypeError(f"{type(self).__name__} does not define likely")
+
+    def likely_alone(
+        self, means: list[float], deviations: list[float], snapshot: Snapshot
+    ) -> list[float]:
+        """`likely` for one row: the same numbers to the bit, as lists [k]."""
+        [shares] = self.likely(np.array([means]), np.array([deviations]), snapshot).tolist()
+        return list(shares)
 
     def check(self, definitions: Definitions) -> None:
         self.context.check(definitions)
@@ -120,13 +131,19 @@ class Linear(Bandit):
         return dict(zip(fits.arms, self._shares(contexts, fits).T, strict=True))
 
     def _chosen(self, message: Message, fits: Fits) -> list[Choice]:
-        seen = self.context.of(message)
-        shares = self._shares(seen, fits)
+        numbers, n = self.context.of(message), self.context.length
+        if fits.alone is not None and len(numbers) == n:
+            shares = [self._alone(numbers, fits.alone, fits.snapshot)]
+        else:
+            shares = self._shares(np.array(numbers).reshape(-1, n), fits).tolist()
         version, reason = fits.snapshot.head.version, "" if fits.warm is None else WARM
-        contexts = map(tuple, seen.tolist())
+        contexts = [tuple(numbers[at : at + n]) for at in range(0, len(numbers), n)]
         choices, last = [], len(fits.arms) - 1
-        for place, x, row in zip(message.places(), contexts, shares.tolist(), strict=True):
-            arm = bisect_right(list(accumulate(row)), self.unit(version, place), 0, last)
+        for place, x, row in zip(message.places(), contexts, shares, strict=True):
+            if 1.0 in row:
+                arm = row.index(1.0)  # whatever would be drawn
+            else:
+                arm = bisect_right(list(accumulate(row)), self.unit(version, place), 0, last)
             choices.append(self.choice(fits.arms[arm], fits.live, row[arm], reason, x))
         return choices
 
@@ -134,7 +151,7 @@ class Linear(Bandit):
         """The probability of each arm for each row [m, k], between floors and ceilings."""
         if fits.warm is not None:
             return np.broadcast_to(fits.warm, (len(seen), len(fits.arms)))
-        most = max(1, _AT_ONCE // fits.inverses.size)
+        most = max(1, _AT_ONCE // fits.forms.size)
         if len(seen) <= most:
             shares = self._some(seen, fits)
         else:
@@ -145,11 +162,23 @@ class Linear(Bandit):
         return shares
 
     def _some(self, seen: Floats, fits: Fits) -> Floats:
-        """Products are summed along the last axis only: a row does not depend on its neighbours."""
+        """Products are summed along the last axis only: a row does not depend on its neighbours.
+        Few of them are summed in their order, as those of a row alone are."""
         pairs = (seen[:, :, None] * seen[:, None, :]).reshape(len(seen), 1, -1)
-        means = np.add.reduce(seen[:, None, :] * fits.weights, 2)
-        variances = np.add.reduce(pairs * fits.inverses, 2)
-        return self.likely(means, np.sqrt(np.abs(variances)), fits.snapshot)
+        terms, k = pairs * fits.forms, len(fits.arms)
+        few = fits.forms.size <= _FEW
+        sums = np.add.accumulate(terms, 2)[:, :, -1] if few else np.add.reduce(terms, 2)
+        deviations = np.abs(sums[:, k:])
+        return self.likely(sums[:, :k], np.sqrt(deviations, deviations), fits.snapshot)
+
+    def _alone(
+        self, x: list[float], arms: list[tuple[list[float], list[float]]], snapshot: Snapshot
+    ) -> list[float]:
+        """`_some` for a row alone."""
+        pairs = [a * b for a in x for b in x]
+        means = [_added(pairs, weights) for weights, _ in arms]
+        deviations = [math.sqrt(abs(_added(pairs, inverse))) for _, inverse in arms]
+        return self.likely_alone(means, deviations, snapshot)
 
     def _fitted(self, live: Live, snapshot: Snapshot) -> Fits:
         arms = [alias for alias in self.bounds if alias in live.aliases]
@@ -162,10 +191,15 @@ class Linear(Bandit):
             bounds[1] = 1.0  # of those that are live somebody must take the rest
         warm = bounded(lacking / lacking.sum(), *bounds) if lacking.any() else None
         made = [self._fit(s) for s in sums]
-        weights = np.array([weights for weights, _ in made])
-        inverses = np.array([inverse for _, inverse in made])
+        forms = np.zeros((2, len(arms), self.context.length**2))
+        for arm, (weights, inverse) in enumerate(made):
+            forms[0, arm, : len(weights)], forms[1, arm] = weights, inverse
+        forms = forms.reshape(2 * len(arms), self.context.length**2)
         free = bool((bounds[0] == 0).all() and (bounds[1] == 1).all())
-        return Fits(live, snapshot, arms, weights, inverses, warm, None if free else bounds)
+        alone = None
+        if free and warm is None and forms.size <= _FEW:
+            alone = [(weights.tolist(), inverse.tolist()) for weights, inverse in made]
+        return Fits(live, snapshot, arms, forms, alone, warm, None if free else bounds)
 
     def _fit(self, sums: Floats) -> tuple[Floats, Floats]:
         """Weights [d] and the inverse, flat [d²], of one arm's sums."""
@@ -177,3 +211,11 @@ class Linear(Bandit):
         # Its own column of ones: Σx is the first row of Σx·xᵀ.
         weights = inverse @ (sums[SQUARE + 1 : SQUARE + 1 + d] - 0.5 * products[0])
         return weights, inverse.ravel()
+
+
+def _added(numbers: list[float], factors: list[float]) -> float:
+    """The products of the first numbers and all factors, added up in their order."""
+    added = 0.0
+    for number, factor in zip(numbers, factors, strict=False):
+        added += number * factor
+    return added

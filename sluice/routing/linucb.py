@@ -36,6 +36,17 @@ class LinUcb(Linear):
         self._alpha = float(alpha)
 
     def likely(self, means: Floats, deviations: Floats, snapshot: Snapshot) -> Floats:
-        best = (means + self._alpha * deviations).argmax(1)
-        shares: Floats = _ONE_HOT[: means.shape[1], : means.shape[1]][best]
+        bound = deviations * self._alpha
+        bound += means
+        arms = means.shape[1]
+        shares: Floats = _ONE_HOT[:arms, :arms].take(bound.argmax(1), 0)
+        return shares
+
+    def likely_alone(
+        self, means: list[float], deviations: list[float], snapshot: Snapshot
+    ) -> list[float]:
+        pairs = zip(means, deviations, strict=True)
+        bounds = [deviation * self._alpha + mean for mean, deviation in pairs]
+        shares = [0.0] * len(bounds)
+        shares[bounds.index(max(bounds))] = 1.0
         return shares

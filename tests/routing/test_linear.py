@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluice.routing.learning import Learning
 from sluice.routing.ledger import Credit
-from sluice.routing.linear import Linear
+from sluice.routing.linear import Fits, Linear
 from sluice.routing.policy import make_policy
 from sluice.routing.rewards import Earned
 from sluice.routing.statistics import Floats, fields
@@ -41,7 +43,8 @@ def world(name: str, **params: Any) -> World:
 def seen(made: World, *rows: Sequence[Any]) -> list[tuple[float, ...]]:
     message = message_of(len(rows), COLUMNS, [list(row) for row in rows])
     assert isinstance(made.policy, Linear)
-    return [tuple(row) for row in made.policy.context.of(message).tolist()]
+    numbers, n = made.policy.context.of(message), made.policy.context.length
+    return [tuple(numbers[at : at + n]) for at in range(0, len(numbers), n)]
 
 
 def test_columns_become_numbers_of_one_scale() -> None:
@@ -113,6 +116,29 @@ def test_a_row_does_not_depend_on_its_neighbours(name: str, floor: float) -> Non
         alone.rows = [place]
         assert made.policy.choose(alone, made.live) == [together[place]]
         assert together[place].propensity >= floor - 1e-6
+
+
+NUMBERS = st.floats(-5, 5) | st.sampled_from([0.0, -0.0, 1.0])
+
+
+@pytest.mark.parametrize("name", CONTEXTUAL)
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(1, 20), st.data())
+def test_a_row_alone_has_the_same_shares_to_the_bit(
+    name: str, d: int, arms: int, rows: int, data: st.DataObject
+) -> None:
+    made = world(name)
+    assert isinstance(made.policy, Linear)
+    snapshot = made.policy.latest()
+    assert snapshot is not None
+    several = st.lists(NUMBERS, min_size=d * d, max_size=d * d)
+    forms = data.draw(st.lists(several, min_size=2 * arms, max_size=2 * arms))
+    alone = [(forms[arm][:d], forms[arms + arm]) for arm in range(arms)]
+    stacked = np.array(forms)
+    stacked[:arms, d:] = 0
+    fits = Fits(made.live, snapshot, ["arm"] * arms, stacked, alone, None, None)
+    seen = [[1.0, *data.draw(st.tuples(*[NUMBERS] * (d - 1)))] for _ in range(rows)]
+    together = made.policy._shares(np.array(seen), fits).tolist()
+    assert [made.policy._alone(x, alone, snapshot) for x in seen] == together
 
 
 @pytest.mark.parametrize("name", CONTEXTUAL)
