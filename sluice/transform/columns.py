@@ -22,6 +22,7 @@ from sluice.transform.transform import (
 )
 
 TENSOR = "features"
+_FLOAT32 = np.dtype(np.float32)  # what np.float32 is made into anew by each call
 
 
 class Columns(Transform):
@@ -152,7 +153,7 @@ class _Compiled:
         self._fill, self._width, self._plain = fill, width, plain
 
     def __call__(self, rows: Sequence[Sequence[Value]]) -> tuple[Tensors, list[Unknown]]:
-        matrix = np.empty((len(rows), self._width), np.float32)
+        matrix = np.empty((len(rows), self._width), _FLOAT32)
         unknown = self._fill(rows, matrix)
         return self._plain(rows) if unknown is None else ({TENSOR: matrix}, unknown)
 

@@ -28,6 +28,7 @@ NODE = np.dtype(
     ]
 )  # fmt: skip
 WEIGHT = np.dtype([("target", "<i4"), ("weight", "<f4")])
+_FLOAT32 = np.dtype(np.float32)  # one object, of whichever array
 _TRANSFORMS = {"none": 0, "logistic": 1, "softmax": 2}
 
 
@@ -78,9 +79,9 @@ class TreesModel:
 
     def predict(self, tensors: Tensors) -> Any:
         rows = tensors[self._name]
-        if rows.dtype != np.float32 or not rows.flags.c_contiguous:
+        if rows.dtype is not _FLOAT32 or not rows.flags.c_contiguous:
             rows = np.ascontiguousarray(rows, np.float32)
-        scores = np.empty((len(rows), self._targets), np.float32)
+        scores = np.empty((len(rows), self._targets), _FLOAT32)
         self._predict(rows, scores)
         return scores
 
