@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXACT (1LL << 53) /* whole numbers up to here are doubles */
+#include "_field.h"
 
 /* n structures, read from a tuple of tuples that keeps alive what they point to. */
 typedef struct {
@@ -49,150 +49,74 @@ static PyObject *bind(PyMethodDef *function, PyObject *from, size_t size,
 
 /* -- A record's fields --------------------------------------------------------------------- */
 
-typedef struct {
-    PyObject *name, *convert, *value, *array; /* value: the default; array: numpy's type */
-    int kind; /* the first letter of its type, a space for an array */
-    int missing, null; /* whether there may be no such key, and no value */
-    double low, high;
-} Field;
-
-static int read_field(PyObject *item, void *into)
-{
-    Field *field = into;
-    return !PyArg_ParseTuple(item, "UCddppOOO", &field->name, &field->kind, &field->low,
-                             &field->high, &field->missing, &field->null, &field->convert,
-                             &field->value, &field->array);
-}
-
-/* The number that n digits are, −1 if one of them is none. */
-static int digits(const char *text, int n)
-{
-    int number = 0;
-    for (; n; n--, text++) {
-        if (*text < '0' || *text > '9')
-            return -1;
-        number = number * 10 + *text - '0';
-    }
-    return number;
-}
-
-/* The seconds since 1970 of a text of 20 bytes, NAN unless it is as 2013-04-01T09:00:00Z is. */
-static double seconds_of(const char *text)
-{
-    static const short BEFORE[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-    const int year = digits(text, 4), month = digits(text + 5, 2), day = digits(text + 8, 2);
-    const int hour = digits(text + 11, 2), minute = digits(text + 14, 2);
-    const int second = digits(text + 17, 2);
-    if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':'
-        || text[19] != 'Z' || year < 1 || month < 1 || month > 12 || day < 1 || hour < 0
-        || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
-        return NAN;
-    const int leap = (year % 4 == 0 && year % 100) || year % 400 == 0, past = year - 1;
-    if (day > BEFORE[month] - BEFORE[month - 1] + (leap && month == 2))
-        return NAN;
-    const int days = past * 365 + past / 4 - past / 100 + past / 400 - 719162
-        + BEFORE[month - 1] + (leap && month > 2) + day - 1;
-    return days * 86400.0 + hour * 3600 + minute * 60 + second;
-}
-
-/* The typed value of one that is of its type already; NULL, with no exception, of any other. */
-static PyObject *plain(const Field *field, PyObject *value)
-{
-    double number = NAN;
-    if (PyUnicode_CheckExact(value) && (field->kind == 's' || field->kind == 't')) {
-        Py_ssize_t size;
-        const char *text = PyUnicode_AsUTF8AndSize(value, &size);
-        if (text && field->kind == 's')
-            return Py_NewRef(value);
-        if (!text) /* half of a surrogate pair */
-            PyErr_Clear();
-        else if (size == 20)
-            number = seconds_of(text);
-    } else if (PyFloat_CheckExact(value) && field->kind == 'n') {
-        number = PyFloat_AsDouble(value);
-        if (number != 0 && number >= field->low && number <= field->high)
-            return Py_NewRef(value);
-    } else if (PyLong_CheckExact(value) && (field->kind == 'n' || field->kind == 'i')) {
-        int over;
-        const long long whole = PyLong_AsLongLongAndOverflow(value, &over);
-        if (!over && whole >= -EXACT && whole <= EXACT)
-            number = (double)whole;
-    } else if (PyBool_Check(value) && field->kind == 'b') {
-        number = value == Py_True;
-    }
-    if (number >= field->low && number <= field->high)
-        return PyFloat_FromDouble(number + 0.0); /* −0.0 is 0.0 */
-    return NULL;
-}
-
-/* Whether a value stands for none: null, or not equal to itself; −1 with an exception. */
-static int is_null(const Field *field, PyObject *value)
-{
-    if (value == Py_None)
-        return 1;
-    if (PyList_CheckExact(value) || (PyObject *)Py_TYPE(value) == field->array)
-        return 0;
-    PyObject *differs = PyObject_RichCompare(value, value, Py_NE);
-    const int null = differs ? PyObject_IsTrue(differs) : -1;
-    Py_XDECREF(differs);
-    return null;
-}
-
-/* The default of a field, with why it stands there. */
-static PyObject *instead(const Field *field, const char *reason, PyObject *why)
-{
-    PyObject *text = PyUnicode_InternFromString(reason);
-    const int failed = !text || PyDict_SetItem(why, field->name, text);
-    Py_XDECREF(text);
-    return failed ? NULL : Py_NewRef(field->value);
-}
-
-/* The typed value of a field, or NULL with an exception; `refused` becomes 1 if it needs one. */
-static PyObject *read_value(const Field *field, PyObject *record, PyObject *why, int *refused)
-{
-    PyObject *value = PyDict_GetItemWithError(record, field->name);
-    if (!value) {
-        *refused |= !field->missing;
-        return PyErr_Occurred() ? NULL : instead(field, "missing", why);
-    }
-    Py_INCREF(value); /* a converter may change the record */
-    PyObject *result = plain(field, value);
-    const int null = result ? 0 : PyErr_Occurred() ? -1 : is_null(field, value);
-    if (null > 0) {
-        *refused |= !field->null;
-        result = instead(field, "null", why);
-    } else if (!null && !result) {
-        result = PyObject_CallFunctionObjArgs(field->convert, value, NULL);
-    }
-    Py_DECREF(value);
-    return result;
-}
-
 static PyObject *read_record(PyObject *capsule, PyObject *record)
 {
-    const Table *table = PyCapsule_GetPointer(capsule, NULL);
     if (!PyDict_CheckExact(record))
         return PyErr_Format(PyExc_TypeError, "expected a dict");
-    PyObject *values = PyList_New(table->n), *why = PyDict_New(), *result = NULL;
-    int refused = 0, failed = !values || !why;
-    for (Py_ssize_t i = 0; !failed && i < table->n; i++) {
-        PyObject *value = read_value((Field *)table->items + i, record, why, &refused);
-        failed = !value || PyList_SetItem(values, i, value);
-    }
-    if (!failed)
-        result = refused ? Py_NewRef(Py_None) : PyTuple_Pack(2, values, why);
+    PyObject *values, *why, *result = NULL;
+    const Table *table = PyCapsule_GetPointer(capsule, NULL);
+    const int read = read_dict(table->items, table->n, record, &values, &why);
+    if (read >= 0)
+        result = read ? PyTuple_Pack(2, values, why) : Py_NewRef(Py_None);
     Py_XDECREF(values);
     Py_XDECREF(why);
     return result;
 }
 
+/* Add a record's values and reasons to the lists of them. 1; 0 if it is refused or for Python,
+   −1: an exception. */
+static int read_into(const Table *table, PyObject *record, PyObject *rows, PyObject *reasons)
+{
+    PyObject *values, *why;
+    if (!PyDict_CheckExact(record))
+        return 0;
+    int read = read_dict(table->items, table->n, record, &values, &why);
+    if (read > 0 && (PyList_Append(rows, values) || PyList_Append(reasons, why)))
+        read = -1;
+    else if (read < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear();
+        read = 0;
+    }
+    Py_XDECREF(values);
+    Py_XDECREF(why);
+    return read;
+}
+
+static PyObject *read_records(PyObject *capsule, PyObject *const *args, Py_ssize_t count)
+{
+    const Table *table = PyCapsule_GetPointer(capsule, NULL);
+    Py_ssize_t place = count == 4 ? PyLong_AsSsize_t(args[1]) : -1;
+    if (place < 0 || !PyList_CheckExact(args[0]))
+        return PyErr_Occurred() ? NULL : PyErr_Format(
+            PyExc_TypeError, "read_many(list, place, rows, reasons)");
+    for (; place < PyList_Size(args[0]); place++) {
+        PyObject *record = Py_NewRef(PyList_GetItem(args[0], place));
+        const int read = read_into(table, record, args[2], args[3]);
+        Py_DECREF(record);
+        if (read < 0)
+            return NULL;
+        if (!read)
+            break;
+    }
+    return PyLong_FromSsize_t(place);
+}
+
 static PyObject *make_reader(PyObject *module, PyObject *fields)
 {
-    static PyMethodDef read = {
+    static PyMethodDef one = {
         "read", read_record, METH_O,
         "read(dict): its values, and why defaults stand there; None where one may not.",
     };
-    return bind(&read, fields, sizeof(Field), read_field);
+    static PyMethodDef many = {
+        "read_many", (PyCFunction)(void (*)(void))read_records, METH_FASTCALL,
+        "read_many(records, place, rows, reasons): see ReadMany in reader.py.",
+    };
+    PyObject *read = bind(&one, fields, sizeof(Field), read_field);
+    PyObject *more = read ? PyCFunction_NewEx(&many, PyCFunction_GetSelf(read), NULL) : NULL;
+    PyObject *both = more ? PyTuple_Pack(2, read, more) : NULL;
+    Py_XDECREF(read);
+    Py_XDECREF(more);
+    return both;
 }
 
 /* -- A matrix's columns -------------------------------------------------------------------- */
@@ -287,13 +211,15 @@ static int fill_row(const Table *table, PyObject *values, Py_ssize_t i, PyObject
         if (op->first >= n || op->second >= n)
             return 0;
         PyObject *first = PyList_GetItem(values, op->first);
-        PyObject *second = op->second < 0 ? first : PyList_GetItem(values, op->second);
-        if (!op->apply)
+        if (!op->apply) {
             done = code_of(op, first, i, unknown, out);
-        else if (PyFloat_CheckExact(first) && PyFloat_CheckExact(second))
-            *out = (float)op->apply(op, PyFloat_AsDouble(first), PyFloat_AsDouble(second));
-        else
+            continue;
+        }
+        PyObject *second = op->second < 0 ? first : PyList_GetItem(values, op->second);
+        if (!PyFloat_CheckExact(first) || !PyFloat_CheckExact(second))
             return 0;
+        const double x = PyFloat_AsDouble(first), y = second == first ? x : PyFloat_AsDouble(second);
+        *out = (float)op->apply(op, x, y);
     }
     return done;
 }
@@ -335,7 +261,7 @@ static PyObject *make_plan(PyObject *module, PyObject *ops)
 }
 
 static PyMethodDef functions[] = {
-    {"reader", make_reader, METH_O, "reader(fields), as reader.py has them: their read."},
+    {"reader", make_reader, METH_O, "reader(fields), as reader.py has them: read, read_many."},
     {"plan", make_plan, METH_O, "plan(ops), as columns.py has them: their fill, or KeyError."},
     {NULL, NULL, 0, NULL},
 };

@@ -57,15 +57,10 @@ class _Rows:
 
     def look_up(self, lookup: Any) -> None:
         """Add what is known of each row's item."""
-        found = lookup.rows(self.values, self.as_of)
-        for row, looked in zip(self.values, found, strict=True):
-            row.extend(looked.values)
         # Each row's own: what a step notes about one item is not said of its neighbours.
-        self.defaults = [
-            {**defaults, **looked.defaulted}
-            for defaults, looked in zip(self.defaults, found, strict=True)
-        ]
+        self.defaults = [dict(defaults) for defaults in self.defaults]
+        found = lookup.look_up(self.values, self.as_of, self.defaults)
         self.ages = [
-            {**ages, **looked.ages} if looked.ages else ages
-            for ages, looked in zip(self.ages, found, strict=True)
+            {**ages, **of_item} if of_item else ages
+            for ages, of_item in zip(self.ages, found, strict=True)
         ]

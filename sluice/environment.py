@@ -76,6 +76,18 @@ class Environment:
                 failures += 1
                 self._mend(error, failures)
 
+    def last_commit(self) -> int:
+        """The number of the last write transaction: by `read`, without its calls, for it is asked
+        for often. Raises as `read` does."""
+        try:
+            with self.reading:
+                transaction = (self._environment or self._open()).begin(None, None, False)
+                number: int = transaction.id()
+                transaction.abort()
+                return number
+        except lmdb.Error:
+            return self.read(_id)
+
     def write(self, function: Callable[..., T], *args: Any, durable: bool = True) -> T:
         """`function(transaction, *args)` in a write transaction; other writers wait, readers don't.
 
@@ -163,6 +175,11 @@ class Environment:
         if int(version) > newest:
             hint = f"this Sluice reads up to {newest}: use a newer one, or another place"
             raise DeclarationError(self, "format", f"is {int(version)}", hint)
+
+
+def _id(transaction: Any) -> int:
+    number: int = transaction.id()
+    return number
 
 
 _shared: dict[tuple[str, str], Environment] = {}

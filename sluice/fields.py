@@ -18,6 +18,11 @@ class Fields(Mapping[str, Any]):
     def __init__(self, places: Mapping[str, int], values: Sequence[Any]) -> None:
         self._places, self._values = places, values
 
+    def of(self, values: Sequence[Any]) -> Fields:
+        """This view, of other values from now on: one will do for rows that come one by one."""
+        self._values = values
+        return self
+
     def __getitem__(self, name: str) -> Any:
         return self._values[self._places[name]]
 

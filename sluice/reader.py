@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # The typed values, and why (`missing`, `null`) a default stands there; None where one may not.
 Read = Callable[[dict[str, Any]], tuple[list[Value], dict[str, str]] | None]
+# From a list of records on from a place: adds the values and the reasons of those that are plain
+# dicts and break nothing, up to the first other one, whose place it returns.
+ReadMany = Callable[[list[Any], int, list[list[Value]], list[dict[str, str]]], int]
 ARRAYS = (list, np.ndarray)
 ABSENT: Any = object()
 _LARGEST = sys.float_info.max  # a larger int is no float
@@ -88,10 +91,10 @@ class Reader:
         return values, defaulted
 
 
-def compiled_reader(fields: Iterable[Field]) -> Read | None:
+def compiled_reader(fields: Iterable[Field]) -> tuple[Read, ReadMany] | None:
     """`Reader`, compiled, for what is a dict itself; None where the installation has no such."""
     make = compiled("reader")
-    read: Read | None = make and make(tuple(map(_row_of, fields)))
+    read: tuple[Read, ReadMany] | None = make and make(tuple(map(_row_of, fields)))
     return read
 
 

@@ -23,7 +23,7 @@ from sluice.lift import Column as Column  # noqa: PLC0414 (the features take bot
 from sluice.lift import confusable, each
 from sluice.lift import lift as lift  # noqa: PLC0414
 from sluice.quote import found as found  # noqa: PLC0414 (the protocols take it from here)
-from sluice.reader import ABSENT, ARRAYS, Reader, compiled_reader
+from sluice.reader import ABSENT, ARRAYS, Read, Reader, ReadMany, compiled_reader
 from sluice.refusals import refuse
 from sluice.values import CONVERTERS, NAN
 from sluice.values import Value as Value  # noqa: PLC0414
@@ -31,6 +31,7 @@ from sluice.values import is_unicode as is_unicode  # noqa: PLC0414
 from sluice.values import seconds as seconds  # noqa: PLC0414
 
 TYPES = ("string", "integer", "number", "boolean", "timestamp")
+Refused = dict[int, RecordError]
 FLOAT32 = 3.4028234663852886e38  # the largest that float32 holds
 
 
@@ -119,7 +120,9 @@ class Schema:
         self._hidden: frozenset[str] = frozenset()
         self.by_name = {f.name: f for f in self.fields}
         self._read_any = Reader(self.fields)
-        self._read = compiled_reader(self.fields) or self._read_any
+        self._read: Read
+        self._read_many: ReadMany | None
+        self._read, self._read_many = compiled_reader(self.fields) or (self._read_any, None)
 
     @classmethod
     def parse(cls, sections: Mapping[str, Section], largest: float = math.inf) -> Schema:
@@ -157,6 +160,26 @@ class Schema:
         if row is None:
             self._refuse(record)
         return row
+
+    def rows(self, records: list[Any]) -> tuple[list[list[Value]], list[dict[str, str]], Refused]:
+        """What `row` makes of each record: values and defaults of the good ones, in their order;
+        why the others are refused, by their places."""
+        values: list[list[Value]] = []
+        defaults: list[dict[str, str]] = []
+        refused: Refused = {}
+        place, many = 0, self._read_many
+        while True:
+            if many is not None:
+                place = many(records, place, values, defaults)
+            if place >= len(records):
+                return values, defaults, refused
+            try:
+                row, defaulted = self.row(records[place])
+                values.append(row)
+                defaults.append(defaulted)
+            except RecordError as error:
+                refused[place] = error
+            place += 1
 
     def _refuse(self, record: dict[str, Any]) -> NoReturn:
         problems = {f.name: p for f in self.fields if (p := self._problem(f, record))}

@@ -103,8 +103,31 @@ def outcome(read: Any, record: Any) -> Any:
 @COMPILED
 @given(fields(), RECORDS)
 def test_both_read_the_same(made: list[Field], record: dict[Any, Any]) -> None:
-    compiled = compiled_reader(made)
-    assert outcome(compiled, record) == outcome(Reader(made), record)
+    read, _ = compiled_reader(made) or (None, None)
+    assert outcome(read, record) == outcome(Reader(made), record)
+
+
+@given(fields(), st.lists(RECORDS | st.sampled_from(ODD), max_size=5))
+def test_many_records_are_read_as_each_is(made: list[Field], records: list[Any]) -> None:
+    """Those that are no dicts, and those that are refused, between the others."""
+    schema = Schema(made)
+    plain = Schema(made)
+    plain._read_many = None
+    expected = [outcome(schema.row, record) for record in records]
+    for each in (schema, plain):
+        if any(found and found[0] in (TypeError, KeyError, ValueError) for found in expected):
+            with pytest.raises((TypeError, KeyError, ValueError)):  # what cannot be compared
+                each.rows(records)
+            continue
+        rows, reasons, refused = each.rows(records)
+        good = iter(zip(rows, reasons, strict=True))
+        for place, found in enumerate(expected):
+            if place in refused:
+                assert found == (RecordError, str(refused[place]))
+            else:
+                values, why = next(good)
+                assert found == ([bits(v) for v in values], list(why.items()))
+        assert next(good, None) is None
 
 
 @given(fields(), RECORDS)
@@ -145,12 +168,20 @@ def test_a_value_that_a_converter_takes_away_is_read_all_the_same() -> None:
 
 @COMPILED
 def test_only_a_dict_itself_is_read_compiled() -> None:
-    compiled = compiled_reader([Field("a", "number")])
-    assert compiled is not None
+    read, many = compiled_reader([Field("a", "number")]) or (None, None)
+    assert read is not None
+    assert many is not None
     others: list[Any] = [Record(a=1), [], None]
     for record in others:
         with pytest.raises(TypeError, match="expected a dict"):
-            compiled(record)
+            read(record)
+        rows: list[Any] = []
+        assert many([{"a": 1}, record, {"a": 2}], 0, rows, []) == 1
+        assert rows == [[1.0]]
+    odd: list[Any] = [(), ([], -1, [], []), ({}, 0, [], []), ([{"a": 1}], 0, None, [])]
+    for given_so in odd:
+        with pytest.raises((TypeError, SystemError)):
+            many(*given_so)
 
 
 @COMPILED
@@ -161,7 +192,8 @@ def test_reading_keeps_nothing() -> None:
         {"a": "bad"}, {"a": 1.5, "t": "2013-04-01T09:00:00+01:00"}, {"s": "\ud800"},
         {"a": Other(np.array([True, False]))},
     ]  # fmt: skip
-    compiled = compiled_reader(made)
+    compiled, many = compiled_reader(made) or (None, None)
+    assert many is not None
     for record in records:
         outcome(compiled, record)
     gc.collect()
@@ -169,6 +201,7 @@ def test_reading_keeps_nothing() -> None:
     for _ in range(2000):
         for record in records:
             outcome(compiled, record)
+            outcome(lambda record: many([record], 0, [], []) and None, record)
             compiled_reader(made)
     gc.collect()
     assert sys.getallocatedblocks() - before < 1000  # one kept each time would be 2,000

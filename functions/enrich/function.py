@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.application import application
 from sluice.candidates import spread
-from sluice.errors import RecordError, RequestError
+from sluice.errors import RequestError
 from sluice.fields import Fields
 from sluice.message import Message
 from sluice.protocol.apart import StepSurface
+from sluice.schema import Refused
 from sluice.step import Step
 
 if TYPE_CHECKING:
@@ -50,43 +51,47 @@ class Enrich(Step):
         if not message.records:
             raise RequestError("expected at least one record, found an empty list")
         live = message.live = self._application.live()
-        message.rows, message.values, message.defaults, message.errors = [], [], [], {}
-        given: list[list[str] | None] = []
-        for index, record in enumerate(message.records):
-            try:
-                values, defaults = self._schema.row(record)
-                if self._candidates is not None:
-                    given.append(self._candidates.given_by(record))
-            except RecordError as error:
-                error.record = index
-                vars(error)["failed_step"] = self.name
-                message.errors[index] = error
-                continue
-            message.rows.append(index)
-            message.values.append(values)
-            message.defaults.append(defaults)
+        given = self._read(message)
         if message.single and message.errors:
             raise message.errors[0]
-        self._look_up(message)
+        moments = message.as_of = self._moments(message)
+        message.ages = live.lookup.look_up(message.values, moments, message.defaults)
         message.columns = live.columns
         if self._candidates is not None:
             spread(message, self._candidates, given)
 
-    def _look_up(self, message: Message) -> None:
-        message.as_of = self._moments(message)
-        found = message.live.lookup.rows(message.values, message.as_of)
-        for row, defaults, looked_up in zip(message.values, message.defaults, found, strict=True):
-            row.extend(looked_up.values)
-            defaults.update(looked_up.defaulted)
-        message.ages = [f.ages for f in found]
+    def _read(self, message: Message) -> list[list[str] | None]:
+        """Check the records; the candidates that the good ones bring, in a ranking graph."""
+        message.values, message.defaults, refused = self._schema.rows(message.records)
+        message.rows, message.errors = list(range(len(message.records))), {}
+        if refused:
+            self._refuse(message, refused)
+        if self._candidates is None:
+            return []
+        given, refused = self._candidates.all_given(message.records, message.rows)
+        if refused:
+            good = [place for place, row in enumerate(message.rows) if row not in refused]
+            message.values = [message.values[place] for place in good]
+            message.defaults = [message.defaults[place] for place in good]
+            self._refuse(message, refused)
+        return given
+
+    def _refuse(self, message: Message, refused: Refused) -> None:
+        """Records that are not answered, and why."""
+        message.rows = [row for row in message.rows if row not in refused]
+        for index, error in refused.items():
+            error.record = index
+            vars(error)["failed_step"] = self.name
+        message.errors.update(refused)
 
     def _moments(self, message: Message) -> list[float]:
         """What the look-ups of each row are as of."""
-        places, as_of, undated = self._places, self._as_of, self._undated
+        as_of, undated = self._as_of, self._undated
         times = message.times() if as_of is None or undated else []
         if as_of is None:
             return [times[record] for record in message.rows]
-        moments = [as_of(Fields(places, values)) for values in message.values]
+        fields = Fields(self._places, ())
+        moments = [as_of(fields.of(values)) for values in message.values]
         if not undated:
             return moments
         there = zip(moments, message.rows, strict=True)

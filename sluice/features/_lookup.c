@@ -7,106 +7,131 @@
 
 /* How an entity is asked. */
 typedef struct {
-    PyObject *number, *entity, *places; /* places: of the fields of its key, a tuple */
+    PyObject *entity, *places; /* places: of the fields of its key, a tuple */
     int timed; /* whether it makes a difference as of when */
 } Asking;
 
 typedef struct {
-    PyObject *from, *make; /* from keeps the others alive; make gives what a record looks up */
+    PyObject *from; /* keeps the others alive */
     Py_ssize_t n;
     Asking asking[];
 } Plans;
 
-/* A new reference to the key, to None if a part of it is null. NULL: an exception. */
-static PyObject *key_of(const Asking *asking, PyObject *row)
+/* A new reference to a part of a key, to None if it is null. NULL: an exception. */
+static PyObject *key_part(const Asking *asking, Py_ssize_t i, PyObject *row)
+{
+    const Py_ssize_t place = PyLong_AsSsize_t(PyTuple_GetItem(asking->places, i));
+    PyObject *part = place == -1 && PyErr_Occurred() ? NULL : PyList_GetItem(row, place);
+    const double number = part && PyFloat_Check(part) ? PyFloat_AsDouble(part) : 0;
+    return part ? Py_NewRef(number == number ? part : Py_None) : NULL;
+}
+
+/* A new reference to what a key is known by, to None if a part of it is null. NULL: an exception. */
+static PyObject *word_of(const Asking *asking, PyObject *row)
 {
     const Py_ssize_t n = PyTuple_Size(asking->places);
-    PyObject *key = PyTuple_New(n);
-    for (Py_ssize_t i = 0; key && i < n; i++) {
-        const Py_ssize_t place = PyLong_AsSsize_t(PyTuple_GetItem(asking->places, i));
-        PyObject *part = place == -1 && PyErr_Occurred() ? NULL : PySequence_GetItem(row, place);
-        const double number = part && PyFloat_Check(part) ? PyFloat_AsDouble(part) : 0;
-        if (part && part != Py_None && number == number) {
-            PyTuple_SetItem(key, i, part);
-            continue;
+    if (n == 1)
+        return key_part(asking, 0, row);
+    PyObject *word = PyTuple_New(n);
+    for (Py_ssize_t i = 0; word && i < n; i++) {
+        PyObject *part = key_part(asking, i, row);
+        if (part && part != Py_None) {
+            PyTuple_SetItem(word, i, part);
+        } else {
+            Py_DECREF(word);
+            return part;
         }
-        Py_DECREF(key);
-        key = part ? Py_NewRef(Py_None) : NULL;
-        Py_XDECREF(part);
-        break;
     }
-    return key;
+    return word;
 }
 
-/* What is known of an entity, a new reference; NULL where nothing is, or with an exception. */
-static PyObject *part_of(const Asking *asking, PyObject *row, PyObject *now, PyObject *known)
+/* What is known of each entity that a row names, new references. 1; 0 where something is not
+   known, −1: an exception. */
+static int find(const Plans *plans, PyObject *row, PyObject *now, PyObject *known,
+                PyObject **parts)
 {
-    PyObject *key = key_of(asking, row), *part = NULL;
-    PyObject *question = key ? PyTuple_Pack(3, asking->number, key,
-                                            asking->timed ? now : Py_None) : NULL;
-    if (question)
-        part = PyDict_GetItemWithError(known, question);
-    Py_XINCREF(part);
-    Py_XDECREF(key);
-    Py_XDECREF(question);
-    return part;
+    PyObject *ever = PyDict_GetItemWithError(known, Py_None), *then;
+    Py_XINCREF(ever);
+    then = ever ? Py_XNewRef(PyDict_GetItemWithError(known, now)) : NULL;
+    int found = 1;
+    for (Py_ssize_t i = 0; found && i < plans->n; i++) {
+        PyObject *there = plans->asking[i].timed ? then : ever;
+        PyObject *words = there ? PyTuple_GetItem(there, i) : NULL;
+        PyObject *word = words ? word_of(plans->asking + i, row) : NULL;
+        parts[i] = word ? Py_XNewRef(PyDict_GetItemWithError(words, word)) : NULL;
+        found = parts[i] != NULL;
+        Py_XDECREF(word);
+    }
+    Py_XDECREF(ever);
+    Py_XDECREF(then);
+    return PyErr_Occurred() ? -1 : found;
 }
 
-/* Add what an entity gives. −1: an exception. */
-static int add(PyObject *entity, PyObject *part, PyObject *values, PyObject *why, PyObject *ages)
+/* Add what an entity gives to a row, to `why` and to `ages`. −1: an exception. */
+static int add(PyObject *entity, PyObject *part, PyObject *row, PyObject *why, PyObject *ages)
 {
-    PyObject *found = PyTuple_GetItem(part, 0), *defaults = PyTuple_GetItem(part, 1);
+    PyObject *values = PyTuple_GetItem(part, 0), *defaults = PyTuple_GetItem(part, 1);
     PyObject *age = PyTuple_GetItem(part, 2);
-    const Py_ssize_t n = PyList_Size(values);
-    if (!age || PyList_SetSlice(values, n, n, found))
+    const Py_ssize_t n = age ? PyTuple_Size(values) : -1;
+    const Py_ssize_t defaulted = age ? PyDict_Size(defaults) : -1;
+    if (n < 0 || defaulted < 0)
         return -1;
-    const Py_ssize_t defaulted = PyDict_Size(defaults);
-    if (defaulted < 0 || (defaulted && PyDict_Update(why, defaults)))
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (PyList_Append(row, PyTuple_GetItem(values, i)))
+            return -1;
+    if (defaulted && PyDict_Update(why, defaults))
         return -1;
     return age == Py_None ? 0 : PyDict_SetItem(ages, entity, age);
 }
 
-/* What one record looks up; NULL where something is not known, or with an exception. */
-static PyObject *looked(const Plans *plans, PyObject *row, PyObject *now, PyObject *known)
+/* Add what each entity gives. The ages of all; NULL: an exception. */
+static PyObject *add_all(const Plans *plans, PyObject **parts, PyObject *row, PyObject *why)
 {
-    PyObject *values = PyList_New(0), *why = PyDict_New(), *ages = PyDict_New(), *whole = NULL;
-    int failed = !values || !why || !ages;
-    for (Py_ssize_t i = 0; !failed && i < plans->n; i++) {
-        const Asking *asking = plans->asking + i;
-        PyObject *part = part_of(asking, row, now, known);
-        failed = !part || add(asking->entity, part, values, why, ages);
-        Py_XDECREF(part);
-    }
-    if (!failed)
-        whole = PyObject_CallFunctionObjArgs(plans->make, values, why, ages, NULL);
-    Py_XDECREF(values);
-    Py_XDECREF(why);
-    Py_XDECREF(ages);
-    return whole;
+    PyObject *ages = row && why ? PyDict_New() : NULL;
+    for (Py_ssize_t i = 0; ages && i < plans->n; i++)
+        if (add(plans->asking[i].entity, parts[i], row, why, ages))
+            Py_CLEAR(ages);
+    return ages;
 }
 
-static PyObject *look(PyObject *capsule, PyObject *args)
+/* `parts` is made of what is known of n rows. 1; 0 where something is not, −1: an exception. */
+static int find_all(const Plans *plans, PyObject *rows, PyObject *times, PyObject *known,
+                    PyObject **parts, Py_ssize_t n)
 {
-    const Plans *plans = PyCapsule_GetPointer(capsule, NULL);
-    PyObject *rows, *times, *known;
-    if (!PyArg_ParseTuple(args, "OOO!", &rows, &times, &PyDict_Type, &known))
-        return NULL;
-    const Py_ssize_t n = PySequence_Size(rows), moments = n < 0 ? n : PySequence_Size(times);
-    if (moments >= 0 && moments != n)
-        return PyErr_Format(PyExc_ValueError, "expected a time for each of %zd rows", n);
-    PyObject *found = moments < 0 ? NULL : PyList_New(n);
-    for (Py_ssize_t i = 0; found && i < n; i++) {
-        PyObject *row = PySequence_GetItem(rows, i);
-        PyObject *now = row ? PySequence_GetItem(times, i) : NULL;
-        PyObject *one = now ? looked(plans, row, now, known) : NULL;
+    int found = 1;
+    for (Py_ssize_t i = 0; found == 1 && i < n; i++, parts += plans->n) {
+        PyObject *row = PySequence_GetItem(rows, i), *now = PySequence_GetItem(times, i);
+        found = row && now ? find(plans, row, now, known, parts) : -1;
         Py_XDECREF(row);
         Py_XDECREF(now);
-        if (one)
-            PyList_SetItem(found, i, one);
-        else
-            Py_CLEAR(found);
     }
-    return found || PyErr_Occurred() ? found : Py_NewRef(Py_None);
+    return found;
+}
+
+static PyObject *look(PyObject *capsule, PyObject *const *args, Py_ssize_t count)
+{
+    const Plans *plans = PyCapsule_GetPointer(capsule, NULL);
+    const Py_ssize_t n = count == 4 ? PySequence_Size(args[0]) : -1;
+    if (n < 0 || PySequence_Size(args[1]) != n || PySequence_Size(args[2]) != n)
+        return PyErr_Occurred() ? NULL : PyErr_Format(
+            PyExc_ValueError, "expected a time and defaults for each of %zd rows", n);
+    PyObject **parts = PyMem_Calloc(n * plans->n + 1, sizeof(PyObject *));
+    if (!parts)
+        return PyErr_NoMemory();
+    const int found = find_all(plans, args[0], args[1], args[3], parts, n);
+    PyObject *ages = found == 1 ? PyList_New(n) : found ? NULL : Py_NewRef(Py_None);
+    for (Py_ssize_t i = 0; ages && found == 1 && i < n; i++) {
+        PyObject *row = PySequence_GetItem(args[0], i), *why = PySequence_GetItem(args[2], i);
+        PyObject *some = add_all(plans, parts + i * plans->n, row, why);
+        if (!some || PyList_SetItem(ages, i, some))
+            Py_CLEAR(ages);
+        Py_XDECREF(row);
+        Py_XDECREF(why);
+    }
+    for (Py_ssize_t i = 0; i < n * plans->n; i++)
+        Py_XDECREF(parts[i]);
+    PyMem_Free(parts);
+    return ages;
 }
 
 static void plans_free(PyObject *capsule)
@@ -119,26 +144,26 @@ static void plans_free(PyObject *capsule)
 /* A row of `from` as an Asking. */
 static int read_asking(PyObject *row, Asking *asking)
 {
-    return PyArg_ParseTuple(row, "O!UO!p", &PyLong_Type, &asking->number, &asking->entity,
-                            &PyTuple_Type, &asking->places, &asking->timed);
+    return PyArg_ParseTuple(row, "UO!p", &asking->entity, &PyTuple_Type, &asking->places,
+                            &asking->timed);
 }
 
-static PyObject *make_look(PyObject *module, PyObject *from)
+static PyObject *make_look(PyObject *module, PyObject *rows)
 {
     static PyMethodDef function = {
-        "look", look, METH_VARARGS, "look(rows, times, known): as Lookup._looked, or None.",
+        "look", (PyCFunction)(void (*)(void))look, METH_FASTCALL,
+        "look(rows, times, defaults, known): adds to rows and defaults; the ages, or None.",
     };
-    PyObject *make, *rows;
-    if (!PyArg_ParseTuple(from, "OO!", &make, &PyTuple_Type, &rows))
-        return NULL;
     const Py_ssize_t n = PyTuple_Size(rows);
+    if (n < 0)
+        return NULL;
     Plans *plans = calloc(1, sizeof(Plans) + n * sizeof(Asking));
     PyObject *capsule = plans ? PyCapsule_New(plans, NULL, plans_free) : PyErr_NoMemory();
     if (!capsule) {
         free(plans);
         return NULL;
     }
-    plans->from = Py_NewRef(from), plans->make = make, plans->n = n;
+    plans->from = Py_NewRef(rows), plans->n = n;
     int read = 1;
     for (Py_ssize_t i = 0; read && i < n; i++)
         read = read_asking(PyTuple_GetItem(rows, i), plans->asking + i);
@@ -148,7 +173,7 @@ static PyObject *make_look(PyObject *module, PyObject *from)
 }
 
 static PyMethodDef functions[] = {
-    {"looker", make_look, METH_VARARGS, "looker(make, plans), as lookup.py has them: their look."},
+    {"looker", make_look, METH_O, "looker(plans), as lookup.py has them: their look."},
     {NULL, NULL, 0, NULL},
 };
 

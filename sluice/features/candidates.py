@@ -12,7 +12,7 @@ one item; else about all items of `of` that are in none of `without`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,19 @@ class Candidates:
             if self.field in keys[feature.entity]:
                 problem = f"{name} is looked up by {self.field}, so there are no items yet"
                 raise DeclarationError(file, "candidates", problem)
+
+    def all_given(
+        self, records: Sequence[Any], rows: Iterable[int]
+    ) -> tuple[list[list[str] | None], dict[int, RecordError]]:
+        """What `given_by` says of the records in `rows`, and why others are refused."""
+        lists: list[list[str] | None] = []
+        refused: dict[int, RecordError] = {}
+        for row in rows:
+            try:
+                lists.append(self.given_by(records[row]))
+            except RecordError as error:
+                refused[row] = error
+        return lists, refused
 
     def given_by(self, record: Mapping[str, Any]) -> list[str] | None:
         """The list that a record brings, each item once; None if it brings none.

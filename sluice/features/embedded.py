@@ -76,7 +76,7 @@ class EmbeddedStore:
 
     def commit(self) -> int | None:
         """See OnlineStore."""
-        return self._environment.read(_commit)
+        return self._environment.last_commit()
 
     def spans(
         self, entity: str, questions: Sequence[tuple[Key, Sequence[float]]]
@@ -159,11 +159,6 @@ def _seek(transaction: Any, names: list[bytes], times: Iterable[float]) -> list[
         else:
             answers.append(None)
     return answers
-
-
-def _commit(transaction: Any) -> int:
-    number: int = transaction.id()
-    return number
 
 
 def _get(transaction: Any, name: bytes) -> bytes | None:

@@ -42,10 +42,11 @@ def value_of(
     by_field = dict(zip(declared.keys.values(), parts, strict=True))
     record: list[Value] = [by_field.get(name) for name in definitions.record.names]
     names = [f.name for f in declared.features]
-    [looked] = Lookup(definitions, names, store).rows([record], [as_of])
+    looked_up, defaulted = [*record], dict[str, str]()
+    Lookup(definitions, names, store).look_up([looked_up], [as_of], [defaulted])
     [row] = store.get_many([(entity, parts)], as_of - delay(declared))
     event_time = None if row is None or math.isinf(row[0]) else row[0]
-    plain = [None if value != value else value for value in looked.values]
+    plain = [None if value != value else value for value in looked_up[len(record) :]]
     return {
         "entity": entity,
         "key": dict(zip(declared.keys, parts, strict=True)),
@@ -53,7 +54,7 @@ def value_of(
         "event_time": None if event_time is None else when(event_time),
         "age_s": None if event_time is None else as_of - event_time,
         "values": dict(zip(names, plain, strict=True)),
-        "defaulted": looked.defaulted,
+        "defaulted": defaulted,
     }
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sluice.compiled import LOOKUP, compiled
 from sluice.features.aggregates import FORGOTTEN, Totals
@@ -28,32 +28,34 @@ from sluice.features.store import Found, Key, OnlineStore, layout_of
 from sluice.schema import Value
 
 
-class Looked(NamedTuple):
-    """What the look-up of one record gave.
-
-    Attributes:
-        values: in the order of the look-up's names.
-        defaulted: feature name → missing, null, empty or stale, where the default stands in.
-        ages: entity → seconds from the event time of its row to `as_of`, of the entities whose
-            rows have a time and gave at least one value.
-    """
-
-    values: list[Value]
-    defaulted: dict[str, str]
-    ages: dict[str, float]
-
-
 class _Part(NamedTuple):
     """What an entity gives a record: values, which of them are defaults, the age of its row."""
 
-    values: Sequence[Value]
-    defaulted: Mapping[str, str]
+    values: tuple[Value, ...]
+    defaulted: dict[str, str]
     age: float | None
 
 
-# Which plan, the key, and the time that it is asked as of, if that makes a difference.
-_Question = tuple[int, Key | None, float | None]
+_Parts = tuple[dict[Any, _Part], ...]  # by plan, by what a key is known by
 _MOST = 10_000  # parts that are known, some MB
+
+
+class _Known:
+    """What was found since a commit to the store.
+
+    `parts` are by the moment that was asked about, those at None whatever the moment.
+    """
+
+    def __init__(self, commit: int, plans: int) -> None:
+        self.commit, self.size, self._plans = commit, 0, plans
+        self.parts: dict[float | None, _Parts] = {}
+        self.at(None)
+
+    def at(self, moment: float | None) -> _Parts:
+        there = self.parts.get(moment)
+        if there is None:
+            there = self.parts[moment] = tuple({} for _ in range(self._plans))
+        return there
 
 
 class _Asked:
@@ -98,7 +100,7 @@ class Lookup:
         self._asking = [
             (number, plan.key, plan.delay < math.inf) for number, plan in enumerate(self._plans)
         ]
-        self._known: tuple[int, dict[_Question, _Part]] = (0, {})
+        self._known = _Known(0, len(self._plans))
         found = [name for plan in self._plans for name in plan.names]
         self._reorder = None if found == self.names else getter(map(found.index, self.names))
         self._compiled = self._compile() if self._reorder is None else None
@@ -110,37 +112,46 @@ class Lookup:
         """
         return all(self._store.layout(layout.entity) == layout for layout in self._layouts)
 
-    def rows(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
-        """What n records look up. As long as nothing is written to the store, what was found is
-        known.
+    def look_up(
+        self,
+        rows: Sequence[list[Value]],
+        as_of: Sequence[float],
+        defaults: Sequence[dict[str, str]],
+    ) -> list[dict[str, float]]:
+        """Add what n records look up to their rows. As long as nothing is written to the store,
+        what was found is known.
 
         Args:
-            fields: n rows of values in the order of the record's schema, as Schema.row gives them.
+            rows: n lists of values in the order of the record's schema, as Schema.row gives them;
+                each is extended, in the order of `names`.
             as_of: n times, seconds since the Unix epoch; at NaN nothing that has a time is known.
+            defaults: n mappings; feature name → missing, null, empty, forgotten or stale is added
+                where the default stands in.
+
+        Returns:
+            n mappings of entity → seconds from the event time of its row to `as_of`, of the
+            entities whose rows have a time and gave at least one value.
 
         Raises:
             StoreUnavailable: when the store does not answer.
         """
         known = self._known_now()
         if known is None:
-            return self._fresh(fields, as_of)
-        look = self._looked if self._compiled is None else self._compiled
-        looked = look(fields, as_of, known)
-        if looked is None:
-            self._learn(fields, as_of, known)
-            looked = look(fields, as_of, known)
-        assert looked is not None  # all of it is known now
-        return looked
+            return self._add(rows, defaults, self._fresh(rows, as_of))
+        add = self._compiled or self._add_known
+        ages = add(rows, as_of, defaults, known.parts)
+        if ages is None:
+            self._learn(rows, as_of, known)
+            ages = add(rows, as_of, defaults, known.parts)
+        assert ages is not None  # all of it is known now
+        return ages
 
-    def _compile(self) -> Callable[..., list[Looked] | None] | None:
-        """`_looked`, compiled; None where the installation has no such."""
+    def _compile(self) -> Callable[..., list[dict[str, float]] | None] | None:
+        """`_add_known`, compiled; None where the installation has no such."""
         make = compiled("looker", LOOKUP)
-        plans = zip(self._asking, self._plans, strict=True)
-        return make and make(
-            Looked, tuple((n, plan.entity, plan.places, timed) for (n, _, timed), plan in plans)
-        )
+        return make and make(tuple((p.entity, p.places, p.delay < math.inf) for p in self._plans))
 
-    def _known_now(self) -> dict[_Question, _Part] | None:
+    def _known_now(self) -> _Known | None:
         """What was found since the last commit to the store.
 
         None where nothing is kept: the store does not say when it changes, or records are asked
@@ -149,34 +160,43 @@ class Lookup:
         commit = self._store.commit() if self._comes_again else None
         if commit is None:
             return None
-        at, known = self._known
-        if at != commit or len(known) > _MOST:
-            known = {}
-            self._known = commit, known
+        known = self._known
+        if known.commit != commit or known.size > _MOST:
+            known = self._known = _Known(commit, len(self._plans))
         return known
 
-    def _looked(
+    def _add_known(
         self,
-        fields: Sequence[Sequence[Value]],
+        rows: Sequence[list[Value]],
         as_of: Sequence[float],
-        known: Mapping[_Question, _Part],
-    ) -> list[Looked] | None:
-        """What records look up, None where something is not known."""
+        defaults: Sequence[dict[str, str]],
+        known: Mapping[float | None, _Parts],
+    ) -> list[dict[str, float]] | None:
+        """Add what records look up; None, and nothing is added, where something is not known."""
         asking = self._asking
         try:
-            return [
-                self._together(
-                    [known[n, key_of(row), now if timed else None] for n, key_of, timed in asking]
-                )
-                for row, now in zip(fields, as_of, strict=True)
+            found = [
+                [known[now if timed else None][n][_word(key(row))] for n, key, timed in asking]
+                for row, now in zip(rows, as_of, strict=True)
             ]
         except KeyError:
             return None
+        return self._add(rows, defaults, found)
 
-    def _together(self, parts: Sequence[_Part]) -> Looked:
-        """What one record looks up."""
+    def _add(
+        self,
+        rows: Sequence[list[Value]],
+        defaults: Sequence[dict[str, str]],
+        found: Sequence[Sequence[_Part]],
+    ) -> list[dict[str, float]]:
+        """Add what was found to the rows."""
+        return [self._together(*of_one) for of_one in zip(rows, defaults, found, strict=True)]
+
+    def _together(
+        self, row: list[Value], defaulted: dict[str, str], parts: Sequence[_Part]
+    ) -> dict[str, float]:
+        """Add what one record looks up to its row."""
         values: list[Value] = []
-        defaulted: dict[str, str] = {}
         ages: dict[str, float] = {}
         for plan, (found, defaults, age) in zip(self._plans, parts, strict=True):
             values += found
@@ -184,11 +204,12 @@ class Lookup:
                 defaulted.update(defaults)
             if age is not None:
                 ages[plan.entity] = age
-        if self._reorder is not None:
-            values = list(self._reorder(values))
-        return Looked(values, defaulted, ages)
+        row += values if self._reorder is None else self._reorder(values)
+        return ages
 
-    def _fresh(self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]) -> list[Looked]:
+    def _fresh(
+        self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]
+    ) -> list[list[_Part]]:
         """What records look up, all of it asked for."""
         plans = self._plans
         asked = _Asked()
@@ -199,12 +220,10 @@ class Lookup:
                     asked.add(plan, key, now)
         found, floors = iter(self._store.get_many(asked.names, asked.times)), dict[str, float]()
         return [
-            self._together(
-                [
-                    self._part(plan, None if key is None else found, now, floors)
-                    for plan, key in zip(plans, some, strict=True)
-                ]
-            )
+            [
+                self._part(plan, None if key is None else found, now, floors)
+                for plan, key in zip(plans, some, strict=True)
+            ]
             for some, now in zip(keys, as_of, strict=True)
         ]
 
@@ -212,23 +231,25 @@ class Lookup:
         self,
         fields: Sequence[Sequence[Value]],
         as_of: Sequence[float],
-        known: dict[_Question, _Part],
+        known: _Known,
     ) -> None:
         """Look up what is not known of some records, each thing once."""
-        new: dict[_Question, float] = {}
+        new: dict[tuple[int, Key | None, float | None], float] = {}
         for row, now in zip(fields, as_of, strict=True):
             for number, key_of, timed in self._asking:
-                question = number, key_of(row), now if timed else None
-                if question not in known:
-                    new[question] = now
+                key, moment = key_of(row), now if timed else None
+                if _word(key) not in known.at(moment)[number]:
+                    new[number, key, moment] = now
         asked = _Asked()
         for (number, key, _), now in new.items():
             if key is not None:
                 asked.add(self._plans[number], key, now)
         found, floors = iter(self._store.get_many(asked.names, asked.times)), dict[str, float]()
-        for question, now in new.items():
-            rows = None if question[1] is None else found
-            known[question] = self._part(self._plans[question[0]], rows, now, floors)
+        for (number, key, moment), now in new.items():
+            rows = None if key is None else found
+            part = self._part(self._plans[number], rows, now, floors)
+            known.at(moment)[number][_word(key)] = part
+        known.size += len(new)
 
     def _part(
         self, plan: Plan, found: Iterator[Found | None] | None, now: float,
@@ -250,9 +271,9 @@ class Lookup:
             picked = plan.take(stored, totals)
         age = now - event_time
         defaulted: dict[str, str] = {}
-        values: Sequence[Value] = picked
+        values = picked
         if age > plan.max_age or None in picked:
-            values = plan.replace(picked, age, defaulted, nothing)
+            values = tuple(plan.replace(picked, age, defaulted, nothing))
         # A row without time is infinitely old.
         told = age < math.inf and len(defaulted) < len(picked)
         return _Part(values, defaulted, age if told else None)
@@ -273,3 +294,8 @@ class Lookup:
             if totals[place] is None and moment - window < floor:
                 totals[place] = FORGOTTEN
         return any(row is FORGOTTEN for row in totals)
+
+
+def _word(key: Key | None) -> Any:
+    """What is known of a key is known by it, or by its only part."""
+    return key[0] if key is not None and len(key) == 1 else key

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from sluice.features.definitions import Definitions, read_definitions
+from sluice.features.lookup import Lookup
+from sluice.schema import Value
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,3 +88,19 @@ def gates() -> pd.DataFrame:
 def sources() -> dict[str, pd.DataFrame]:
     """entity → its source's table."""
     return {"weather": weather(), "planes": planes(), "gates": gates()}
+
+
+class Looked(NamedTuple):
+    """What one record looked up."""
+
+    values: list[Value]
+    defaulted: dict[str, str]
+    ages: dict[str, float]
+
+
+def look_up(lookup: Lookup, fields: Sequence[Any], as_of: Sequence[float]) -> list[Looked]:
+    """What a look-up adds to rows of these fields."""
+    rows, defaults = [list(row) for row in fields], [dict[str, str]() for _ in fields]
+    ages = lookup.look_up(rows, as_of, defaults)
+    values = [row[len(own) :] for row, own in zip(rows, fields, strict=True)]
+    return [Looked(*found) for found in zip(values, defaults, ages, strict=True)]

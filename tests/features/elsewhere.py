@@ -13,6 +13,7 @@ from typing import Any
 from sluice.features.definitions import Definitions, read_definitions
 from sluice.features.lookup import Lookup
 from sluice.features.store import OnlineStore
+from tests.features.cases import look_up
 
 FEATURES = """
 format: 1
@@ -129,4 +130,4 @@ class Beats:
 
 def looked(store: OnlineStore, declared: Definitions, *drivers: float, now: float) -> Any:
     lookup = Lookup(declared, NAMES, store)
-    return lookup.rows([[d] for d in drivers], [now] * len(drivers))
+    return look_up(lookup, [[d] for d in drivers], [now] * len(drivers))

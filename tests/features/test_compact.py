@@ -16,10 +16,11 @@ from sluice.errors import DeclarationError
 from sluice.features.compact import compact
 from sluice.features.definitions import Definitions
 from sluice.features.ingest import Ingest
-from sluice.features.lookup import Looked, Lookup
+from sluice.features.lookup import Lookup
 from sluice.features.progress import forget_floor, raise_floor, read_floor
 from sluice.features.store import OnlineStore
 from tests.features import delays
+from tests.features.cases import Looked, look_up
 from tests.features.delays import departure, history
 from tests.features.places import KINDS, fresh, place
 
@@ -68,7 +69,7 @@ def answers(definitions: Definitions, store: OnlineStore, since: float) -> list[
     moments = [since + n / 4 for n in range(400)]
     asked: list[Any] = [[o, g, 0.0] for o in ORIGINS for g in (1.0, 2.0)]
     lookup = Lookup(definitions, list(definitions.features), store)
-    return [found for row in asked for found in lookup.rows([row] * len(moments), moments)]
+    return [found for row in asked for found in look_up(lookup, [row] * len(moments), moments)]
 
 
 def fill(definitions: Definitions, store: OnlineStore, events: list[Any], **options: Any) -> None:
@@ -117,11 +118,11 @@ def test_the_oldest_go_until_the_size_is_kept(
     names = list(definitions.features)
     moments = [i * 60.0 for i in range(600)]
     rows: list[Any] = [["JFK", 1.0, 0.0]] * len(moments)
-    before = Lookup(definitions, names, store).rows(rows, moments)
+    before = look_up(Lookup(definitions, names, store), rows, moments)
     done = compact(definitions, store, to_bytes=int(size * share), progress=False)
     assert done.left is not None
     assert size * (share - 0.05) <= done.left <= size * share
-    after = Lookup(definitions, names, store).rows(rows, moments)
+    after = look_up(Lookup(definitions, names, store), rows, moments)
     kept = [i for i, moment in enumerate(moments) if moment >= done.since]
     assert [before[i] for i in kept] == [after[i] for i in kept]
     assert len(kept) > 150
@@ -178,7 +179,9 @@ def test_whenever_rows_go_the_answers_of_what_is_kept_are_those_of_all(
     moments = [since + n / 4 for n in range(0, 120, data.draw(st.integers(1, 7)))]
     for origin in ORIGINS:
         asked: list[Any] = [[origin, 1.0, math.nan]] * len(moments)
-        one, two = (Lookup(definitions, names, s).rows(asked, moments) for s in (whole, trimmed))
+        one, two = (
+            look_up(Lookup(definitions, names, s), asked, moments) for s in (whole, trimmed)
+        )
         assert one == two
     whole.close()
     trimmed.close()
@@ -199,7 +202,9 @@ def test_what_is_not_kept_is_the_same_or_takes_its_default_and_says_so(
     moments = [n / 4 for n in range(0, 480, data.draw(st.integers(3, 17)))]
     for origin in ORIGINS:
         asked: list[Any] = [[origin, 1.0, math.nan]] * len(moments)
-        one, two = (Lookup(definitions, names, s).rows(asked, moments) for s in (whole, trimmed))
+        one, two = (
+            look_up(Lookup(definitions, names, s), asked, moments) for s in (whole, trimmed)
+        )
         for kept, left in zip(one, two, strict=True):
             for name, before, after in zip(names, kept.values, left.values, strict=True):
                 told_why = left.defaulted.get(name) in ("forgotten", "missing")
@@ -214,7 +219,7 @@ def test_where_rows_begin_is_read_once_for_all_records(
     fill(definitions, store, departures(40))
     names = [n for n in definitions.features if n.startswith("delays.")]
     counting = Counting(store)
-    found = Lookup(definitions, names, counting).rows([["JFK", 1.0, 0.0]] * 5, [3.0] * 5)
+    found = look_up(Lookup(definitions, names, counting), [["JFK", 1.0, 0.0]] * 5, [3.0] * 5)
     assert all(looked == found[0] for looked in found)
     assert counting.states == 1
 

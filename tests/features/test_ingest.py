@@ -24,7 +24,7 @@ from sluice.features.progress import Progress
 from sluice.features.source import read_table
 from sluice.features.store import Found, OnlineStore
 from tests.features import delays
-from tests.features.cases import ROOT
+from tests.features.cases import ROOT, look_up
 from tests.features.delays import LATENESS, departure, frame, history
 from tests.features.places import KINDS, fresh, place
 
@@ -168,7 +168,7 @@ def test_offline_and_online_aggregates_are_the_same_to_the_bit(
     fields: list[Any] = list(
         zip(*(columns[n].tolist() for n in definitions.record.names), strict=True)
     )
-    served = [f.values for f in Lookup(definitions, names, store).rows(fields, moments)]
+    served = [f.values for f in look_up(Lookup(definitions, names, store), fields, moments)]
     store.close()
     for name, online in zip(names, zip(*served, strict=True), strict=True):
         assert list(map(repr, table[name].tolist())) == list(map(repr, online)), name
@@ -245,7 +245,7 @@ def test_a_row_of_a_table_is_put_by_key_and_time(
     assert counts == (4, 0, 0, [])
     found = history(definitions, store, "weather", ("JFK",))
     assert found == [(7200.0, [2.0, None]), (3600.0, [1.25, None])]
-    [looked] = Lookup(definitions, ["weather.temp"], store).rows([["JFK", 1.0, 0.0]], [4000.0])
+    [looked] = look_up(Lookup(definitions, ["weather.temp"], store), [["JFK", 1.0, 0.0]], [4000.0])
     assert looked.values == [1.25]
 
 

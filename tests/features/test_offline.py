@@ -22,7 +22,7 @@ from sluice.features.materialise import rows_of
 from sluice.features.offline import refuse_later, training_frame
 from sluice.features.source import read_table
 from sluice.features.store import layout_of
-from tests.features.cases import read, sources, weather
+from tests.features.cases import look_up, read, sources, weather
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_offline_and_online_answers_are_the_same_to_the_bit(
         store.put_many(layout, rows_of(read_table(definitions, entity, given_table)))
         store.publish(layout)
     rows = list(zip(*(columns[n].tolist() for n in definitions.record.names), strict=True))
-    served = [found.values for found in Lookup(definitions, names, store).rows(rows, moments)]
+    served = [found.values for found in look_up(Lookup(definitions, names, store), rows, moments)]
     store.close()
     for name, online in zip(names, zip(*served, strict=True), strict=True):
         assert list(map(bits, frame[name].tolist())) == list(map(bits, online)), name

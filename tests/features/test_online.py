@@ -18,6 +18,7 @@ from sluice.features.online import beside
 from sluice.features.source import load_sources
 from sluice.features.store import OnlineStore, layout_of
 from sluice.features.table import TableLookup
+from tests.features.cases import look_up
 from tests.features.conftest import Opener
 from tests.features.elsewhere import NAMES, NOON, FeastServer, definitions, looked, running
 
@@ -57,7 +58,7 @@ def test_tables_look_up_the_same(tmp_path: Path, opened: Opener, feast: FeastSer
     moments = np.array([NOON, NOON + 3600, NOON, NOON - 1])
     columns = TableLookup(declared, NAMES, store).columns({"driver": drivers}, moments)
     assert len(feast.asked) == 1
-    lookup = Lookup(declared, NAMES, store).rows([[d] for d in drivers], moments.tolist())
+    lookup = look_up(Lookup(declared, NAMES, store), [[d] for d in drivers], moments.tolist())
     for place, name in enumerate(NAMES):
         column = columns.values[name]
         assert column.tolist() == [f.values[place] for f in lookup]

@@ -19,14 +19,14 @@ from sluice.coded import Coded
 from sluice.features.definitions import Definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.ingest import Ingest
-from sluice.features.lookup import Looked, Lookup
+from sluice.features.lookup import Lookup
 from sluice.features.materialise import materialise
 from sluice.features.progress import raise_floor
 from sluice.features.store import layout_of
 from sluice.features.table import TableLookup
 from sluice.schema import Value
 from tests.features import delays
-from tests.features.cases import ROOT, read
+from tests.features.cases import ROOT, Looked, look_up, read
 
 KEYS = st.sampled_from(["JFK", "LGA", "EWR", "", None])
 TIMES = st.one_of(
@@ -61,7 +61,7 @@ def as_rows(lookup: TableLookup, names: list[str], columns: Any, as_of: Any) -> 
 
 def compare(definitions: Definitions, store: EmbeddedStore, rows: Any, times: Any) -> None:
     names = list(definitions.features)
-    expected = Lookup(definitions, names, store).rows(rows, times)
+    expected = look_up(Lookup(definitions, names, store), rows, times)
     columns = columns_of(definitions, rows)
     found = as_rows(TableLookup(definitions, names, store), names, columns, np.array(times, float))
     assert [repr(f) for f in found] == [repr(e) for e in expected]  # NaN equals NaN, −0 not 0
