@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "_field.h"
+#include "_view.h"
 
 /* n structures, read from a tuple of tuples that keeps alive what they point to. */
 typedef struct {
@@ -266,9 +267,11 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, add_view}, {0, NULL}};
+
 static PyModuleDef module = {
     PyModuleDef_HEAD_INIT, .m_name = "_rows", .m_doc = "From a record to its float32 row.",
-    .m_methods = functions,
+    .m_methods = functions, .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__rows(void)

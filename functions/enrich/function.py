@@ -90,8 +90,8 @@ class Enrich(Step):
         times = message.times() if as_of is None or undated else []
         if as_of is None:
             return [times[record] for record in message.rows]
-        fields = Fields(self._places, ())
-        moments = [as_of(fields.of(values)) for values in message.values]
+        places = self._places
+        moments = [as_of(Fields(places, values)) for values in message.values]
         if not undated:
             return moments
         there = zip(moments, message.rows, strict=True)
