@@ -20,6 +20,8 @@ from sluice.ids import new_id
 from sluice.schema import Value
 from sluice.team import Team
 
+_NONE: Any = ()  # where a step puts a list of its own: eight that nobody fills cost a message more
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -96,18 +98,18 @@ class Message:
         self.explain = False
         self.parts: Sequence[Message] = ()
         self.columns: Sequence[str] = ()
-        self.rows: list[int] = []
-        self.values: list[list[Value]] = []
-        self.as_of: list[float] = []
-        self.defaults: list[dict[str, str]] = []
-        self.ages: list[dict[str, float]] = []
+        self.rows: list[int] = _NONE
+        self.values: list[list[Value]] = _NONE
+        self.as_of: list[float] = _NONE
+        self.defaults: list[dict[str, str]] = _NONE
+        self.ages: list[dict[str, float]] = _NONE
         self.tensors: dict[str, dict[str, npt.NDArray[Any]]] = {}
         self.unknown: dict[str, list[tuple[int, str]]] = {}
-        self.route: list[Choice] = []
-        self.scores: list[npt.NDArray[Any]] = []
+        self.route: list[Choice] = _NONE
+        self.scores: list[npt.NDArray[Any]] = _NONE
         self.members: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
         self.shadows: tuple[str, ...] = ()
-        self.outputs: list[dict[str, Any]] = []
+        self.outputs: list[dict[str, Any]] = _NONE
         self.figures: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         self.errors: dict[int, SluiceError] = {}
         self.timings: dict[str, float] = {}

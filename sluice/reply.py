@@ -6,28 +6,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sluice.errors import SluiceError
 from sluice.live import Version
 from sluice.message import Choice, Message
+from sluice.parts import refusal
 from sluice.team import Member, Team
 
 MIXED = "mixed"
 UNKNOWN = "unknown"  # why a category has no code of its own: its value was there
 
 
-def output(message: Message, row: int, version: Version) -> dict[str, Any]:
-    """What one row's scores say, before any rule.
+def output(scores: list[Any], defaults: Mapping[str, str], version: Version) -> dict[str, Any]:
+    """What a row's scores say, before any rule; `defaults` says of columns why a default stood in.
 
     Binary classification: `probability` (of the second class) and `label`; more classes:
     `probabilities` by label and `label`; regression: `prediction`; a model file's own outputs, by
     name. `defaults` names each column that the version uses where a default stood in, and why.
     Scores that are no numbers are an `error`.
     """
-    scores = message.scores[row].tolist()
     if not all(map(math.isfinite, scores if version.signature is None else _numbers(scores))):
         return {"error": f"version {version.number} gave no number for this record"}
     made = _answer(scores, version)
-    if defaults := message.defaults[row]:
-        used = {n: why for n, why in defaults.items() if n in version.used}
+    if defaults:
+        used = defaults
+        if not defaults.keys() <= version.used:
+            used = {n: why for n, why in defaults.items() if n in version.used}
         if used:
             made["defaults"] = used
     return made
@@ -75,6 +78,31 @@ def reply(message: Message, graph: str) -> dict[str, Any]:
     return answer
 
 
+def replies(parts: Sequence[Message], graph: str) -> list[dict[str, Any] | SluiceError]:
+    """The `reply` to each of the requests that shared a message, or why it has none.
+
+    Replies of one choice share what is told of it: nobody may change that.
+    """
+    answers: list[dict[str, Any] | SluiceError] = []
+    choice: Choice | None = None
+    route: dict[str, Any] = {}
+    features: Mapping[str, Sequence[str]] = {}
+    for part in parts:
+        if len(part.route) != 1:
+            answers.append(refusal(part) or reply(part, graph))
+            continue
+        if choice is not part.route[0]:
+            [choice] = part.route
+            route, features = told(choice), part.live.answering(choice.version).features
+        answer = {
+            "id": part.id, "model": graph, "version": choice.version, "route": route,
+            "outputs": part.outputs,
+            "stalest": _oldest(part.ages[0], part.defaults[0], features),
+        }  # fmt: skip
+        answers.append(answer)
+    return answers
+
+
 def told(choice: Choice) -> dict[str, Any]:
     """A choice as a reply tells it."""
     route = {"policy": choice.policy, "name": choice.name, "propensity": choice.propensity}
@@ -112,20 +140,31 @@ def choice_of(route: Mapping[str, Any], version: str) -> Choice:
 
 
 def _stalest(message: Message) -> dict[str, Any] | None:
-    """The oldest entity of each row, as far as the version that answers the row uses it."""
+    """The oldest entity of all rows, as far as the version that answers a row uses it."""
+    oldest: dict[str, Any] | None = None
+    for ages, defaults, choice in zip(message.ages, message.defaults, message.route, strict=False):
+        features = message.live.answering(choice.version).features if ages else {}
+        found = _oldest(ages, defaults, features)
+        if found is not None and (oldest is None or found["age_s"] > oldest["age_s"]):
+            oldest = found
+    return oldest
+
+
+def _oldest(
+    ages: Mapping[str, float], defaults: Mapping[str, str], features: Mapping[str, Sequence[str]]
+) -> dict[str, Any] | None:
+    """The oldest entity of a row."""
     entity, oldest = "", -math.inf
-    for row, ages in enumerate(message.ages):
-        if not ages:
-            continue
-        features = message.live.answering(message.route[row].version).features
-        for name, age in ages.items():
-            if age > oldest and _gave(features.get(name, ()), message.defaults[row]):
-                entity, oldest = name, age
+    for name, age in ages.items():
+        if age > oldest and _gave(features.get(name, ()), defaults):
+            entity, oldest = name, age
     return {"entity": entity, "age_s": oldest} if entity else None
 
 
 def _gave(features: Sequence[str], defaults: Mapping[str, str]) -> bool:
     """Whether any of an entity's features that a version uses has its value from the store."""
+    if not defaults:
+        return bool(features)
     for name in features:  # noqa: SIM110 (a generator costs half a microsecond)
         if defaults.get(name, UNKNOWN) == UNKNOWN:
             return True

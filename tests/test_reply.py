@@ -14,6 +14,10 @@ from sluice.reply import output, reply
 from tests.tiny import ORDER, Tiny
 
 
+def output_of(message: Message, row: int, version: Any) -> dict[str, Any]:
+    return output(message.scores[row].tolist(), message.defaults[row], version)
+
+
 def version(*classes: Any, used: tuple[str, ...] = ("a", "b"), **features: Any) -> Any:
     manifest = SimpleNamespace(classes=list(classes))
     named = {"number": "3", "manifest": manifest, "used": frozenset(used), "features": features}
@@ -33,26 +37,26 @@ def scored(*rows: Any, defaults: Any = None) -> Message:
 def test_two_classes_many_and_a_regression() -> None:
     message = scored([0.5], [0.25], [0.25, 0.5, 0.25], [-7.5], [0.25, 0.25])
     two = version("no", "yes")
-    assert output(message, 0, two) == {"probability": 0.5, "label": "yes"}
-    assert output(message, 1, two) == {"probability": 0.25, "label": "no"}
-    assert output(message, 2, version(1, 2, 3)) == {
+    assert output_of(message, 0, two) == {"probability": 0.5, "label": "yes"}
+    assert output_of(message, 1, two) == {"probability": 0.25, "label": "no"}
+    assert output_of(message, 2, version(1, 2, 3)) == {
         "probabilities": {"1": 0.25, "2": 0.5, "3": 0.25},
         "label": 2,
     }
-    assert output(message, 3, version()) == {"prediction": -7.5}
+    assert output_of(message, 3, version()) == {"prediction": -7.5}
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_no_number_is_an_error(score: float) -> None:
     for row, classes in (([score], ()), ([score], ("a", "b")), ([0.5, score, 0.1], "abc")):
-        made = output(scored(row), 0, version(*classes))
+        made = output_of(scored(row), 0, version(*classes))
         assert made == {"error": "version 3 gave no number for this record"}
 
 
 def test_only_defaults_of_columns_that_the_version_uses_are_told() -> None:
     message = scored([1.0], [1.0], defaults=[{"a": "stale", "c": "missing"}, {"c": "missing"}])
-    assert output(message, 0, version())["defaults"] == {"a": "stale"}
-    assert "defaults" not in output(message, 1, version())
+    assert output_of(message, 0, version())["defaults"] == {"a": "stale"}
+    assert "defaults" not in output_of(message, 1, version())
 
 
 def test_one_choice_is_the_replys() -> None:

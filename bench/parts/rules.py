@@ -80,7 +80,7 @@ def candidates() -> Message:
     version = SimpleNamespace(number="1", calibration=None)
     message.live = SimpleNamespace(answering=lambda _: version)
     message.columns = list(_COLUMNS)
-    message.rows = [0] * CANDIDATES
+    message.rows, message.values, message.scores = [0] * CANDIDATES, [], []
     for film in range(CANDIDATES):
         genres = "|".join(sorted(chance.sample(_GENRES, chance.randint(1, 4))))
         studio, year = chance.choice("abc"), float(chance.randint(1925, 1998))

@@ -10,9 +10,9 @@ from sluice.errors import SluiceError
 from sluice.fields import Fields
 from sluice.message import Message
 from sluice.observe import observe, observe_failure
-from sluice.parts import refusal, share, split
+from sluice.parts import share, split
 from sluice.protocol.apart import StepSurface
-from sluice.reply import UNKNOWN, output, reply
+from sluice.reply import UNKNOWN, output, replies, reply
 from sluice.rules import OutputRule, Row, output_rules
 from sluice.rules.lists import Lists, fit
 from sluice.rules.make import open_rules, start_rules
@@ -80,8 +80,8 @@ class Postprocess(Step):
 
     def _many(self, message: Message) -> list[dict[str, Any] | SluiceError]:
         """No event goes out before all are answered: what fails here is asked again."""
-        graph, parts = self._application.graph, split(message)
-        answers = [refusal(part) or reply(part, graph) for part in parts]
+        parts = split(message)
+        answers = replies(parts, self._application.graph)
         message.lap(self.name)
         share(message)
         answered: list[tuple[Message, dict[str, Any]]] = []
@@ -122,14 +122,18 @@ class Postprocess(Step):
         if message.columns is not columns:
             places = {name: at for at, name in enumerate(message.columns)}
             self._places = message.columns, places
+        scores = [of_row.tolist() for of_row in message.scores]
         times, explained = message.times(), message.explained()
+        choice = None
         for row, record in enumerate(message.rows):
-            version = message.live.answering(message.route[row].version)
-            made = outputs[record] = output(message, row, version)
+            if message.route[row] is not choice:
+                choice = message.route[row]
+                version = message.live.answering(choice.version)
+            defaults = message.defaults[row]
+            made = outputs[record] = output(scores[row], defaults, version)
             if self.rules and "error" not in made:
                 fields = Fields(places, message.values[row])
-                moments = times[record], message.as_of[row]
-                beside = Row(version, fields, message.defaults[row], *moments)
+                beside = Row(version, fields, defaults, times[record], message.as_of[row])
                 apply(self.rules, made, beside, explained[record])
 
 

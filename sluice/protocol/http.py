@@ -36,18 +36,19 @@ class Request:
         method: POST where the trigger knows of none.
         path: without a slash at its end, unless it is all of it.
         body: bytes where the host has them; under Nuclio, JSON may be decoded already.
+        tells: whether a header says something of the request: id, time, trace.
     """
 
-    __slots__ = ("_event", "_headers", "_spelled", "_tells", "body", "method", "path")
+    __slots__ = ("_event", "_headers", "_spelled", "body", "method", "path", "tells")
 
     def __init__(self, event: Any) -> None:
         self._event = event
         raw = getattr(event, "raw", None)
         self.body = event.body if raw is None else raw
         self.method = event.method or "POST"
-        self._headers = event.headers or {}
-        self._spelled, self._tells = _names(tuple(self._headers))
-        path = (self._tells and self.header("mlrun-event-path")) or event.path or "/"
+        headers = self._headers = event.headers or {}
+        self._spelled, self.tells = _names(tuple(headers))
+        path = (self.tells and self.header("mlrun-event-path")) or event.path or "/"
         self.path = path if path == "/" else path.rstrip("/") or "/"
 
     @property
@@ -66,14 +67,14 @@ class Request:
 
     def id(self) -> str | None:
         """The id that the headers give. Raises RequestError for one that can't be used."""
-        if not self._tells:
+        if not self.tells:
             return None
         given = self.header("x-request-id")
         return request_id(self.header("mlrun-event-id") if given is None else given)
 
     def when(self) -> float | None:
         """The time that the request is about, if a header gives it. Raises RequestError."""
-        given = self.header("x-event-time") if self._tells else None
+        given = self.header("x-event-time") if self.tells else None
         if given is None:
             return None
         try:
@@ -86,7 +87,7 @@ class Request:
 
     def trace(self) -> dict[str, str]:
         """The W3C trace context: what goes on with the monitoring event."""
-        parent = self.header("traceparent") if self._tells else None
+        parent = self.header("traceparent") if self.tells else None
         if not parent:
             return {}
         state = self.header("tracestate")

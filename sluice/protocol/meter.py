@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,20 +56,20 @@ class Meter:
         self._timed([message.timings for message, _ in answered])
         records: dict[tuple[str, str], int] = {}
         defaults: dict[tuple[str, str], int] = {}
+        ages: dict[str, list[float]] = {}
         for message, reply in answered:
             version = reply["version"] or ""
             for output in reply["outputs"]:
                 outcome = "error" if "error" in output else "answered"
                 key = output.get("version") or version, outcome
                 records[key] = records.get(key, 0) + 1
-                if used := output.get("defaults"):
-                    for why in used.items():
+                if "defaults" in output:
+                    for why in output["defaults"].items():
                         defaults[why] = defaults.get(why, 0) + 1
+            if (stalest := reply["stalest"]) is not None:
+                ages.setdefault(stalest["entity"], []).append(stalest["age_s"])
             if message.figures:
                 self._lists(message)
-            if (stalest := reply["stalest"]) is not None:
-                entity = stalest["entity"]
-                (self._ages.get(entity) or self._age(entity)).observe(stalest["age_s"])
             for choice in message.route:
                 if choice.team is not None and choice.team.left_out:
                     self._left_out(choice.team)
@@ -78,6 +77,8 @@ class Meter:
             (self._records.get(key) or self._record(*key)).add(count)
         for why, count in defaults.items():
             (self._defaults.get(why) or self._default(*why)).add(count)
+        for entity, found in ages.items():
+            (self._ages.get(entity) or self._age(entity)).observe_all(found)
 
     def page(self) -> Answer:
         """All workers' numbers in Prometheus' text format."""
@@ -87,14 +88,13 @@ class Meter:
 
     def _timed(self, timings: Sequence[dict[str, float]]) -> None:
         """Requests that went as one, with a record each, share one mapping of timings."""
-        shared = {id(one): one for one in timings}
-        counts = Counter(map(id, timings)) if len(shared) < len(timings) else {}
-        for key, one in shared.items():
-            times, total = counts.get(key, 1), 0.0
+        shared: dict[int, tuple[dict[str, float], int]] = {}
+        for one in timings:
+            shared[id(one)] = one, shared.get(id(one), (one, 0))[1] + 1
+        for one, times in shared.values():
             for step, microseconds in one.items():
-                total += microseconds
                 (self._steps.get(step) or self._step(step)).observe(microseconds * 1e-6, times)
-            self._time.observe(total * 1e-6, times)
+            self._time.observe(sum(one.values()) * 1e-6, times)
 
     def _lists(self, message: Message) -> None:
         """Sums over lists, and how many they are: their ratio is the mean."""

@@ -185,13 +185,14 @@ class Surface:
         id: str | None = None
         message: Message | None = None
         try:
-            id = request.id()
+            id = request.id() if request.tells else None
             if prediction.version is not None:
                 self._application.live().version(prediction.version)
             message, wrap = prediction.unwrap(request, id)
-            message.when = request.when() or message.when
+            if request.tells:
+                message.when = request.when() or message.when
+                message.headers = request.trace()
             message.pin = prediction.version or message.pin
-            message.headers = request.trace()
             if (policy := self._application.policy) is not None and policy.headers:
                 message.headers = {**message.headers, **_those(request, policy.headers)}
             if len(message.records) > self.max_records:
@@ -248,10 +249,14 @@ class Surface:
     def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
         """A record or a list of records; or MLRun v2, known by its list of inputs."""
         body = request.json()
-        if isinstance(body, dict) and isinstance(body.get("inputs"), list):
-            return self._mlrun(body, id)
-        message = Message.of(body)
-        message.id = id or message.id
+        if isinstance(body, dict):
+            if isinstance(body.get("inputs"), list):
+                return self._mlrun(body, id)
+            message = Message([body], id)
+            message.single = True
+        else:
+            message = Message.of(body)
+            message.id = id or message.id
         return message, _plainly
 
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:

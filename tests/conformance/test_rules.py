@@ -124,6 +124,8 @@ def asked(records: int, *, explain: bool = False) -> Message:
     message.explain = explain
     message.columns = COLUMNS
     message.live = SimpleNamespace(answering=lambda _: NONE, version=lambda _: NONE)
+    message.rows, message.values, message.as_of, message.defaults = [], [], [], []
+    message.ages, message.route, message.scores = [], [], []
     for record in range(records):
         for film in FILMS[: 0 if record == records - 2 else 8 + record]:
             add_row(message, record, film)
