@@ -27,6 +27,7 @@ from sluice.settings import variables
 from sluice.stores import model_store
 from sluice.workflow import has_champion
 
+_LOOK_S = 2.0  # how long one look may wait for a process that has not come up
 _PATHS = ("models", "features", "events", "stream", "rewards", "database")
 
 
@@ -60,7 +61,7 @@ class LocalTarget:
     def waiting_for(self) -> str:
         """The health of each of its processes. Raises GateFailed when one has ended."""
         for role, port in self._told()["ports"].items():
-            if why := self._probe(port).waiting_for():
+            if why := self._probe(port, _LOOK_S).waiting_for():
                 return f"{role}: {why}"
         return ""
 
@@ -111,9 +112,9 @@ class LocalTarget:
             raise GateFailed("start", "a process of the new version died")
         return told
 
-    def _probe(self, port: int = 0) -> Probe:
+    def _probe(self, port: int = 0, timeout_s: float = 10.0) -> Probe:
         url = f"http://127.0.0.1:{port or self._told()['ports'][releases.DOOR]}"
-        ask = over_http(url, key=self._project.settings.api_key)
+        ask = over_http(url, timeout_s, self._project.settings.api_key)
         return Probe(ask, self.name, model_store(self._project))
 
 

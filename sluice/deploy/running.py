@@ -133,6 +133,9 @@ class Running:
             self._tell_next()
         elif not self.lasting and role != MONITOR:  # requests are answered without it
             self.failed = f"{role} ended with exit code {code}"
+            if role == DOOR:  # nobody will take in who waits: they see it closed
+                self._feed.close()
+                self._taken.close()
         else:
             steady = self._clock() - self._begun[role] >= _STEADY_S
             failures = self._failures[role] = 0 if steady else self._failures.get(role, 0) + 1

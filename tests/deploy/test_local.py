@@ -35,12 +35,16 @@ ONE = LocalOptions(workers=1)
 
 @pytest.fixture
 def project(shop: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """The tiny project, deployable; what is deployed of it is stopped."""
+    """The tiny project, deployable, without a monitor; what is deployed of it is stopped."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # it has no functions/ of its own
-    found = shop.project
-    found = replace(found, settings=replace(found.settings, port=0))
+    found = deployable(shop)
     yield found
     at(found, "binary").stop()
+
+
+def deployable(shop: Tiny) -> Project:
+    found = shop.project
+    return replace(found, settings=replace(found.settings, port=0, monitoring=False))
 
 
 def until(true: Callable[[], bool], limit_s: float = 30.0) -> None:
@@ -199,15 +203,14 @@ def test_a_deploy_that_was_killed_is_undone_by_another_one(project: Project, sho
 
 KILLED = f"""
 import os, signal, sys
-from dataclasses import replace
 from pathlib import Path
 from sluice.deploy.local import LocalOptions, deploy_local
 from sluice.deploy.rollout import Plan
 from sluice.deploy.service import LocalDeployment
+from tests.deploy.test_local import deployable
 from tests.tiny import Tiny
 
-project = Tiny(Path(sys.argv[1])).project
-project = replace(project, settings=replace(project.settings, port=0))
+project = deployable(Tiny(Path(sys.argv[1])))
 
 def kill(text):
     if "25 %" in text:
@@ -260,6 +263,7 @@ def test_one_deploy_at_a_time(project: Project) -> None:
 def test_the_commands_and_the_python_api(project: Project) -> None:
     environ = {
         **os.environ, "SLUICE_PROJECT": str(project.root), "SLUICE_PORT": "0",
+        "SLUICE_MONITORING": "false",
         "SLUICE_STATE": str(project.root / ".sluice"),
     }  # fmt: skip
 
