@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,16 @@ def own_log() -> Iterator[None]:
     before = own.handlers[:], own.level, own.propagate
     yield
     own.handlers[:], own.level, own.propagate = before
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A test leaves no handler of SIGTERM behind: processes that are forked later would have it,
+    and not end when they are told to."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    left = signal.signal(signal.SIGTERM, before)
+    assert left is before, f"it has left {left} as the handler of SIGTERM"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 from typing import Any
 
@@ -46,8 +45,7 @@ def test_a_step_takes_from_the_end_of_the_one_before_to_its_own() -> None:
 def test_ids_are_never_the_same_not_even_in_a_forked_child() -> None:
     context = multiprocessing.get_context("fork")
     new_id()  # so that some wait
-    # A pool ends its processes by SIGTERM, for which a test before may have left a handler.
-    with context.Pool(2, signal.signal, (signal.SIGTERM, signal.SIG_DFL)) as pool:
+    with context.Pool(2) as pool:
         theirs = pool.map(_some_ids, range(2), chunksize=1)
     ids = [id for some in [*theirs, _some_ids(0)] for id in some]
     assert len(set(ids)) == len(ids) == 3 * 600

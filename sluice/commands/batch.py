@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from typing import TYPE_CHECKING, Any
 
 from sluice.commands.show import as_json, json_option, say
+from sluice.commands.signals import handled_by
 from sluice.errors import SluiceError
 from sluice.project import Project
 
@@ -105,9 +105,8 @@ def _run(options: argparse.Namespace, project: Project, database: Database) -> i
     with Service.open(project, options.graph) as service:
         scoring, keep = scoring_of(service), not service.application.redaction
         job = Job(scoring, database, chunk=chunk, patience_s=patience, stop=stop, keep=keep)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
-        counts = _follow(job, database, options.watch)
+        with handled_by(stop):
+            counts = _follow(job, database, options.watch)
     _tell(options, counts, stop.asked)
     return 130 if stop.asked and options.watch is None else 0
 

@@ -8,20 +8,31 @@ from contextlib import contextmanager
 from typing import Any
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 @contextmanager
 def stopped_by_signals(stop: Callable[[], object]) -> Iterator[None]:
     """In the block the first signal calls `stop`, which ends the work in order; a second one of
     its kind does what it did before."""
-    before: dict[int, Any] = {}
+    before = {int(number): signal.getsignal(number) for number in _SIGNALS}
 
     def stopped(number: int, _: object) -> None:
         signal.signal(number, before[number])
         stop()
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        before[name] = signal.signal(name, stopped)
+    with handled_by(stopped):
+        yield
+
+
+@contextmanager
+def handled_by(handler: Callable[[int, Any], object]) -> Iterator[None]:
+    """In the block both signals are a handler's, and those that had them have them again after."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
+        for number in _SIGNALS:
+            signal.signal(number, handler)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

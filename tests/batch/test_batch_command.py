@@ -25,14 +25,11 @@ def database(shop: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database of the tiny project's graph binary, which is the current one."""
     monkeypatch.setenv("SLUICE_PROJECT", str(shop.root))
     monkeypatch.setenv("SLUICE_STATE", ".sluice")
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     database = Database(f"sqlite:///{shop.root}/.sluice/batch.db", "tiny", "binary")
     bad = [Entry("bad", {**ORDER, "amount": "far"})]
     submit(database, [Entry(f"r{n}", {**ORDER, "visits": n}) for n in range(5)] + bad)
     yield database
     database.close()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def test_run_status_and_retry(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
