@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
