@@ -6,6 +6,7 @@ Nothing here reads or writes the .sluice of the working tree.
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -25,6 +26,9 @@ _STATE = tempfile.TemporaryDirectory(prefix="sluice-tests-", ignore_cleanup_erro
 for _name in [n for n in os.environ if n.startswith("SLUICE_") or n == "PORT"]:
     del os.environ[_name]
 os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_THREADS="1")
+
+# Seldom: beside pandas and scikit-learn a collection costs more than what it finds is worth.
+gc.set_threshold(50_000, 10, 10)
 
 settings.register_profile("sluice", deadline=None)  # a busy machine fails no law
 settings.load_profile("sluice")
