@@ -235,6 +235,39 @@ def test_many_columns_and_classes() -> None:
     assert np.array_equal(np.concatenate(alone), got)
 
 
+@pytest.mark.parametrize(("depth", "width"), [(3, 4), (15, 4), (16, 4), (3, 32_768), (3, 32_769)])
+def test_trees_and_rows_of_any_size_are_walked(depth: int, width: int) -> None:
+    """Nodes are shorter where 16 bits hold all places: those of a tree, and of a row twice."""
+    numbers = np.random.default_rng(depth)
+    count = 2 ** (depth + 1) - 1
+    places, leaf = np.arange(count), np.arange(count) >= count // 2
+    nodes = np.zeros(count, NODE)
+    nodes["left"] = np.where(leaf, places, 2 * places + 1)
+    nodes["threshold"] = numbers.normal(size=count)
+    nodes["feature"] = np.where(leaf, 0, numbers.integers(width - 4, width, count))
+    nodes["step"], nodes["nan_left"] = ~leaf, numbers.integers(0, 2, count) * ~leaf
+    several = np.concatenate([nodes] * 9)  # more than go down at once
+    several["left"] += np.repeat(np.arange(9, dtype=np.int32) * count, count)
+    rows = np.zeros((40, width), np.float32)
+    rows[:, -4:] = numbers.choice([*numbers.normal(size=20), np.nan], (40, 4))
+    assert FOREST is not None
+    roots = np.arange(9, dtype=np.int32) * count
+    forest = FOREST(several, roots, b"", np.zeros(1), 1.0, width, 1, 0)
+    got = np.empty((40, 1), np.float32)
+    forest.predict(rows, got)
+    assert got[:, 0].tolist() == [np.float32(9 * float(_leaf(nodes, row))) for row in rows]
+
+
+def _leaf(nodes: Array, row: Array) -> Any:
+    at = 0
+    while nodes[at]["step"]:
+        node = nodes[at]
+        x = row[node["feature"]]
+        left = node["nan_left"] if x != x else x <= node["threshold"]
+        at = node["left"] + (not left)
+    return nodes[at]["threshold"]
+
+
 def test_a_threshold_that_is_no_number_is_refused() -> None:
     about, _, file = FLIGHTS
     line, _, body = file.partition(b"\n")

@@ -99,20 +99,36 @@ static int32_t depth_of(const Forest *forest, const Stored *nodes, int32_t root,
     return deepest;
 }
 
-/* A node of a file, as it is walked. */
-static Node walked(const Forest *forest, const Stored *stored)
+/* Put a node of a file where it is walked. */
+static void put(Forest *forest, int32_t i, const Stored *stored, int32_t root)
 {
     const int second = stored->nan_left || !stored->step;
-    Node node = {.threshold = stored->threshold, .left = stored->left};
-    node.feature = stored->feature + (second ? forest->width : 0);
-    if (stored->step)
-        return node;
-    node.threshold = INFINITY;
-    if (forest->targets == 1)
-        node.leaf.weight = stored->threshold;
+    const uint32_t left = stored->left - root;
+    const uint32_t feature = stored->feature + (second ? forest->width : 0);
+    const float threshold = stored->step ? stored->threshold : INFINITY;
+    if (forest->is_short)
+        ((Short *)forest->nodes)[i] = (Short){threshold, (uint16_t)left, (uint16_t)feature};
     else
-        node.leaf.weights = stored->weights;
-    return node;
+        ((Long *)forest->nodes)[i] = (Long){threshold, left, feature};
+    if (forest->targets == 1)
+        forest->leaves[i].weight = stored->threshold;
+    else
+        forest->leaves[i].weights = stored->weights;
+}
+
+/* The place after the last node of a tree. */
+static int32_t end_of(const Forest *forest, const int32_t *roots, Py_ssize_t t, Py_ssize_t n_nodes)
+{
+    return t + 1 < forest->n_trees ? roots[t + 1] : (int32_t)n_nodes;
+}
+
+/* Whether 16 bits hold each place in a tree, and each feature of a widened row. */
+static int are_short(const Forest *forest, const int32_t *roots, Py_ssize_t n_nodes)
+{
+    int small = 2 * (int64_t)forest->width <= UINT16_MAX + 1;
+    for (Py_ssize_t t = 0; small && t < forest->n_trees; t++)
+        small = (int64_t)end_of(forest, roots, t, n_nodes) - roots[t] <= UINT16_MAX + 1;
+    return small;
 }
 
 static int measure(Forest *self, const Stored *nodes, const int32_t *roots, Py_ssize_t n_nodes)
@@ -120,7 +136,7 @@ static int measure(Forest *self, const Stored *nodes, const int32_t *roots, Py_s
     int32_t *levels = malloc(sizeof(int32_t) * (n_nodes ? n_nodes : 1));
     int good = levels != NULL;
     for (Py_ssize_t t = 0; good && t < self->n_trees; t++) {
-        int32_t end = t + 1 < self->n_trees ? roots[t + 1] : (int32_t)n_nodes;
+        const int32_t end = end_of(self, roots, t, n_nodes);
         if (end > n_nodes)
             good = 0;
         else {
@@ -133,8 +149,9 @@ static int measure(Forest *self, const Stored *nodes, const int32_t *roots, Py_s
         good = self->weights[i].target < self->targets;
     if (good && self->n_weights)
         good = self->weights[self->n_weights - 1].target < 0;
-    for (Py_ssize_t i = 0; good && i < n_nodes; i++)
-        self->nodes[i] = walked(self, nodes + i);
+    for (Py_ssize_t t = 0; good && t < self->n_trees; t++)
+        for (int32_t i = roots[t]; i < end_of(self, roots, t, n_nodes); i++)
+            put(self, i, nodes + i, roots[t]);
     free(levels);
     return good;
 }
@@ -164,16 +181,19 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         self->n_weights = weights.len / (Py_ssize_t)sizeof(Weight);
         self->width = width, self->targets = targets, self->transform = transform;
         self->scale = scale;
-        self->nodes = malloc(sizeof(Node) * (n_nodes ? n_nodes : 1));
         self->weights = copy_of(&weights);
         self->base = copy_of(&base);
         Stored *stored = copy_of(&nodes); /* aligned, which a part of a file need not be */
         int32_t *starts = copy_of(&roots);
+        self->is_short = starts && are_short(self, starts, n_nodes);
+        self->nodes = malloc((self->is_short ? sizeof(Short) : sizeof(Long)) * (n_nodes + 1));
+        self->leaves = malloc(sizeof(Leaf) * (n_nodes + 1));
         self->trees = malloc(sizeof(Tree) * (self->n_trees ? self->n_trees : 1));
         const int sized = n_nodes * (Py_ssize_t)sizeof(Stored) == nodes.len && n_nodes <= INT32_MAX
             && width > 0 && targets > 0 && transform >= NONE && transform <= SOFTMAX
             && base.len == targets * (Py_ssize_t)sizeof(double) && self->n_trees;
-        if (!self->nodes || !self->weights || !self->base || !self->trees || !stored || !starts) {
+        if (!self->nodes || !self->leaves || !self->weights || !self->base || !self->trees
+            || !stored || !starts) {
             Py_CLEAR(object);
             PyErr_NoMemory();
         } else if (!sized || !measure(self, stored, starts, n_nodes)) {
@@ -195,6 +215,7 @@ static void forest_free(Object *object)
     const Forest *self = &object->forest;
     PyTypeObject *type = Py_TYPE((PyObject *)object);
     free(self->nodes);
+    free(self->leaves);
     free(self->trees);
     free(self->weights);
     free(self->base);

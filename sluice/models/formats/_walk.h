@@ -1,8 +1,9 @@
 /* The walk of rows of float32 through forests of decision trees.
 
-   A node is 16 bytes and its two children are neighbours, so that a step is one comparison, one
-   addition and no branch: the next node is `left`, or the one after it. A leaf leads to itself,
-   for nothing is above its threshold. Where NaN goes left a node looks at a second copy of the row,
+   A node's two children are neighbours, so that a step is one comparison, one addition and no
+   branch: the next node is `left`, or the one after it. A node takes 8 bytes where all trees are
+   small enough, else 12: caches hold the more of them. A leaf leads to itself, for nothing is above
+   its threshold. Where NaN goes left a node looks at a second copy of the row,
    in which −inf stands for it; of the first NaN is at no threshold or below, and goes right. A row
    goes down eight trees at a time, as many steps as the deepest has levels, so that the
    processor waits for none of them alone; and up to 32 rows one after the other go down the same
@@ -15,13 +16,23 @@
 
 enum { NONE, LOGISTIC, SOFTMAX };
 
-/* A node as it is walked. */
+/* A node as it is walked. The threshold of a leaf is inf; `left` is counted from the tree's first
+   node; a feature from `width` on is one of the second copy. */
 typedef struct {
-    float threshold;  /* of a leaf inf */
-    int32_t left;
-    int32_t feature;  /* from `width` on: of the second copy */
-    union { float weight; int32_t weights; } leaf; /* of one target; the first of several */
-} Node;
+    float threshold;
+    uint16_t left, feature;
+} Short;
+
+typedef struct {
+    float threshold;
+    uint32_t left, feature;
+} Long;
+
+/* What a leaf says of one target; the first of its weights for several. */
+typedef union {
+    float weight;
+    int32_t weights;
+} Leaf;
 
 typedef struct {
     int32_t root, depth;
@@ -33,16 +44,23 @@ typedef struct {
 } Weight;
 
 typedef struct {
-    Node *nodes;
+    void *nodes; /* Short or Long */
+    Leaf *leaves; /* one for each node */
     Tree *trees;
     Weight *weights;
     double *base, scale;
     Py_ssize_t n_trees, n_weights;
-    int width, targets, transform;
+    int width, targets, transform, is_short;
 } Forest;
 
-static inline int32_t next_of(const Node *node, const float *row)
+/* The node after the one at a place of a tree, whose nodes are Short or Long. */
+static inline uint32_t next_of(const void *tree, uint32_t at, const float *row, const int is_short)
 {
+    if (is_short) {
+        const Short *node = (const Short *)tree + at;
+        return node->left + !(row[node->feature] <= node->threshold);
+    }
+    const Long *node = (const Long *)tree + at;
     return node->left + !(row[node->feature] <= node->threshold);
 }
 
@@ -56,36 +74,47 @@ static void widen(const float *rows, Py_ssize_t n, int width, float *wide)
     }
 }
 
-static void add(const Forest *forest, const Node *leaf, double *sums)
+static void add(const Forest *forest, const Leaf *leaf, double *sums)
 {
     if (forest->targets == 1) {
-        sums[0] += leaf->leaf.weight;
+        sums[0] += leaf->weight;
         return;
     }
-    for (const Weight *w = forest->weights + leaf->leaf.weights; w->target >= 0; w++)
+    for (const Weight *w = forest->weights + leaf->weights; w->target >= 0; w++)
         sums[w->target] += w->weight;
 }
 
 /* Add what the leaves of `count` trees, TREES at most, say of n widened rows to their sums. */
-static void add_up(const Forest *forest, const Tree *trees, int count, const float *rows,
-                   Py_ssize_t n, double *sums)
+static inline void add_up(const Forest *forest, const Tree *trees, int count, const float *rows,
+                          Py_ssize_t n, double *sums, const int is_short)
 {
-    const Node *nodes = forest->nodes;
-    int32_t roots[TREES], depth = 0;
+    const char *nodes[TREES];
+    int32_t depth = 0;
     for (int t = 0; t < TREES; t++) {
-        roots[t] = trees[t < count ? t : 0].root;
-        if (t < count && trees[t].depth > depth)
-            depth = trees[t].depth;
+        const Tree *tree = trees + (t < count ? t : 0);
+        nodes[t] = (char *)forest->nodes + tree->root * (is_short ? sizeof(Short) : sizeof(Long));
+        depth = tree->depth > depth ? tree->depth : depth;
     }
     for (; n; n--, rows += 2 * forest->width, sums += forest->targets) {
-        int32_t at[TREES];
-        memcpy(at, roots, sizeof at);
+        uint32_t at[TREES] = {0};
         for (int32_t level = depth; level; level--)
             for (int t = 0; t < TREES; t++)
-                at[t] = next_of(nodes + at[t], rows);
+                at[t] = next_of(nodes[t], at[t], rows, is_short);
         for (int t = 0; t < count; t++)
-            add(forest, nodes + at[t], sums);
+            add(forest, forest->leaves + trees[t].root + at[t], sums);
     }
+}
+
+static void add_up_short(const Forest *forest, const Tree *trees, int count, const float *rows,
+                         Py_ssize_t n, double *sums)
+{
+    add_up(forest, trees, count, rows, n, sums, 1);
+}
+
+static void add_up_long(const Forest *forest, const Tree *trees, int count, const float *rows,
+                        Py_ssize_t n, double *sums)
+{
+    add_up(forest, trees, count, rows, n, sums, 0);
 }
 
 static void finish(const Forest *forest, double *sums, float *out)
@@ -139,8 +168,9 @@ static void predict(const Forest *forest, const float *rows, Py_ssize_t n, float
         memset(scratch->sums, 0, sizeof(double) * forest->targets * some);
         widen(rows, some, forest->width, scratch->wide);
         for (Py_ssize_t t = 0; t < trees; t += TREES)
-            add_up(forest, forest->trees + t, trees - t < TREES ? (int)(trees - t) : TREES,
-                   scratch->wide, some, scratch->sums);
+            (forest->is_short ? add_up_short : add_up_long)(
+                forest, forest->trees + t, trees - t < TREES ? (int)(trees - t) : TREES,
+                scratch->wide, some, scratch->sums);
         for (Py_ssize_t row = 0; row < some; row++, out += forest->targets)
             finish(forest, scratch->sums + row * forest->targets, out);
         rows += some * forest->width;
