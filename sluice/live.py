@@ -137,6 +137,7 @@ class Live:
         item_lookup: of a ranking graph, fetches the part of it that is known by candidate; `lookup`
             fetches the others, and their columns come first.
         transforms: by digest, bound to `columns`; versions with one digest share one.
+        sole: the digest of the only transform; None where there are several.
     """
 
     graph: str
@@ -146,6 +147,7 @@ class Live:
     columns: Sequence[str]
     lookup: Lookup
     transforms: Mapping[str, Rows] = field(repr=False)
+    sole: str | None
     item_lookup: Lookup | None = None
     _teams: dict[str, Version] = field(default_factory=dict, repr=False)
 
@@ -273,4 +275,7 @@ def bind(
     of_record = [n for n in names if not definitions.is_of_item(n)]
     lookup = Lookup(definitions, of_record, features)
     item_lookup = Lookup(definitions, names[len(of_record) :], features) if candidates else None
-    return Live(graph, versions, aliases, refused or {}, columns, lookup, transforms, item_lookup)
+    sole = next(iter(transforms)) if len(transforms) == 1 else None
+    return Live(
+        graph, versions, aliases, refused or {}, columns, lookup, transforms, sole, item_lookup
+    )

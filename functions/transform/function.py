@@ -41,9 +41,11 @@ class Transform(Step):
 
     def _transform(self, message: Message) -> None:
         live, columns, values = message.live, message.columns, message.values
-        if len(live.transforms) == 1:
-            [digest] = live.transforms
-            message.tensors[digest], message.unknown[digest] = live.rows(digest, columns)(values)
+        if (digest := live.sole) is not None:
+            rows = (
+                live.transforms[digest] if columns is live.columns else live.rows(digest, columns)
+            )
+            message.tensors[digest], message.unknown[digest] = rows(values)
             return
         message.tensors = LazyTensors(
             live.transforms, lambda digest: live.rows(digest, columns)(values), message.unknown
