@@ -22,6 +22,8 @@ typedef struct {
     Py_ssize_t own; /* where it begins among the values */
 } Layout;
 
+static PyObject *ENTITY, *AGE, *CE_ID, *CE_TIME; /* names of what is read and written */
+
 /* What is one event's own. */
 typedef struct {
     PyObject *record, *output, *values, *stalest, *defaults; /* as message and reply have them */
@@ -30,17 +32,17 @@ typedef struct {
     long long us;
 } Own;
 
-/* Whether a record has the layout's fields, in their order; −1 with an exception. */
+/* Whether a record has the layout's fields, in their order. */
 static int is_alike(const Layout *layout, PyObject *record)
 {
     PyObject *name, *value;
     Py_ssize_t place = 0, i = 0;
-    int same = PyDict_Size(record) == PyTuple_Size(layout->fields);
-    while (same == 1 && PyDict_Next(record, &place, &name, &value)) {
-        PyObject *field = PyTuple_GetItem(layout->fields, i++);
-        same = name == field ? 1 : PyObject_RichCompareBool(field, name, Py_EQ);
-    }
-    return same;
+    if (PyDict_Size(record) != PyTuple_Size(layout->fields))
+        return 0;
+    while (PyDict_Next(record, &place, &name, &value))
+        if (!is_same(name, PyTuple_GetItem(layout->fields, i++)))
+            return 0;
+    return 1;
 }
 
 /* A record's values in the order of the layout, null where there is none. */
@@ -62,39 +64,51 @@ static void put_record(Text *text, PyObject *names, PyObject *record)
     LITERAL(text, "]");
 }
 
-static int is_nested(PyObject *value)
+enum { PLAIN, NESTED, UNTOLD };
+
+/* What becomes of an output's value: a column, a detail, or nothing. */
+static int kind_of(PyObject *name, PyObject *value)
 {
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "explain") == 0)
+        return UNTOLD; /* long, and told to who asked for it */
     return PyDict_CheckExact(value) || PyList_CheckExact(value) || PyTuple_CheckExact(value);
 }
 
-/* A plain value into `row`, another into `nested`; `at` counts the former. As `sort`. */
-static int sort_value(const Layout *layout, PyObject *name, PyObject *value, Py_ssize_t *at,
-                      PyObject *row, PyObject *nested)
-{
-    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "explain") == 0)
-        return 1; /* long, and told to who asked for it */
-    if (is_nested(value))
-        return PyDict_SetItem(nested, name, value) ? -1 : 1;
-    if (*at >= PyTuple_Size(layout->outputs))
-        return 0;
-    const int same = PyObject_RichCompareBool(PyTuple_GetItem(layout->outputs, (*at)++), name,
-                                              Py_EQ);
-    return same == 1 && PyList_Append(row, value) ? -1 : same;
-}
-
-/* An output's plain values into `row`, the others into `nested`. 1; 0 if it has other columns than
-   the layout, −1 on errors. */
-static int sort(const Layout *layout, PyObject *output, PyObject *row, PyObject *nested)
+/* How many details an output has, −1 if it has other columns than the layout. */
+static int details_of(const Layout *layout, PyObject *output)
 {
     PyObject *name, *value;
     Py_ssize_t at = 0, place = 0;
-    int alike = 1;
-    while (alike == 1 && PyDict_Next(output, &place, &name, &value)) {
-        Py_INCREF(name), Py_INCREF(value); /* a name that is no plain text may change the output */
-        alike = sort_value(layout, name, value, &at, row, nested);
-        Py_DECREF(name), Py_DECREF(value);
+    int details = 0;
+    while (PyDict_Next(output, &place, &name, &value)) {
+        const int kind = kind_of(name, value);
+        details += kind == NESTED;
+        if (kind == PLAIN && (at == PyTuple_Size(layout->outputs)
+                              || !is_same(name, PyTuple_GetItem(layout->outputs, at++))))
+            return -1;
     }
-    return alike == 1 ? at == PyTuple_Size(layout->outputs) : alike;
+    return at == PyTuple_Size(layout->outputs) ? details : -1;
+}
+
+/* An output's columns as a row, or its details as a mapping, without their brackets. */
+static void put_output(Text *text, PyObject *output, int kind)
+{
+    PyObject *name, *value;
+    Py_ssize_t place = 0;
+    int n = 0;
+    while (!text->failed && PyDict_Next(output, &place, &name, &value)) {
+        if (kind_of(name, value) != kind)
+            continue;
+        Py_INCREF(value); /* orjson may run other code */
+        if (n++)
+            LITERAL(text, ",");
+        if (kind == NESTED) {
+            put_name(text, name);
+            LITERAL(text, ":");
+        }
+        put_value(text, value);
+        Py_DECREF(value);
+    }
 }
 
 /* {entity: seconds}; there is none where all that was found has no time. */
@@ -103,8 +117,8 @@ static void put_age(Text *text, PyObject *stalest)
     PyObject *entity = NULL, *age = NULL;
     LITERAL(text, "{");
     if (PyDict_Check(stalest)) {
-        entity = PyDict_GetItemString(stalest, "entity");
-        age = PyDict_GetItemString(stalest, "age_s");
+        entity = PyDict_GetItemWithError(stalest, ENTITY);
+        age = PyDict_GetItemWithError(stalest, AGE);
     }
     if (entity && age) {
         put_text(text, entity);
@@ -132,38 +146,8 @@ static void put_defaults(Text *text, PyObject *defaults)
     LITERAL(text, "}");
 }
 
-/* A moment as 2026-01-31 12:30:00.000000, in UTC: 26 letters. 0 before 1970 or after 9999. */
-static int write_moment(double when, char *to)
-{
-    if (!(when >= 0 && when < 253402300799))
-        return 0;
-    long long second = (long long)when, us = llrint((when - (double)second) * 1e6);
-    if (us == 1000000)
-        second++, us = 0;
-    /* Days from a day of March to the civil date: Howard Hinnant, chrono-Compatible Low-Level Date
-       Algorithms, civil_from_days. */
-    const int days = (int)(second / 86400) + 719468, era = days / 146097, of_era = days % 146097;
-    const int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const int of_year = of_era - (365 * year + year / 4 - year / 100);
-    const int march = (5 * of_year + 2) / 153, month = march < 10 ? march + 3 : march - 9;
-    const int rest = (int)(second % 86400);
-    const int parts[] = {
-        year + era * 400 + (month <= 2), month, of_year - (153 * march + 2) / 5 + 1,
-        rest / 3600, rest / 60 % 60, rest % 60, (int)us,
-    };
-    static const char SIGNS[] = "-- ::."; /* between the parts */
-    static const char WIDTHS[] = {4, 2, 2, 2, 2, 2, 6};
-    for (int i = 0; i < 7; i++) {
-        for (int digit = WIDTHS[i] - 1, left = parts[i]; digit >= 0; digit--, left /= 10)
-            to[digit] = '0' + left % 10;
-        to += WIDTHS[i];
-        *to++ = SIGNS[i]; /* behind the last, a zero */
-    }
-    return 1;
-}
-
 static void put_event(Text *text, const Layout *layout, const Own *own, const char *when,
-                      PyObject *timings, PyObject *row, PyObject *nested)
+                      PyObject *timings, int details)
 {
     put_bytes(text, layout->head);
     LITERAL(text, "\"when\":\"");
@@ -187,9 +171,10 @@ static void put_event(Text *text, const Layout *layout, const Own *own, const ch
     LITERAL(text, ",\"timings\":");
     put_bytes(text, timings);
     LITERAL(text, ",\"errors\":{},\"details\":{");
-    if (PyDict_Size(nested)) {
-        LITERAL(text, "\"0\":");
-        put_other(text, nested);
+    if (details) {
+        LITERAL(text, "\"0\":{");
+        put_output(text, own->output, NESTED);
+        LITERAL(text, "}");
     }
     LITERAL(text, "}");
     if (PyBytes_Size(layout->feature_schema) > 0) {
@@ -203,9 +188,9 @@ static void put_event(Text *text, const Layout *layout, const Own *own, const ch
     put_text(text, own->id);
     LITERAL(text, ",");
     put_bytes(text, PyTuple_GetItem(own->chosen, 1));
-    LITERAL(text, ",\"outputs\":[");
-    put_list(text, row, 0);
-    LITERAL(text, "],\"output_schema\":");
+    LITERAL(text, ",\"outputs\":[[");
+    put_output(text, own->output, PLAIN);
+    LITERAL(text, "]],\"output_schema\":");
     put_bytes(text, layout->output_schema);
     LITERAL(text, ",\"timestamp\":\"");
     put(text, when, 26);
@@ -219,8 +204,8 @@ static PyObject *message_of(const Text *text, const Layout *layout, const Own *o
     PyObject *value = PyBytes_FromStringAndSize(text->at, text->size);
     PyObject *headers = PyDict_Copy(layout->headers), *parts = NULL, *message = NULL;
     PyObject *time = PyUnicode_FromStringAndSize(when, 27);
-    if (value && headers && time && !PyDict_SetItemString(headers, "ce_id", own->id)
-        && !PyDict_SetItemString(headers, "ce_time", time))
+    if (value && headers && time && !PyDict_SetItem(headers, CE_ID, own->id)
+        && !PyDict_SetItem(headers, CE_TIME, time))
         parts = PyTuple_Pack(3, value, own->id, headers);
     if (parts)
         message = PyObject_CallFunctionObjArgs(layout->make, parts, NULL);
@@ -236,21 +221,14 @@ static PyObject *message_of(const Text *text, const Layout *layout, const Own *o
 static PyObject *event_of(Text *text, const Layout *layout, const Own *own, PyObject *timings)
 {
     char when[27];
-    const int alike = is_alike(layout, own->record);
-    if (alike != 1)
-        return alike ? NULL : Py_NewRef(Py_None);
+    const int details = is_alike(layout, own->record) ? details_of(layout, own->output) : -1;
+    if (details < 0)
+        return Py_NewRef(Py_None);
     if (!write_moment(own->when, when))
         return PyErr_Format(PyExc_ValueError, "a time before 1970 or after 9999");
-    PyObject *row = PyList_New(0), *nested = PyDict_New(), *message = NULL;
-    const int sorted = row && nested ? sort(layout, own->output, row, nested) : -1;
     text->size = 0;
-    if (sorted == 1)
-        put_event(text, layout, own, when, timings, row, nested);
-    if (sorted == 1 && !text->failed)
-        message = message_of(text, layout, own, when);
-    Py_XDECREF(row);
-    Py_XDECREF(nested);
-    return sorted ? message : Py_NewRef(Py_None);
+    put_event(text, layout, own, when, timings, details);
+    return text->failed ? NULL : message_of(text, layout, own, when);
 }
 
 static PyObject *events(PyObject *capsule, PyObject *args)
@@ -327,5 +305,11 @@ static PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit__event(void)
 {
+    ENTITY = PyUnicode_InternFromString("entity");
+    AGE = PyUnicode_InternFromString("age_s");
+    CE_ID = PyUnicode_InternFromString("ce_id");
+    CE_TIME = PyUnicode_InternFromString("ce_time");
+    if (!ENTITY || !AGE || !CE_ID || !CE_TIME)
+        return NULL;
     return PyModuleDef_Init(&module);
 }

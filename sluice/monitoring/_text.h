@@ -154,6 +154,31 @@ static void put_float(Text *text, PyObject *value)
     put(text, digits, to - digits);
 }
 
+static void put_value(Text *text, PyObject *value);
+
+/* A mapping of texts to plain values is written here, another by orjson. */
+static void put_mapping(Text *text, PyObject *mapping)
+{
+    const Py_ssize_t begin = text->size;
+    PyObject *name, *value;
+    Py_ssize_t place = 0;
+    LITERAL(text, "{");
+    while (!text->failed && PyDict_Next(mapping, &place, &name, &value)) {
+        if (!PyUnicode_CheckExact(name) || !(PyUnicode_CheckExact(value)
+                                             || PyFloat_CheckExact(value))) {
+            text->size = begin;
+            put_other(text, mapping);
+            return;
+        }
+        if (text->size > begin + 1)
+            LITERAL(text, ",");
+        put_text(text, name);
+        LITERAL(text, ":");
+        put_value(text, value);
+    }
+    LITERAL(text, "}");
+}
+
 static void put_value(Text *text, PyObject *value)
 {
     int over = 1;
@@ -169,7 +194,9 @@ static void put_value(Text *text, PyObject *value)
             put_other(text, value);
         else
             put_whole(text, number);
-    } else
+    } else if (PyDict_CheckExact(value))
+        put_mapping(text, value);
+    else
         put_other(text, value);
 }
 
@@ -185,4 +212,43 @@ static void put_list(Text *text, PyObject *list, Py_ssize_t from)
         Py_DECREF(value);
     }
     LITERAL(text, "]");
+}
+
+/* Whether two names are the same; of those that are no texts, only one and the same object is:
+   to compare them might run other code. */
+static int is_same(PyObject *name, PyObject *other)
+{
+    return name == other
+        || (PyUnicode_CheckExact(name) && PyUnicode_CheckExact(other)
+            && PyUnicode_Compare(name, other) == 0);
+}
+
+/* A moment as 2026-01-31 12:30:00.000000, in UTC: 26 letters. 0 before 1970 or after 9999. */
+static int write_moment(double when, char *to)
+{
+    if (!(when >= 0 && when < 253402300799))
+        return 0;
+    long long second = (long long)when, us = llrint((when - (double)second) * 1e6);
+    if (us == 1000000)
+        second++, us = 0;
+    /* Days from a day of March to the civil date: Howard Hinnant, chrono-Compatible Low-Level Date
+       Algorithms, civil_from_days. */
+    const int days = (int)(second / 86400) + 719468, era = days / 146097, of_era = days % 146097;
+    const int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const int of_year = of_era - (365 * year + year / 4 - year / 100);
+    const int march = (5 * of_year + 2) / 153, month = march < 10 ? march + 3 : march - 9;
+    const int rest = (int)(second % 86400);
+    const int parts[] = {
+        year + era * 400 + (month <= 2), month, of_year - (153 * march + 2) / 5 + 1,
+        rest / 3600, rest / 60 % 60, rest % 60, (int)us,
+    };
+    static const char SIGNS[] = "-- ::."; /* between the parts */
+    static const char WIDTHS[] = {4, 2, 2, 2, 2, 2, 6};
+    for (int i = 0; i < 7; i++) {
+        for (int digit = WIDTHS[i] - 1, left = parts[i]; digit >= 0; digit--, left /= 10)
+            to[digit] = '0' + left % 10;
+        to += WIDTHS[i];
+        *to++ = SIGNS[i]; /* behind the last, a zero */
+    }
+    return 1;
 }

@@ -96,14 +96,14 @@ class Lone:
         builder, [record], [output] = self._builder, message.records, message.outputs
         plain = [n for n, v in output.items() if type(v) not in NESTED and n != "explain"]
         names, schema = builder.inputs.layout(tuple(record))
-        answered, answers = builder.outputs.layout(tuple(plain))
+        _, answers = builder.outputs.layout(tuple(plain))
         looked_up = b""
         if len(message.columns) > self._own:
             looked_up = builder.features.lone(message.columns, self._own)
         head, headers = builder.place(reply["model"])
         self._write = self._make(
             orjson.dumps, orjson.OPT_SERIALIZE_NUMPY, headers, _make, head, encoded(percentage),
-            tuple(record), tuple(names), schema, tuple(answered), answers, looked_up, self._own,
+            tuple(record), tuple(names), schema, tuple(plain), answers, looked_up, self._own,
         )  # fmt: skip
         self._like = message.columns, percentage
 
