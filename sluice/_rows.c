@@ -87,10 +87,10 @@ static PyObject *read_records(PyObject *capsule, PyObject *const *args, Py_ssize
 {
     const Table *table = PyCapsule_GetPointer(capsule, NULL);
     Py_ssize_t place = count == 4 ? PyLong_AsSsize_t(args[1]) : -1;
-    if (place < 0 || !PyList_CheckExact(args[0]))
+    if (place < 0)
         return PyErr_Occurred() ? NULL : PyErr_Format(
-            PyExc_TypeError, "read_many(list, place, rows, reasons)");
-    for (; place < PyList_Size(args[0]); place++) {
+            PyExc_TypeError, "read_many(records, place, rows, reasons)");
+    for (; PyList_CheckExact(args[0]) && place < PyList_Size(args[0]); place++) {
         PyObject *record = Py_NewRef(PyList_GetItem(args[0], place));
         const int read = read_into(table, record, args[2], args[3]);
         Py_DECREF(record);

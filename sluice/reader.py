@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 # The typed values, and why (`missing`, `null`) a default stands there; None where one may not.
 Read = Callable[[dict[str, Any]], tuple[list[Value], dict[str, str]] | None]
-# From a list of records on from a place: adds the values and the reasons of those that are plain
+# Of the records from a place on, in a list: adds the values and the reasons of those that are plain
 # dicts and break nothing, up to the first other one, whose place it returns.
-ReadMany = Callable[[list[Any], int, list[list[Value]], list[dict[str, str]]], int]
+ReadMany = Callable[[Sequence[Any], int, list[list[Value]], list[dict[str, str]]], int]
 ARRAYS = (list, np.ndarray)
 ABSENT: Any = object()
 _LARGEST = sys.float_info.max  # a larger int is no float

@@ -10,7 +10,7 @@ value is of its type already (reader.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -161,7 +161,9 @@ class Schema:
             self._refuse(record)
         return row
 
-    def rows(self, records: list[Any]) -> tuple[list[list[Value]], list[dict[str, str]], Refused]:
+    def rows(
+        self, records: Sequence[Any]
+    ) -> tuple[list[list[Value]], list[dict[str, str]], Refused]:
         """What `row` makes of each record: values and defaults of the good ones, in their order;
         why the others are refused, by their places."""
         values: list[list[Value]] = []

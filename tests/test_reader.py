@@ -114,12 +114,12 @@ def test_many_records_are_read_as_each_is(made: list[Field], records: list[Any])
     plain = Schema(made)
     plain._read_many = None
     expected = [outcome(schema.row, record) for record in records]
-    for each in (schema, plain):
+    for each, these in ((schema, records), (plain, records), (schema, tuple(records))):
         if any(found and found[0] in (TypeError, KeyError, ValueError) for found in expected):
             with pytest.raises((TypeError, KeyError, ValueError)):  # what cannot be compared
-                each.rows(records)
+                each.rows(these)
             continue
-        rows, reasons, refused = each.rows(records)
+        rows, reasons, refused = each.rows(these)
         good = iter(zip(rows, reasons, strict=True))
         for place, found in enumerate(expected):
             if place in refused:
@@ -178,7 +178,8 @@ def test_only_a_dict_itself_is_read_compiled() -> None:
         rows: list[Any] = []
         assert many([{"a": 1}, record, {"a": 2}], 0, rows, []) == 1
         assert rows == [[1.0]]
-    odd: list[Any] = [(), ([], -1, [], []), ({}, 0, [], []), ([{"a": 1}], 0, None, [])]
+    assert many(({"a": 1},), 0, [], []) == 0  # in no list: one by one
+    odd: list[Any] = [(), ([], -1, [], []), ([{"a": 1}], 0, None, [])]
     for given_so in odd:
         with pytest.raises((TypeError, SystemError)):
             many(*given_so)

@@ -52,9 +52,10 @@ class _Known:
         self.at(None)
 
     def at(self, moment: float | None) -> _Parts:
+        """What is known as of a moment; a place for it, the same for all threads, if nothing is."""
         there = self.parts.get(moment)
         if there is None:
-            there = self.parts[moment] = tuple({} for _ in range(self._plans))
+            there = self.parts.setdefault(moment, tuple({} for _ in range(self._plans)))
         return there
 
 
@@ -132,8 +133,7 @@ class Lookup:
             n mappings of entity → seconds from the event time of its row to `as_of`, of the
             entities whose rows have a time and gave at least one value.
 
-        Raises:
-            StoreUnavailable: when the store does not answer.
+        Raises StoreUnavailable.
         """
         known = self._known_now()
         if known is None:
@@ -207,9 +207,7 @@ class Lookup:
         row += values if self._reorder is None else self._reorder(values)
         return ages
 
-    def _fresh(
-        self, fields: Sequence[Sequence[Value]], as_of: Sequence[float]
-    ) -> list[list[_Part]]:
+    def _fresh(self, fields: Sequence[list[Value]], as_of: Sequence[float]) -> list[list[_Part]]:
         """What records look up, all of it asked for."""
         plans = self._plans
         asked = _Asked()
