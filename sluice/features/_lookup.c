@@ -76,9 +76,9 @@ static int add(PyObject *entity, PyObject *part, PyObject *row, PyObject *why, P
     const Py_ssize_t defaulted = age ? PyDict_Size(defaults) : -1;
     if (n < 0 || defaulted < 0)
         return -1;
-    for (Py_ssize_t i = 0; i < n; i++)
-        if (PyList_Append(row, PyTuple_GetItem(values, i)))
-            return -1;
+    const Py_ssize_t end = PyList_Size(row);
+    if (end < 0 || PyList_SetSlice(row, end, end, values))
+        return -1;
     if (defaulted && PyDict_Update(why, defaults))
         return -1;
     return age == Py_None ? 0 : PyDict_SetItem(ages, entity, age);
