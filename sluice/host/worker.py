@@ -32,6 +32,7 @@ HOPELESS = (DeclarationError, VersionRefused, NotFound)
 
 _SWEEP_S = 0.5
 _RETIRE_S = 0.05
+_YOUNG = 5000  # a batch has more objects than Python's 700, of which the collector frees none
 _LONG_S = 0.01  # an event shorter than this is not counted as a wait of those behind it
 
 
@@ -91,6 +92,7 @@ class Worker:
             return FAILED
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not walk it again
+        gc.set_threshold(_YOUNG)
         self._start()
         await self._done
         await self._terminate()
