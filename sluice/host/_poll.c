@@ -12,16 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { IDLE, TAKEN, KEPT, BEGUN, SENDING }; /* as in board.py */
-enum { METHOD, TARGET, PATH, HEADERS, LENGTH, ENDING }; /* the fields of a Head */
+enum { METHOD, TARGET, PATH, HEADERS, LENGTH, ENDING, FREE }; /* the fields of a Head */
 enum { STATUS, CONTENT_TYPE, BODY, OWN_HEADERS }; /* those of a Reply */
 
 #define MOST 128 /* connections in one look */
 #define SHORT (16 * 1024) /* bytes that are read at once */
+#define LONGEST 2048 /* bytes of a head that may be known */
+#define FREES 64 /* lines of it whose values are free */
 #define TEXT 384 /* bytes of a reply's head */
 
 /* What is set on an event, and on a connection. */
@@ -48,7 +51,7 @@ typedef struct {
     PyObject_HEAD
     int epoll, count; /* of what was taken last */
     Py_buffer state, sent; /* the board's */
-    PyObject *heads, *event_type, *reply_type, *trigger, *start;
+    PyObject *shapes, *event_type, *reply_type, *trigger, *start;
     PyObject *content_type, *beginning; /* start(200, content_type) */
     Py_ssize_t max_header, max_body, slots;
     PyObject *names[NAMES];
@@ -68,38 +71,120 @@ static int set(const Poll *poll, PyObject *object, int name, PyObject *value)
     return value ? PyObject_SetAttr(object, poll->names[name], value) : -1;
 }
 
-/* The head that bytes begin with, and where it ends; NULL if it is not known, or if it is not one
-   whole request that they are. */
-static PyObject *head_of(const Poll *poll, Py_ssize_t size, Py_ssize_t *end)
+/* A value that may differ from request to request. */
+typedef struct {
+    const char *at;
+    Py_ssize_t size;
+} Value;
+
+/* The head of a request that came whole. */
+typedef struct {
+    PyObject *shape; /* borrowed */
+    const char *body;
+    Py_ssize_t size; /* of the body */
+    int n;
+    Value values[FREES];
+} Known;
+
+static int is_in(char c, char from, char to)
 {
-    const char *found = memmem(poll->bytes, size, "\r\n\r\n", 4);
-    if (!found)
-        return NULL;
-    *end = found + 4 - poll->bytes;
-    PyObject *key = PyBytes_FromStringAndSize(poll->bytes, *end);
-    PyObject *head = key ? PyDict_GetItemWithError(poll->heads, key) : NULL;
-    Py_XDECREF(key);
-    if (!head || *end > poll->max_header || size - *end > poll->max_body)
-        return NULL;
-    return PyLong_AsSsize_t(PyTuple_GetItem(head, LENGTH)) == size - *end ? head : NULL;
+    return c >= from && c <= to;
 }
 
-/* As Head.event. */
-static PyObject *event_of(const Poll *poll, PyObject *head, const char *body, Py_ssize_t size,
+/* Where the value of a line begins, if it is free; NULL if not. As _FREE in head.py. */
+static const char *value_of(const char *line, const char *end)
+{
+    const int length = end - line > 14 && !strncasecmp(line, "content-length", 14);
+    const char *at = line + (length ? 14 : !strncasecmp(line, "trace", 5) ? 5 : 2);
+    if (!length && at == line + 2 && strncasecmp(line, "x-", 2))
+        return NULL;
+    while (!length && (is_in(*at | 32, 'a', 'z') || is_in(*at, '0', '9') || *at == '_' || *at == '-'))
+        at++;
+    if (end - at < 3 || at[0] != ':' || at[1] != ' ' || at[2] == ' ' || end[-1] == ' ')
+        return NULL;
+    if (length && end - at > 11)
+        return NULL;
+    for (const char *c = at += 2; c < end; c++)
+        if (!(length ? is_in(*c, '0', '9') : is_in(*c, ' ', '~')))
+            return NULL;
+    return at;
+}
+
+/* A head without its free values into `key`, of LONGEST bytes; how many it has then. */
+static Py_ssize_t blanked(const char *head, const char *end, char *key, Known *known)
+{
+    char *to = key;
+    for (const char *line = head, *next; line < end; line = next) {
+        const char *feed = memchr(line, '\n', end - line);
+        const char *value = NULL;
+        next = feed ? feed + 1 : end;
+        if (line > head && feed > line && feed[-1] == '\r' && known->n < FREES)
+            value = value_of(line, feed - 1);
+        const Py_ssize_t kept = (value ? value - 1 : next) - line;
+        memcpy(to, line, kept);
+        to += kept;
+        if (value) {
+            known->values[known->n++] = (Value){value, feed - 1 - value};
+            memcpy(to, "\0\r\n", 3);
+            to += 3;
+        }
+    }
+    return to - key;
+}
+
+/* Whether bytes are one whole request with a head that is known; −1 on errors. */
+static int is_known(const Poll *poll, Py_ssize_t size, Known *known)
+{
+    char key[LONGEST + 2 * FREES];
+    const char *found = memmem(poll->bytes, size, "\r\n\r\n", 4);
+    const Py_ssize_t end = found ? found + 4 - poll->bytes : LONGEST + 1;
+    if (end > LONGEST || end > poll->max_header || size - end > poll->max_body)
+        return 0;
+    known->n = 0, known->body = poll->bytes + end, known->size = size - end;
+    PyObject *text = PyBytes_FromStringAndSize(key, blanked(poll->bytes, known->body, key, known));
+    known->shape = text ? PyDict_GetItemWithError(poll->shapes, text) : NULL;
+    Py_XDECREF(text);
+    if (!known->shape)
+        return PyErr_Occurred() ? -1 : 0;
+    return PyTuple_Size(PyTuple_GetItem(known->shape, FREE)) == known->n;
+}
+
+/* A request's headers; NULL on errors, or if its body has another length than they say. */
+static PyObject *headers_of(const Poll *poll, const Known *known)
+{
+    PyObject *headers = PyDict_Copy(PyTuple_GetItem(known->shape, HEADERS));
+    PyObject *free = PyTuple_GetItem(known->shape, FREE);
+    Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GetItem(known->shape, LENGTH));
+    for (int i = 0; headers && i < known->n; i++) {
+        const Value value = known->values[i];
+        PyObject *name = PyTuple_GetItem(free, i);
+        PyObject *text = PyUnicode_FromStringAndSize(value.at, value.size);
+        if (!text || PyDict_SetItem(headers, name, text))
+            Py_CLEAR(headers);
+        else if (!PyUnicode_CompareWithASCIIString(name, "Content-Length"))
+            length = strtol(value.at, NULL, 10);
+        Py_XDECREF(text);
+    }
+    if (headers && length != known->size)
+        Py_CLEAR(headers);
+    return headers;
+}
+
+/* As Head.event; takes the headers over. */
+static PyObject *event_of(const Poll *poll, const Known *known, PyObject *headers,
                           PyObject *received)
 {
     PyObject *event = PyType_GenericNew((PyTypeObject *)poll->event_type, NULL, NULL);
-    PyObject *raw = PyBytes_FromStringAndSize(body, size);
-    PyObject *headers = PyDict_Copy(PyTuple_GetItem(head, HEADERS));
+    PyObject *raw = PyBytes_FromStringAndSize(known->body, known->size), *shape = known->shape;
     if (event && (set(poll, event, RAW, raw) || set(poll, event, HEADERS_, headers)
-                  || set(poll, event, METHOD_, PyTuple_GetItem(head, METHOD))
-                  || set(poll, event, TARGET_, PyTuple_GetItem(head, TARGET))
-                  || set(poll, event, PATH_, PyTuple_GetItem(head, PATH))
+                  || set(poll, event, METHOD_, PyTuple_GetItem(shape, METHOD))
+                  || set(poll, event, TARGET_, PyTuple_GetItem(shape, TARGET))
+                  || set(poll, event, PATH_, PyTuple_GetItem(shape, PATH))
                   || set(poll, event, TRIGGER, poll->trigger)
                   || set(poll, event, RECEIVED, received)))
         Py_CLEAR(event);
     Py_XDECREF(raw);
-    Py_XDECREF(headers);
+    Py_DECREF(headers);
     return event;
 }
 
@@ -118,11 +203,11 @@ static int leave(const Found *found, const Seat *seat, const char *data, Py_ssiz
 }
 
 /* The event of a request that came whole goes to its connection. */
-static int begin(Poll *poll, int slot, PyObject *head, PyObject *event, const Found *found)
+static int begin(Poll *poll, int slot, PyObject *shape, PyObject *event, const Found *found)
 {
     Seat *seat = poll->seats + slot;
     Py_XDECREF(seat->ending);
-    seat->ending = Py_NewRef(PyTuple_GetItem(head, ENDING));
+    seat->ending = Py_NewRef(PyTuple_GetItem(shape, ENDING));
     poll->taken[poll->count++] = slot;
     *state_of(poll, slot) = BEGUN;
     return set(poll, seat->connection, EVENT, event) || PyList_Append(found->events, event)
@@ -142,12 +227,13 @@ static int read_one(Poll *poll, int slot, const Found *found)
         *state = IDLE;
         return size < 0 && errno == EAGAIN ? 0 : leave(found, seat, NULL, 0);
     }
-    Py_ssize_t end = 0;
-    PyObject *head = head_of(poll, size, &end);
-    if (!head)
+    Known known;
+    const int is = is_known(poll, size, &known);
+    PyObject *headers = is > 0 ? headers_of(poll, &known) : NULL;
+    if (!headers)
         return PyErr_Occurred() ? -1 : leave(found, seat, poll->bytes, size);
-    PyObject *event = event_of(poll, head, poll->bytes + end, size - end, found->received);
-    const int failed = !event || begin(poll, slot, head, event, found);
+    PyObject *event = event_of(poll, &known, headers, found->received);
+    const int failed = !event || begin(poll, slot, known.shape, event, found);
     Py_XDECREF(event);
     return failed;
 }
@@ -328,7 +414,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
 {
     Poll *poll = (Poll *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(poll->heads);
+    Py_VISIT(poll->shapes);
     Py_VISIT(poll->start);
     Py_VISIT(poll->event_type);
     Py_VISIT(poll->reply_type);
@@ -341,7 +427,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
 static int clear(PyObject *self)
 {
     Poll *poll = (Poll *)self;
-    Py_CLEAR(poll->heads);
+    Py_CLEAR(poll->shapes);
     Py_CLEAR(poll->start);
     Py_CLEAR(poll->event_type);
     Py_CLEAR(poll->reply_type);
@@ -396,16 +482,16 @@ static int set_up(Poll *poll, PyObject *state, PyObject *sent)
 
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-    PyObject *state, *sent, *heads, *event_type, *reply_type, *trigger, *start;
+    PyObject *state, *sent, *shapes, *event_type, *reply_type, *trigger, *start;
     Py_ssize_t max_header, max_body;
-    if (!PyArg_ParseTuple(args, "OOO!O!O!OOnn", &state, &sent, &PyDict_Type, &heads, &PyType_Type,
+    if (!PyArg_ParseTuple(args, "OOO!O!O!OOnn", &state, &sent, &PyDict_Type, &shapes, &PyType_Type,
                           &event_type, &PyType_Type, &reply_type, &trigger, &start, &max_header,
                           &max_body))
         return NULL;
     Poll *poll = (Poll *)PyType_GenericAlloc(type, 0);
     if (!poll)
         return NULL;
-    poll->heads = Py_NewRef(heads), poll->start = Py_NewRef(start);
+    poll->shapes = Py_NewRef(shapes), poll->start = Py_NewRef(start);
     poll->event_type = Py_NewRef(event_type), poll->reply_type = Py_NewRef(reply_type);
     poll->trigger = Py_NewRef(trigger);
     poll->max_header = max_header, poll->max_body = max_body;

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sluice.compiled import POLL, compiled
 from sluice.host.board import Board
 from sluice.host.event import Event, Trigger
+from sluice.host.head import shapes
 from sluice.host.options import HostOptions
 from sluice.host.response import Reply
-from sluice.host.wire import heads, start
+from sluice.host.wire import start
 
 if TYPE_CHECKING:
     from sluice.host.connection import Connection
@@ -67,5 +68,5 @@ def open_poll(board: Board, options: HostOptions, trigger: Trigger) -> Poll | No
     if make is None:
         return None
     sizes = options.max_header_bytes, options.max_body_bytes
-    poll: Poll = make(board.state, board.sent, heads, Event, Reply, trigger, start, *sizes)
+    poll: Poll = make(board.state, board.sent, shapes, Event, Reply, trigger, start, *sizes)
     return poll

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple
 
 import httptools
 
 from sluice.host.event import Event, Trigger
+from sluice.host.head import END, Head, known, remember, spelled
 from sluice.host.options import HostOptions
 from sluice.host.response import Reply, error
 
@@ -34,36 +34,7 @@ class Request:
         self.event, self.close = event, close
 
 
-class Head(NamedTuple):
-    """What the parser has made of a head, for the next request that has the same."""
-
-    method: str
-    target: str
-    path: str
-    headers: dict[str, str]
-    length: int  # of the body
-    ending: bytes  # of the head of a reply that is not the last
-
-    def event(self, body: bytes, trigger: Trigger) -> Event:
-        """The event of a request with this head."""
-        event = Event(body, self.method, self.target, self.headers.copy(), trigger=trigger)
-        event.path = self.path
-        return event
-
-    def fits(self, length: int, size: int, options: HostOptions) -> bool:
-        """Whether a request of this head, `size` bytes, and a body of this length is complete."""
-        return (
-            length == self.length
-            and length <= options.max_body_bytes
-            and size <= options.max_header_bytes
-        )
-
-
-# Clients that keep a connection send the same head again and again, but for the body's length.
-heads: dict[bytes, Head] = {}
-_MOST_HEADS, _LONGEST_HEAD = 256, 2048
 _SHORT = 16 * 1024  # bytes; of what is longer, the body is most of the work
-_HEAD_END = b"\r\n\r\n"
 
 
 class Refused(Exception):
@@ -97,15 +68,19 @@ class Requests:
             self._parse(data)
             return
         sent = bytes(data)
-        end = sent.find(_HEAD_END) + len(_HEAD_END)
-        head = heads.get(sent[:end])
-        if head is not None and head.fits(len(sent) - end, end, self._options):
+        end = sent.find(END) + len(END)
+        length, options = len(sent) - end, self._options
+        fits = end <= options.max_header_bytes and length <= options.max_body_bytes
+        head = known(sent[:end]) if fits else None
+        if head is not None and head.length == length:
             self.complete.append(Request(head.event(sent[end:], self._trigger), False))
             return
         before = len(self.complete)
         self._parse(data)
         if len(self.complete) == before + 1 and not (self.partial or self.upgraded or self.refusal):
-            remember(sent[:end], self.complete[-1], len(sent) - end)
+            head = _head(self.complete[-1], length)
+            if head is not None:
+                remember(sent[:end], head)
 
     def _parse(self, data: memoryview) -> None:
         self._seen = self._seen + len(data) if self.partial else len(data)
@@ -140,7 +115,7 @@ class Requests:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_headers:  # trailers of a chunked body are read and dropped
-            self._headers[_spelled(name)] = value.decode("latin-1")
+            self._headers[spelled(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
@@ -189,20 +164,16 @@ class Requests:
         return error(431, f"the headers are larger than {self._options.max_header_bytes} bytes")
 
 
-def remember(head: bytes, request: Request, length: int) -> None:
-    """Keep what a request's head says, if all bytes behind it are the body, and more may come."""
+def _head(request: Request, length: int) -> Head | None:
+    """What a request's head says, if all bytes behind it are the body, and more may come."""
     event = request.event
     headers: dict[str, str] = event.headers
-    if not head.endswith(_HEAD_END) or len(head) > _LONGEST_HEAD or len(event.raw) != length:
-        return
     if request.close or "Transfer-Encoding" in headers or "Expect" in headers:
-        return
-    if event.method == "HEAD":  # whose reply has no body
-        return
-    if len(heads) >= _MOST_HEADS:
-        heads.clear()
+        return None
+    if len(event.raw) != length or event.method == "HEAD":  # whose reply has no body
+        return None
     ending = _ending(event, False)
-    heads[head] = Head(event.method, event.target, event.path, headers.copy(), length, ending)
+    return Head(event.method, event.target, event.path, headers.copy(), length, ending)
 
 
 def encode(reply: Reply, event: Event | None, close: bool) -> bytes:
@@ -235,12 +206,6 @@ def _ending(event: Event | None, close: bool) -> bytes:
     if event is not None and "Connection" in event.headers:
         return b"connection: keep-alive\r\n\r\n"  # what a client of HTTP/1.0 wants to hear
     return b"\r\n"
-
-
-@lru_cache(maxsize=1024)
-def _spelled(name: bytes) -> str:
-    """A header's name as Nuclio hands it over: content-TYPE is Content-Type."""
-    return "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
 
 
 @lru_cache(maxsize=256)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.host import wire
 from sluice.host.event import Trigger
+from sluice.host.head import forget, heads, shapes
 from sluice.host.options import HostOptions
 from sluice.host.wire import Requests
 
@@ -20,9 +20,9 @@ OPTIONS = HostOptions(max_body_bytes=50, max_header_bytes=300)
 
 @pytest.fixture(autouse=True)
 def unknown() -> Iterator[None]:
-    wire.heads.clear()
+    forget()
     yield
-    wire.heads.clear()
+    forget()
 
 
 def sent(
@@ -64,12 +64,53 @@ ODD = [
 ]
 
 
+NAMES = [
+    "X-Request-Id",
+    "x-a",
+    "X-_9-",
+    "x-",
+    "TraceParent",
+    "content-LENGTH",
+    "Date",
+    "x",
+    "X-A é",
+]
+VALUES = [
+    "1",
+    "2",
+    "02",
+    "999999999",
+    "9999999999",
+    "a b",
+    "a ",
+    " a",
+    "",
+    "\t",
+    "a\0",
+    "ü",
+    "-1",
+    "~!",
+]
+LINES = st.tuples(
+    st.sampled_from(NAMES), st.sampled_from([": ", ":", " : ", ":  "]), st.sampled_from(VALUES),
+    st.sampled_from(["\r\n"] * 8 + ["\n", "\r\n ", "\r\r\n", "\r"]),
+).map("".join)  # fmt: skip
+DRAWN = st.builds(
+    lambda line, lines, length: (
+        "".join([line, "Host: a\r\n", *lines, length, "\r\n"]).encode("latin-1") + b"{}"
+    ),
+    st.sampled_from(["POST / HTTP/1.1\r\n", "x-a: 1\r\n"]),
+    st.lists(LINES, max_size=3),
+    st.sampled_from(["Content-Length: 2\r\n"] * 4 + ["content-length: 02\r\n", ""]),
+)
+
+
 def told(data: list[bytes], *, known: bool) -> list[Any]:
     """What one connection makes of this, sent so; without `known` no head is."""
     requests, found = Requests(OPTIONS, TRIGGER), list[Any]()
     for piece in data:
         if not known:
-            wire.heads.clear()
+            forget()
         if requests.refusal or requests.upgraded:
             break
         requests.feed(memoryview(piece))
@@ -82,7 +123,7 @@ def told(data: list[bytes], *, known: bool) -> list[Any]:
     return found
 
 
-@given(st.lists(st.sampled_from(WHOLE + ODD), max_size=12))
+@given(st.lists(st.sampled_from(WHOLE + ODD) | DRAWN, max_size=12))
 def test_known_or_not_it_is_the_same(pieces: list[bytes]) -> None:
     told(WHOLE, known=True)
     assert told(pieces, known=True) == told(pieces, known=False)
@@ -95,6 +136,23 @@ def test_a_head_that_came_before_is_not_parsed_again() -> None:
     second.feed(memoryview(sent(b"[]")))
     [request] = second.complete
     assert (request.event.raw, request.event.headers["Host"]) == (b"[]", "a")
+
+
+def test_a_head_with_another_id_and_length_is_not_parsed_again() -> None:
+    first, second = Requests(OPTIONS, TRIGGER), Requests(OPTIONS, TRIGGER)
+    lines = "POST / HTTP/1.1", "traceparent: 00-1", "x-request-id: 1", "User-Agent: me"
+    first.feed(memoryview(sent(b"{}", *lines)))
+    second._parser = None
+    lines = "POST / HTTP/1.1", "traceparent: 00-2", "x-request-id: some other", "User-Agent: me"
+    second.feed(memoryview(sent(b'{"a": 1234}', *lines)))
+    [request] = second.complete
+    assert request.event.raw == b'{"a": 1234}'
+    assert request.event.headers == {
+        "Host": "a", "Traceparent": "00-2", "X-Request-Id": "some other", "User-Agent": "me",
+        "Content-Length": "11",
+    }  # fmt: skip
+    [shape] = shapes.values()
+    assert "00-1" not in shape.headers.values()
 
 
 def test_headers_are_each_request_s_own() -> None:
@@ -117,8 +175,8 @@ def test_a_line_break_is_no_request_of_before() -> None:
 def test_no_more_heads_are_kept_than_there_is_room_for() -> None:
     requests = Requests(HostOptions(), TRIGGER)
     for n in range(1000):
-        requests.feed(memoryview(sent(b"{}", "POST / HTTP/1.1", f"X-Request-Id: {n}")))
+        requests.feed(memoryview(sent(b"{}", "POST / HTTP/1.1", f"Cookie: {n}")))
     requests.feed(memoryview(sent(b"{}", "POST / HTTP/1.1", "X-Long: " + "x" * 3000)))
     assert len(requests.complete) == 1001
-    assert len(wire.heads) <= 256
-    assert max(map(len, wire.heads)) < 3000
+    assert len(shapes) <= len(heads) <= 256
+    assert max(map(len, heads)) < 3000

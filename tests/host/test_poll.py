@@ -20,17 +20,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.compiled import POLL, compiled
-from sluice.host import wire
 from sluice.host.batching import BatchingWorker
 from sluice.host.board import BEGUN, IDLE, SENDING, TAKEN, Board
 from sluice.host.event import Event
+from sluice.host.head import forget, heads, shapes
 from sluice.host.options import HostOptions
 from sluice.host.poll import open_poll
 from sluice.host.response import Replies, Reply
 from tests.host.handlers import in_order
 from tests.host.load import Load
 from tests.host.running import read_reply, request, running, until
-from tests.host.test_heads import ODD, WHOLE
+from tests.host.test_heads import DRAWN, ODD, WHOLE
 from tests.host.test_workers import CRASHES, workers_of
 
 pytestmark = pytest.mark.skipif(
@@ -162,9 +162,9 @@ def bench(handler: Handler, options: HostOptions = OPTIONS, *, plain: bool) -> I
 
 @pytest.fixture(autouse=True)
 def unknown() -> Iterator[None]:
-    wire.heads.clear()
+    forget()
     yield
-    wire.heads.clear()
+    forget()
 
 
 WORDS = "hentbsurdl0a"
@@ -178,7 +178,10 @@ ASKED = [
 ]
 PIECES = st.lists(
     st.tuples(
-        st.integers(0, 3), st.sampled_from(ASKED + WHOLE + ODD), st.integers(1, 400), st.booleans()
+        st.integers(0, 3),
+        st.sampled_from(ASKED + WHOLE + ODD) | DRAWN,
+        st.integers(1, 400) | st.just(400),
+        st.booleans(),
     ),
     max_size=20,
 )
@@ -214,7 +217,7 @@ def _settled(data: bytes) -> bytes:
 
 @given(PIECES)
 def test_plain_or_not_it_is_the_same(pieces: list[tuple[int, bytes, int, bool]]) -> None:
-    wire.heads.clear()
+    forget()
     told([(0, data, 400, False) for data in ASKED + WHOLE], plain=False)
     assert told(pieces, plain=True) == told(pieces, plain=False)
 
@@ -236,7 +239,7 @@ def test_an_event_is_the_one_that_the_head_makes() -> None:
     with bench(plainly, plain=True) as made:
         data = request("/%41?b=c", b"{}", "X-Some: 1")
         known(made, data)
-        [(key, head)] = wire.heads.items()
+        [(key, head)] = heads.items()
         made.clients[0].sendall(data)
         assert made.worker._poll is not None
         [connection], [event], rest = made.worker._poll.take(3, 12.5)
@@ -253,6 +256,16 @@ def vars_of(event: Event) -> dict[str, Any]:
     """All that is set on it."""
     slots = [name for name in Event.__slots__ if name != "__dict__" and hasattr(event, name)]
     return {name: getattr(event, name) for name in slots} | vars(event)
+
+
+def test_ids_and_lengths_may_differ() -> None:
+    with bench(plainly, plain=True) as made:
+        known(made, request("/", b"x", "X-Request-Id: 1", "Host: a"))
+        made.clients[0].sendall(request("/", b"x" * 12, "X-Request-Id: 2 3", "Host: a"))
+        assert made.worker._poll is not None
+        [_], [event], rest = made.worker._poll.take(3, 12.5)
+        assert (event.raw, rest) == (b"x" * 12, [])
+        assert (event.headers["Content-Length"], event.headers["X-Request-Id"]) == ("12", "2 3")
 
 
 def test_no_more_is_read_than_a_batch_takes() -> None:
@@ -352,7 +365,8 @@ def test_what_is_let_go_can_be_collected() -> None:
         assert kept(connection) == before
         connection.watch(False)
         assert kept(connection) == before - 1
-        assert kept(wire.heads[next(iter(wire.heads))]) <= 3
+        [shape] = shapes.values()
+        assert kept(shape) <= 3
 
 
 def test_crash_answers_the_events_of_the_batch_and_no_others(log: Path) -> None:
