@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "_head.h"
 
 enum { IDLE, TAKEN, KEPT, BEGUN, SENDING }; /* as in board.py */
 enum { METHOD, TARGET, PATH, HEADERS, LENGTH, ENDING, FREE }; /* the fields of a Head */
@@ -23,8 +23,6 @@ enum { STATUS, CONTENT_TYPE, BODY, OWN_HEADERS }; /* those of a Reply */
 
 #define MOST 128 /* connections in one look */
 #define SHORT (16 * 1024) /* bytes that are read at once */
-#define LONGEST 2048 /* bytes of a head that may be known */
-#define FREES 64 /* lines of it whose values are free */
 #define TEXT 384 /* bytes of a reply's head */
 
 /* What is set on an event, and on a connection. */
@@ -69,67 +67,6 @@ static unsigned char *state_of(const Poll *poll, int slot)
 static int set(const Poll *poll, PyObject *object, int name, PyObject *value)
 {
     return value ? PyObject_SetAttr(object, poll->names[name], value) : -1;
-}
-
-/* A value that may differ from request to request. */
-typedef struct {
-    const char *at;
-    Py_ssize_t size;
-} Value;
-
-/* The head of a request that came whole. */
-typedef struct {
-    PyObject *shape; /* borrowed */
-    const char *body;
-    Py_ssize_t size; /* of the body */
-    int n;
-    Value values[FREES];
-} Known;
-
-static int is_in(char c, char from, char to)
-{
-    return c >= from && c <= to;
-}
-
-/* Where the value of a line begins, if it is free; NULL if not. As _FREE in head.py. */
-static const char *value_of(const char *line, const char *end)
-{
-    const int length = end - line > 14 && !strncasecmp(line, "content-length", 14);
-    const char *at = line + (length ? 14 : !strncasecmp(line, "trace", 5) ? 5 : 2);
-    if (!length && at == line + 2 && strncasecmp(line, "x-", 2))
-        return NULL;
-    while (!length && (is_in(*at | 32, 'a', 'z') || is_in(*at, '0', '9') || *at == '_' || *at == '-'))
-        at++;
-    if (end - at < 3 || at[0] != ':' || at[1] != ' ' || at[2] == ' ' || end[-1] == ' ')
-        return NULL;
-    if (length && end - at > 11)
-        return NULL;
-    for (const char *c = at += 2; c < end; c++)
-        if (!(length ? is_in(*c, '0', '9') : is_in(*c, ' ', '~')))
-            return NULL;
-    return at;
-}
-
-/* A head without its free values into `key`, of LONGEST bytes; how many it has then. */
-static Py_ssize_t blanked(const char *head, const char *end, char *key, Known *known)
-{
-    char *to = key;
-    for (const char *line = head, *next; line < end; line = next) {
-        const char *feed = memchr(line, '\n', end - line);
-        const char *value = NULL;
-        next = feed ? feed + 1 : end;
-        if (line > head && feed > line && feed[-1] == '\r' && known->n < FREES)
-            value = value_of(line, feed - 1);
-        const Py_ssize_t kept = (value ? value - 1 : next) - line;
-        memcpy(to, line, kept);
-        to += kept;
-        if (value) {
-            known->values[known->n++] = (Value){value, feed - 1 - value};
-            memcpy(to, "\0\r\n", 3);
-            to += 3;
-        }
-    }
-    return to - key;
 }
 
 /* Whether bytes are one whole request with a head that is known; −1 on errors. */
@@ -360,11 +297,13 @@ static PyObject *give(PyObject *self, PyObject *args)
         PyErr_Format(PyExc_ValueError, "%zd were taken", n);
         return NULL;
     }
+    if (!(replies = PyList_AsTuple(replies))) /* they stay while others may change the list */
+        return NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         Sending *sending = poll->sendings + i;
         Seat *seat = poll->seats + (sending->slot = poll->taken[i]);
         sending->fd = seat->fd;
-        if (!compose(poll, seat, PyList_GetItem(replies, i), date, sending))
+        if (!compose(poll, seat, PyTuple_GetItem(replies, i), date, sending))
             sending->size = 0;
         PyErr_Clear(); /* connection.py finds out, too */
         Py_CLEAR(seat->ending);
@@ -382,6 +321,7 @@ static PyObject *give(PyObject *self, PyObject *args)
             Py_CLEAR(rest);
         Py_XDECREF(left);
     }
+    Py_DECREF(replies);
     return rest;
 }
 
