@@ -44,16 +44,13 @@ class Prediction(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request for predictions: what goes through the graph, and how its reply is told."""
+    """A request for predictions: what goes through the graph, how its reply is told, and whether
+    it can share a message with others."""
 
     message: Message
     wrap: Wrap
     request: Request
-
-    @property
-    def shares(self) -> bool:
-        """Whether it can share a message with others."""
-        return self.message.pin is None and 0 < len(self.message.records) <= _SHARED
+    shares: bool
 
 
 Methods = Mapping[str, Callable[[Request], Answer] | Prediction]
@@ -141,11 +138,10 @@ class Surface:
     def answers(self, events: Sequence[Any]) -> list[Answer]:
         """The answer to each of some events; their predictions go through the graph together."""
         answers: list[Asked | Answer] = [self._asked(event) for event in events]
-        sharing = {i: a for i, a in enumerate(answers) if isinstance(a, Asked) and a.shares}
+        sharing = [a for a in answers if type(a) is Asked and a.shares]
         if len(sharing) > 1 and self.service.graph.many:
-            shared = self._together(list(sharing.values()))
-            for place, answer in zip(sharing, shared, strict=True):
-                answers[place] = answer
+            shared = iter(self._together(sharing))
+            answers = [next(shared) if type(a) is Asked and a.shares else a for a in answers]
         return self._counted([a if isinstance(a, Answer) else self._predict(a) for a in answers])
 
     def _counted(self, answers: list[Answer]) -> list[Answer]:
@@ -195,10 +191,10 @@ class Surface:
             message.pin = prediction.version or message.pin
             if (policy := self._application.policy) is not None and policy.headers:
                 message.headers = {**message.headers, **_those(request, policy.headers)}
-            if len(message.records) > self.max_records:
-                found = f"{len(message.records)} records in one request"
-                raise TooLarge(f"{found}: at most {self.max_records} are taken")
-            return Asked(message, wrap, request)
+            n = len(message.records)
+            if n > self.max_records:
+                raise TooLarge(f"{n} records in one request: at most {self.max_records} are taken")
+            return Asked(message, wrap, request, message.pin is None and 0 < n <= _SHARED)
         except Exception as error:
             return self._failed(error, request, message, id)
 
