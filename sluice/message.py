@@ -123,11 +123,15 @@ class Message:
 
     def times(self) -> list[float]:
         """Per record, the time of its request."""
-        return [part.when for part in self.parts or (self,) for _ in part.records]
+        if not self.parts:
+            return [self.when] * len(self.records)
+        return [part.when for part in self.parts for _ in part.records]
 
     def explained(self) -> list[bool]:
         """Per record, whether its request wants to know what each rule did."""
-        return [part.explain for part in self.parts or (self,) for _ in part.records]
+        if not self.parts:
+            return [self.explain] * len(self.records)
+        return [part.explain for part in self.parts for _ in part.records]
 
     def places(self) -> list[str]:
         """Per row, the request's id and the record's place in the request, from 0: "id/0"."""

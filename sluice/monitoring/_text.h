@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define DIGITS 24 /* room for any number that is written here */
+#define ROOM 4096 /* bytes, of a buffer at first: most texts fit */
 
 typedef struct {
     char *at;
@@ -18,7 +19,7 @@ typedef struct {
 static char *more(Text *text, Py_ssize_t size)
 {
     if (!text->failed && text->size + size > text->room) {
-        const Py_ssize_t room = 2 * (text->size + size);
+        const Py_ssize_t room = ROOM + 2 * (text->size + size);
         char *at = realloc(text->at, room);
         if (at)
             text->at = at, text->room = room;
