@@ -77,8 +77,9 @@ def remember(data: bytes, head: Head) -> None:
     free = tuple(spelled(name) for name, _ in found)
     bare = head.headers | dict.fromkeys(free, "")
     shape = head._replace(headers=bare, free=free)
-    # A line may go on in the next one, and a length stand there twice: the parser knows.
-    if free.count("Content-Length") <= 1 and shape.filled([v for _, v in found]) == head:
+    # Of a header that is there twice, which one counts is for the parser to say.
+    once = data.count(b"\n") == len(head.headers) + 2
+    if once and shape.filled([v for _, v in found]) == head:
         shapes[_FREE.sub(_BLANK, data)] = shape
 
 

@@ -155,6 +155,11 @@ def test_a_head_with_another_id_and_length_is_not_parsed_again() -> None:
     assert "00-1" not in shape.headers.values()
 
 
+def test_of_a_header_that_is_there_twice_the_last_counts() -> None:
+    pieces = [sent(b"{}", "POST / HTTP/1.1", f"X-Some: {first}", "X-Some:  2") for first in (2, 3)]
+    assert told(pieces, known=True) == told(pieces, known=False)
+
+
 def test_headers_are_each_request_s_own() -> None:
     requests = Requests(OPTIONS, TRIGGER)
     for _ in range(3):
