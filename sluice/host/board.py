@@ -96,7 +96,9 @@ class Board:
         """What is kept for a connection; it is kept no longer."""
         base = slot * KEPT_BYTES
         data = bytes(self._bytes[base : base + self._lengths[slot]])
-        self._lengths[slot] = 0
+        if data:
+            self.state[slot] = TAKEN
+            self._lengths[slot] = 0
         return data
 
 

@@ -94,7 +94,6 @@ class Connection:
             return
         if begun or not (self.requests.partial or self.waiting):
             # Where a request ended inside `data` is not known: of a part after it, nothing is kept.
-            self.owner.board.drop(self.slot)
             self._keepable = not self.requests.partial
         elif self._keepable:
             self._keepable = self.owner.board.keep(self.slot, data)
@@ -141,8 +140,9 @@ class Connection:
             self.owner.watch_reads(self, on)
 
     def begin(self) -> None:
-        """The worker hands this connection's request to the handler."""
+        """The worker hands this connection's request to the handler, or turns it away."""
         self.owner.board.state[self.slot] = BEGUN
+        self.owner.board.drop(self.slot)  # at once: who is answered must not be served again
 
     def answer(self, reply: Reply) -> None:
         """Write the reply to the request that was submitted last."""
@@ -157,7 +157,6 @@ class Connection:
         """Go on after a request that had to wait was answered."""
         if self._closing or self.sock.fileno() < 0:
             return
-        self.owner.board.drop(self.slot)
         self._advance()
         if not self.waiting and not self._unsent and not self._closing:
             self._keepable = not self.requests.partial

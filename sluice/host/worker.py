@@ -225,6 +225,7 @@ class Worker:
         self._behind = 0.0
 
     def _turn_away(self, connection: Connection) -> None:
+        connection.begin()
         text = f"no worker was free for {self.options.queue_timeout_s:g} s"
         connection.answer(error(503, text, {"Retry-After": "1"}))
 

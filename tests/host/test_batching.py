@@ -107,6 +107,19 @@ def test_crash_answers_the_events_of_the_batch_and_no_others(log: Path) -> None:
         assert answers[2].headers["Retry-After"] == "1"
 
 
+def test_crash_between_replies_answers_nothing_twice(log: Path) -> None:
+    with running("batch", log, workers=1, batch_size=3, batch_timeout_s=0.2) as host:
+        socks = [host.connect() for _ in range(3)]
+        for sock, path in zip(socks, ["/", "/die-late", "/"], strict=True):
+            sock.sendall(request(path, b"a"))
+            time.sleep(0.01)
+        assert [read_reply(sock).status for sock in socks] == [200, 503, 503]
+        socks[0].sendall(request("/", b"b"))
+        assert read_reply(socks[0]).json["bodies"] == ["b"]
+        for sock in socks:
+            sock.close()
+
+
 def test_hang_answers_504_to_each_event_of_the_batch(log: Path) -> None:
     with running(
         "batch", log, workers=1, batch_size=2, batch_timeout_s=0.2, event_timeout_s=0.8

@@ -5,7 +5,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.host.board import BEGUN, KEPT, KEPT_BYTES, Board
+from sluice.host.board import BEGUN, IDLE, KEPT, KEPT_BYTES, TAKEN, Board
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=KEPT_BYTES // 2))))
@@ -19,6 +19,13 @@ def test_keeps_the_bytes_of_each_connection_apart(chunks: list[tuple[int, bytes]
             kept[slot] += chunk
     assert {slot: board.take(slot) for slot in kept} == kept
     assert board.take(0) == b""
+
+
+def test_bytes_that_are_taken_from_it_are_with_the_worker_only() -> None:
+    board = Board(workers=1, slots=1)
+    assert (board.take(0), board.state[0]) == (b"", IDLE)
+    board.keep(0, memoryview(b"half"))
+    assert (board.take(0), board.state[0]) == (b"half", TAKEN)
 
 
 def test_what_a_dead_process_wrote_stays() -> None:

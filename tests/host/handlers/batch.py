@@ -29,8 +29,17 @@ def response(context: Any, event: Any, bodies: list[str]) -> Any:
     headers = {"X-Body": event.body.decode()}
     if event.path == "/split":
         headers["X-Bad"] = "a\r\nb"
+    if event.path == "/die-late":
+        headers["X-Late"] = Late()
     event_id = "another" if event.path == "/wrong-id" else event.id
     return context.Response(headers, {"bodies": bodies}, event_id=event_id)
+
+
+class Late:
+    """A header's value of which the worker dies, when earlier events have their replies."""
+
+    def __str__(self) -> str:
+        return str(os._exit(9))
 
 
 async def later(responses: list[Any]) -> list[Any]:
