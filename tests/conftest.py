@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,11 @@ os.environ.update(SLUICE_PROJECT=str(ROOT), SLUICE_STATE=_STATE.name, OMP_NUM_TH
 
 # Seldom: beside pandas and scikit-learn a collection costs more than what it finds is worth.
 gc.set_threshold(50_000, 10, 10)
+
+# What is compiled is kept, whatever the environment says: else the hundreds of processes that tests
+# start would each compile all that they import.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("sluice", deadline=None)  # a busy machine fails no law
 settings.load_profile("sluice")
