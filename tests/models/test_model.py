@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-import skops.io
 import xgboost
 from onnx import TensorProto, helper
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -31,6 +30,13 @@ from tests.models.samples import draft
 ROOT = Path(__file__).parents[2]
 X: npt.NDArray[Any] = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int64)
+
+
+def skops_bytes(estimator: Any) -> bytes:
+    import skops.io  # takes seconds, which other processes of a run need not wait for
+
+    data: bytes = skops.io.dumps(estimator)
+    return data
 
 
 def manifest(data: bytes, **changes: Any) -> Manifest:
@@ -144,7 +150,7 @@ THREADED: dict[str, Callable[[], tuple[bytes, dict[str, Any]]]] = {
     "onnx": lambda: (convert(LogisticRegression().fit(X, Y), X, "classification").data, {}),
     "xgboost": lambda: (booster(objective="binary:logistic"), {"model_format": "xgboost-json"}),
     "linear": lambda: (booster(booster="gblinear", **LINEAR), {"model_format": "xgboost-json"}),
-    "skops": lambda: (skops.io.dumps(PIPELINE.fit(X, Y)), {"model_format": "skops"}),
+    "skops": lambda: (skops_bytes(PIPELINE.fit(X, Y)), {"model_format": "skops"}),
 }
 
 
@@ -172,7 +178,7 @@ def test_a_damaged_xgboost_file_is_refused() -> None:
 
 
 def test_a_skops_file_with_foreign_types_is_refused_naming_them() -> None:
-    data = skops.io.dumps(FunctionTransformer(print))
+    data = skops_bytes(FunctionTransformer(print))
     why = refusal(data, model_format="skops")
     assert why == "holds types that are not trusted: builtins.print"
 
@@ -219,7 +225,7 @@ def test_a_format_imports_what_it_says_and_onnx_nothing(tmp_path: Path) -> None:
     files = {
         "onnx": graph(width=2),
         "xgboost-json": booster(objective="binary:logistic"),
-        "skops": skops.io.dumps(LogisticRegression().fit(X, Y)),
+        "skops": skops_bytes(LogisticRegression().fit(X, Y)),
     }
     for kind, data in files.items():
         plan = draft(model_format=kind, model_file="m")
