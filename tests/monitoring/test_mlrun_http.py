@@ -211,8 +211,9 @@ def test_one_that_hangs_holds_nothing_up_and_what_is_dropped_is_counted() -> Non
     emitter = Emitter(lambda: stream, "events", EventBuilder(SOURCE), batch=1, onward=onward)
     for number in range(20):
         emitter.emit(observation(id=f"r-{number}"))
-    until(lambda: emitter.sent == 20 and onward.dropped["full"] > 0)
-    assert (len(stream.sent), mlrun.sent) == (20, [])
+    until(lambda: onward.waiting + onward.dropped["full"] == 20)  # all have come to it
+    assert onward.dropped["full"] > 0
+    assert (len(stream.sent), emitter.sent, mlrun.sent) == (20, 20, [])
     mlrun.go.set()
     emitter.close()
     assert len(mlrun.sent) == onward.sent == 20 - onward.dropped["full"]
