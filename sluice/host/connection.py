@@ -92,10 +92,7 @@ class Connection:
         begun = self._advance()
         if self.sock.fileno() < 0 or self._closing:
             return
-        if begun or not (self.requests.partial or self.waiting):
-            # Where a request ended inside `data` is not known: of a part after it, nothing is kept.
-            self._keepable = not self.requests.partial
-        elif self._keepable:
+        if not begun and self._keepable and (self.requests.partial or self.waiting):
             self._keepable = self.owner.board.keep(self.slot, data)
         if starts and self.requests.partial:
             self.deadline = self.owner.clock() + self.owner.options.request_timeout_s
@@ -143,6 +140,8 @@ class Connection:
         """The worker hands this connection's request to the handler, or turns it away."""
         self.owner.board.state[self.slot] = BEGUN
         self.owner.board.drop(self.slot)  # at once: who is answered must not be served again
+        # Where it ended inside what was read is not known: of what came behind it, nothing is kept.
+        self._keepable = not (self.requests.partial or self.requests.complete)
 
     def answer(self, reply: Reply) -> None:
         """Write the reply to the request that was submitted last."""
@@ -159,7 +158,6 @@ class Connection:
             return
         self._advance()
         if not self.waiting and not self._unsent and not self._closing:
-            self._keepable = not self.requests.partial
             self.watch(True)
 
     def refuse(self, reply: Reply) -> None:

@@ -302,6 +302,21 @@ def test_others_wait_on_the_board_while_bytes_are_unknown() -> None:
         assert made.heard()[1].endswith(b"\r\n\r\nx")
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_of_a_request_whose_beginning_is_not_on_the_board_nothing_is(plain: bool) -> None:
+    first, second = request("/", b"x"), request("/", b"y" * 20)
+    with bench(plainly, plain=plain) as made:
+        made.clients[0].sendall(first + second[:-10])
+        made.loop.turn()
+        made.clients[0].sendall(second[-10:-5])
+        made.loop.turn()  # the first is answered, and then more of the second is read
+        assert made.heard()[0].endswith(b"\r\n\r\nx")
+        assert (made.board.state[0], made.board.take(0)) == (TAKEN, b"")
+        made.clients[0].sendall(second[-5:])
+        made.turn()
+        assert made.heard()[0].endswith(b"y" * 20)
+
+
 def test_a_reply_that_the_kernel_does_not_take_whole_goes_on() -> None:
     body = bytes(range(256)) * 40_000
 
