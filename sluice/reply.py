@@ -142,11 +142,13 @@ def choice_of(route: Mapping[str, Any], version: str) -> Choice:
 def _stalest(message: Message) -> dict[str, Any] | None:
     """The oldest entity of all rows, as far as the version that answers a row uses it."""
     oldest: dict[str, Any] | None = None
+    limit = -math.inf
     for ages, defaults, choice in zip(message.ages, message.defaults, message.route, strict=False):
-        features = message.live.answering(choice.version).features if ages else {}
-        found = _oldest(ages, defaults, features)
-        if found is not None and (oldest is None or found["age_s"] > oldest["age_s"]):
-            oldest = found
+        if not ages or max(ages.values()) <= limit:
+            continue  # as most rows of a ranking are
+        found = _oldest(ages, defaults, message.live.answering(choice.version).features)
+        if found is not None and found["age_s"] > limit:
+            oldest, limit = found, found["age_s"]
     return oldest
 
 
