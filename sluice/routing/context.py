@@ -55,17 +55,18 @@ class Context:
     def of(self, message: Message) -> list[float]:
         """What is seen of each row, one after the other: length numbers of each of m. Its columns
         must all be there."""
-        if self._order[0] is not message.columns:
+        columns, places = self._order  # both at once: other threads change them
+        if columns is not message.columns:
             places = [list(message.columns).index(name) for name in self._columns]
             self._order = message.columns, places
         numbers: list[float] = []
         for values in message.values:
-            self._add(values, numbers)
+            self._add(values, places, numbers)
         return numbers
 
-    def _add(self, values: Sequence[Value], row: list[float]) -> None:
+    def _add(self, values: Sequence[Value], places: Sequence[int], row: list[float]) -> None:
         row.append(1.0)
-        for place, column in zip(self._order[1], self._columns.values(), strict=True):
+        for place, column in zip(places, self._columns.values(), strict=True):
             value: Any = values[place]
             if isinstance(column, dict):
                 seen = [0.0] * len(column)

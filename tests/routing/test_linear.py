@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,21 @@ def test_columns_become_numbers_of_one_scale() -> None:
         (1.0, 0.0, 0.0, 0.0),
         (1.0, 5.0, 0.0, 1.0),
     ]
+
+
+def test_rows_are_seen_by_their_own_columns_whatever_others_ask_meanwhile() -> None:
+    policy = world("linucb").policy
+    assert isinstance(policy, Linear)
+    context = policy.context
+
+    class Rows(list[list[Any]]):
+        def __iter__(self) -> Iterator[list[Any]]:
+            context.of(message_of(1, [*reversed(COLUMNS)], [[1, 100.0, "Oslo"]]))
+            return super().__iter__()
+
+    message = message_of(1, COLUMNS, [])
+    message.values = Rows([["Bonn", 150.0, 1]])
+    assert context.of(message) == [1.0, 1.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize(
