@@ -176,7 +176,7 @@ class BatchingWorker(Worker):
         items = output if isinstance(output, list) else [output]
         for item in items:
             event_id = getattr(item, "event_id", None)
-            if event_id in wanted and event_id not in found:
+            if isinstance(event_id, str) and event_id in wanted and event_id not in found:
                 found[event_id] = item
         if len(found) < max(len(wanted), len(items)):
             self.logger.error_with(

@@ -102,10 +102,11 @@ class Connection:
             self._hold(len(data))
 
     def _hold(self, count: int) -> None:
-        """Count the bytes of an incomplete request; refuse it when they are too many together."""
+        """Count the bytes of an incomplete request; refuse it when they are too many together, but
+        not while the one before it waits for its answer."""
         self._held += count
         self.owner.held += count
-        if self.owner.held > self.owner.options.max_held_bytes:
+        if self.owner.held > self.owner.options.max_held_bytes and not self.waiting:
             self.refuse(error(503, "too much is being sent at once", {"Retry-After": "1"}))
 
     def _let_go(self) -> None:

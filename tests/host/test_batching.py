@@ -72,6 +72,7 @@ def test_replies_find_their_event_by_its_id(host: Running, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "error"),
     [("/forget", "gave no response with its id"), ("/wrong-id", "gave no response with its id"),
+     ("/odd-id", "gave no response with its id"),
      ("/split", "failed inside the function")],
 )  # fmt: skip
 def test_one_wrong_reply_hurts_its_own_event_only(host: Running, path: str, error: str) -> None:

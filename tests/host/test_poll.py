@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,19 @@ def test_of_a_request_whose_beginning_is_not_on_the_board_nothing_is(plain: bool
         made.clients[0].sendall(second[-5:])
         made.turn()
         assert made.heard()[0].endswith(b"y" * 20)
+
+
+def test_who_sends_too_much_has_the_answers_to_what_came_before() -> None:
+    options = replace(OPTIONS, max_held_bytes=50)
+    first, second = request("/", b"x"), request("/", b"y" * 20)
+    with bench(plainly, options, plain=False) as made:
+        made.clients[0].sendall(first + second[:-10])
+        made.turn()
+        assert made.heard()[0].endswith(b"\r\n\r\nx")
+        made.clients[0].sendall(second[-10:-5])
+        made.turn()
+        assert made.heard()[0].startswith(b"HTTP/1.1 503 ")
+        assert len(made.seen) == 1
 
 
 def test_a_reply_that_the_kernel_does_not_take_whole_goes_on() -> None:

@@ -31,7 +31,7 @@ def response(context: Any, event: Any, bodies: list[str]) -> Any:
         headers["X-Bad"] = "a\r\nb"
     if event.path == "/die-late":
         headers["X-Late"] = Late()
-    event_id = "another" if event.path == "/wrong-id" else event.id
+    event_id = {"/wrong-id": "another", "/odd-id": [event.id]}.get(event.path, event.id)
     return context.Response(headers, {"bodies": bodies}, event_id=event_id)
 
 
