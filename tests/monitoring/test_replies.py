@@ -70,7 +70,8 @@ def test_what_is_sent_is_counted_though_nobody_asks(tiny: Tiny, tmp_path: Path) 
         sink.before = unreachable
         for number in range(3 + 2 * ROOM):
             surface.answer(Event(body, "POST", "/", {"X-Request-Id": f"d{number}"}))
-        until(lambda: counted(registry).get("dropped_full", 0) >= ROOM)
+        # At least: ROOM of them wait, and the thread has as many in hand.
+        until(lambda: counted(registry).get("dropped_full", 0) >= 3)
     assert counted(registry) == {
         "sent": application.emitter.sent,
         **{f"dropped_{why}": n for why, n in application.emitter.dropped.items()},
