@@ -92,7 +92,9 @@ class Connection:
         begun = self._advance()
         if self.sock.fileno() < 0 or self._closing:
             return
-        if not begun and self._keepable and (self.requests.partial or self.waiting):
+        if not (begun or self.requests.partial or self.waiting):
+            self.owner.board.state[self.slot] = IDLE  # line breaks, which are no request
+        elif not begun and self._keepable:
             self._keepable = self.owner.board.keep(self.slot, data)
         if starts and self.requests.partial:
             self.deadline = self.owner.clock() + self.owner.options.request_timeout_s

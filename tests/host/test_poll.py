@@ -318,6 +318,19 @@ def test_of_a_request_whose_beginning_is_not_on_the_board_nothing_is(plain: bool
         assert made.heard()[0].endswith(b"y" * 20)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_line_breaks_after_a_request_are_none(plain: bool) -> None:
+    with bench(plainly, plain=plain) as made:
+        known(made, request("/", b"x"))
+        for piece in (b"\r\n", b"\r", b"\n"):
+            made.clients[0].sendall(piece)
+            made.turn()
+            assert made.board.state[0] == IDLE
+        made.clients[0].sendall(request("/", b"y"))
+        made.turn()
+        assert made.heard()[0].endswith(b"\r\n\r\ny")
+
+
 def test_who_sends_too_much_has_the_answers_to_what_came_before() -> None:
     options = replace(OPTIONS, max_held_bytes=50)
     first, second = request("/", b"x"), request("/", b"y" * 20)
