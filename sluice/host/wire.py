@@ -115,7 +115,10 @@ class Requests:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_headers:  # trailers of a chunked body are read and dropped
-            self._headers[spelled(name)] = value.decode("latin-1")
+            header = spelled(name)
+            if header == "Host" and header in self._headers:  # RFC 9112, 3.2
+                self._refuse(error(400, "there are several Host headers"))
+            self._headers[header] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
