@@ -95,9 +95,9 @@ def _lookup(folder: Path, stack: ExitStack, entities: int, features: int) -> Cal
         row = [float(i) for i in range(features)]
         store.put_many(layout, [((f"N{i}",), 0.0, row) for i in range(100)])
         store.publish(layout)
-    rows = Lookup(definitions, list(definitions.features), store).rows
-    asked = itertools.cycle([[[f"N{i}"]] for i in range(100)])
-    return lambda: rows(next(asked), [1.0])
+    look_up = Lookup(definitions, list(definitions.features), store).look_up
+    asked = itertools.cycle(f"N{i}" for i in range(100))
+    return lambda: look_up([[next(asked)]], [1.0], [{}])
 
 
 def nothing() -> Any:
