@@ -26,7 +26,7 @@ from bench.service import open_service
 from sluice.features.definitions import read_definitions
 from sluice.features.embedded import EmbeddedStore
 from sluice.features.lookup import Lookup
-from sluice.features.store import layout_of
+from sluice.features.store import TIMELESS, layout_of
 from sluice.message import Message
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
@@ -93,7 +93,7 @@ def _lookup(folder: Path, stack: ExitStack, entities: int, features: int) -> Cal
     for name in definitions.entities:
         layout = layout_of(definitions, name)
         row = [float(i) for i in range(features)]
-        store.put_many(layout, [((f"N{i}",), 0.0, row) for i in range(100)])
+        store.put_many(layout, [((f"N{i}",), TIMELESS, row) for i in range(100)])
         store.publish(layout)
     look_up = Lookup(definitions, list(definitions.features), store).look_up
     asked = itertools.cycle(f"N{i}" for i in range(100))
