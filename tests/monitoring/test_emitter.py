@@ -250,6 +250,15 @@ def test_many_at_once_arrive_as_one_by_one_and_what_does_not_fit_is_counted() ->
     assert target.dropped == {"full": 10, "closed": 7}
 
 
+def test_a_backlog_goes_in_larger_batches() -> None:
+    sink = Sink()
+    target = emitter(sink, capacity=1000, batch=4)
+    target.put_many(messages, names(100))
+    target.close()
+    assert sink.ids == names(100)
+    assert list(map(len, sink.batches))[:4] == [32, 32, 32, 4]
+
+
 def messages(ids: Sequence[str]) -> list[Message]:
     return [Message(b"", id) for id in ids]
 
