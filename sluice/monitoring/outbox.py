@@ -24,7 +24,7 @@ log = logging.getLogger("sluice.monitoring")
 
 FULL, CLOSED, UNBUILDABLE, REFUSED = "full", "closed", "unbuildable", "refused"
 _TICK_S, _LINGER = 0.1, 5  # so many ticks of this length make one batch, if it is not full before
-_BACKLOG = 8  # batches that go as one
+_BACKLOG = 4  # batches that go as one
 _ROOM_S = 0.002
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 10.0
 _TRIES = 3  # of a batch, before a sink that says anything but "not now" is asked one by one
@@ -58,7 +58,7 @@ class Outbox(Generic[M]):
         capacity: how many records may wait.
         batch: how many records are sent at once, if one message has not more. What waits is
             sent when it is as many, or after half a second: a commit costs as much as building
-            dozens of events. Where a backlog waits, eight times as many: the thread waits its turn
+            dozens of events. Where a backlog waits, four times as many: the thread waits its turn
             for the interpreter with each.
         clock: for waiting.
         onward: gets each message that the stream has accepted; closed with this one.
