@@ -26,7 +26,6 @@ from bench.service import open_service
 from sluice.message import Message
 from sluice.service import Service
 
-
 _WAITING = 1_000  # events, two batches
 
 

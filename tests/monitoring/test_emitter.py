@@ -91,7 +91,7 @@ def test_events_arrive_in_order_in_batches_of_bounded_size() -> None:
     emit_all(target, names(100))
     target.close()
     assert sink.ids == names(100)
-    assert max(map(len, sink.batches)) <= 16
+    assert max(map(len, sink.batches)) <= 4 * 16  # of a backlog, four batches at once
     assert (target.sent, target.dropped.total(), target.waiting) == (100, 0, 0)
     assert sink.closed
 
@@ -244,7 +244,7 @@ def test_many_at_once_arrive_as_one_by_one_and_what_does_not_fit_is_counted() ->
     target.put_many(messages, [f"l-{n}" for n in range(110)])
     target.close()
     assert sink.ids == names(1) + [f"m-{n}" for n in range(60)] + [f"l-{n}" for n in range(100)]
-    assert max(map(len, sink.batches)) <= 16
+    assert max(map(len, sink.batches)) <= 4 * 16  # of a backlog, four batches at once
     assert (target.sent, target.dropped, target.waiting) == (161, {"full": 10, "closed": 0}, 0)
     target.put_many(messages, ["late"] * 7)
     assert target.dropped == {"full": 10, "closed": 7}
