@@ -141,26 +141,26 @@ class Message:
         return [names[record] for record in self.rows]
 
     @classmethod
-    def of(cls, body: Any) -> Message:
+    def of(cls, body: Any, id: str | None = None) -> Message:
         """The message for a decoded JSON body: a record, a list, or {"inputs": […], "id"?,
         "explain"?}.
 
-        A body that is a message already is returned as it is. Raises RequestError for anything
-        else.
+        `id` is the request's where its headers give one, before the body's. A body that is a
+        message already is returned as it is. Raises RequestError for anything else.
         """
         if isinstance(body, Message):
             return body
         if isinstance(body, list):
-            return cls(body)
+            return cls(body, id)
         if not isinstance(body, dict):
             found = "nothing" if body is None else type(body).__name__
             raise RequestError(f"expected a record or a list of records, found {found}")
         inputs = body.get("inputs")
         if isinstance(inputs, list):
-            message = cls(inputs, id=request_id(body.get("id")))
+            message = cls(inputs, id or request_id(body.get("id")))
             message.explain = wants_explanation(body)
             return message
-        message = cls([body])
+        message = cls([body], id)
         message.single = True
         return message
 

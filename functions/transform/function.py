@@ -42,10 +42,7 @@ class Transform(Step):
     def _transform(self, message: Message) -> None:
         live, columns, values = message.live, message.columns, message.values
         if (digest := live.sole) is not None:
-            rows = (
-                live.transforms[digest] if columns is live.columns else live.rows(digest, columns)
-            )
-            message.tensors[digest], message.unknown[digest] = rows(values)
+            message.tensors[digest], message.unknown[digest] = live.rows(digest, columns)(values)
             return
         message.tensors = LazyTensors(
             live.transforms, lambda digest: live.rows(digest, columns)(values), message.unknown

@@ -245,15 +245,9 @@ class Surface:
     def _plain(self, request: Request, id: str | None) -> tuple[Message, Wrap]:
         """A record or a list of records; or MLRun v2, known by its list of inputs."""
         body = request.json()
-        if isinstance(body, dict):
-            if isinstance(body.get("inputs"), list):
-                return self._mlrun(body, id)
-            message = Message([body], id)
-            message.single = True
-        else:
-            message = Message.of(body)
-            message.id = id or message.id
-        return message, _plainly
+        if isinstance(body, dict) and isinstance(body.get("inputs"), list):
+            return self._mlrun(body, id)
+        return Message.of(body, id), _plainly
 
     def _mlrun(self, body: Any, id: str | None) -> tuple[Message, Wrap]:
         message = mlrun_v2.unwrap(body, self._schema, id)

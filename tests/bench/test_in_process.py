@@ -21,6 +21,9 @@ class Ticking:
         self.now += 7
         return record["n"]
 
+    def rest(self) -> None:
+        """Nothing is left."""
+
     def call(self, argument: Any) -> Any:
         self.calls += 1
         self.now += 10 if self.calls % 50 == 0 else 3
